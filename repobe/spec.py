@@ -1,0 +1,176 @@
+"""Spec: one run fully described, and the names of its random streams."""
+
+import dataclasses
+import fnmatch
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+CHANNELS = ("awgn", "rayleigh", "rayleigh_fast")
+TASKS = ("classification", "reconstruction")
+
+
+def seed(*parts) -> int:
+    """A 63-bit seed named by `parts`, so that no random stream depends on the order of calls."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """epochs: passes over the training split; learning_rate: the peak of the one-cycle schedule (D10)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """draws: channel realisations per image and SNR (D4); attack_images: at most so many test images attacked."""
+
+    draws: int
+    attacks: tuple[str, ...]
+    attack_images: int
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """snr_db: the eavesdropper's SNRs; epochs, images: what each attacker's decoder trains on (None: all)."""
+
+    attackers: tuple[str, ...]
+    snr_db: tuple[float, ...]
+    epochs: int
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The only description of a run. `label` names it in every table, `method` is the module that trains it.
+
+    image_size is S in pixels; snr_db is the evaluation grid and snr_train_db what each training batch draws
+    its SNR from (D2); `after` is the label of a run whose trained model this one needs (D9).
+    """
+
+    dataset: str
+    channel: str
+    label: str
+    method: str
+    seed: int
+    image_size: int
+    snr_db: tuple[float, ...]
+    snr_train_db: tuple[float, ...]
+    training: Training
+    evaluation: Evaluation
+    inversion: Inversion
+    task: str = "classification"
+    after: str | None = None
+    train_images: int | None = None
+    threads: int = 1
+    hyper: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.channel not in CHANNELS:
+            raise ValueError(f"channel '{self.channel}' is unknown; it is one of {', '.join(CHANNELS)}")
+        if self.task not in TASKS:
+            raise ValueError(f"task '{self.task}' of '{self.label}' is unknown; it is one of {', '.join(TASKS)}")
+        if self.image_size < 16 or self.image_size % 8:
+            raise ValueError(f"image_size {self.image_size} of '{self.dataset}' is not a multiple of 8 from 16 up")
+
+    @property
+    def path(self) -> str:
+        """Where the run lives below <results>/runs."""
+        return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}"
+
+    @property
+    def snr_train_name(self) -> str:
+        """How tables call the training SNRs: `mixed`, or the one value."""
+        return f"{self.snr_train_db[0]:g}" if len(self.snr_train_db) == 1 else "mixed"
+
+    def as_dict(self) -> dict:
+        """Plain lists, dicts and scalars, fit for YAML and JSON."""
+        return _plain(dataclasses.asdict(self))
+
+    def dump(self) -> str:
+        """The text of spec.yaml."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Spec":
+        """The inverse of as_dict; a key that is no field is refused by name."""
+        nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion}
+        return _build(cls, {k: _build(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Spec":
+        """Reads spec.yaml; ValueError names the file where it cannot."""
+        try:
+            values = yaml.safe_load(Path(path).read_text())
+        except FileNotFoundError:
+            raise ValueError(f"{path} does not exist; snakemake writes it from the config") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())}); delete it and run again") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"{path} describes no run; delete it and run snakemake again")
+        try:
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _build(cls, values: dict, where: str):
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := set(values) - set(fields):
+        raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
+    needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [n for n in needed if n not in values]:
+        raise ValueError(f"{where}: missing key {', '.join(missing)}")
+    return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
+
+
+def grid(config: dict) -> list[Spec]:
+    """Every run of a config, in order dataset, channel, method, seed; `only` keeps the matching paths."""
+    specs = []
+    for dataset, data in config["datasets"].items():
+        for channel in config["channels"]:
+            for label, method in config["methods"].items():
+                after = method.get("after")
+                if after is not None and after not in config["methods"]:
+                    raise ValueError(f"methods.{label}.after names '{after}', which methods does not list")
+                training = config["training"] | data.get("training", {}) | method.get("training", {})
+                for number in config["seeds"]:
+                    specs.append(
+                        Spec.from_dict(
+                            {
+                                "dataset": dataset,
+                                "channel": channel,
+                                "label": label,
+                                "method": method.get("method", label),
+                                "task": method.get("task", "classification"),
+                                "seed": number,
+                                "image_size": data["image_size"],
+                                "train_images": data.get("train_images"),
+                                "after": after,
+                                "snr_db": config["snr_db"],
+                                "snr_train_db": method.get("snr_train_db", config["snr_db"]),
+                                "training": training,
+                                "evaluation": config["evaluation"],
+                                "inversion": config["inversion"],
+                                "threads": config["threads"],
+                                "hyper": method.get("hyper", {}),
+                            }
+                        )
+                    )
+    patterns = config.get("only", "*").split()
+    kept = [s for s in specs if any(fnmatch.fnmatch(f"{s.dataset}/{s.channel}/{s.label}", p) for p in patterns)]
+    if not kept:
+        raise ValueError(f"only: no run matches '{config['only']}' (patterns over dataset/channel/method)")
+    return kept
