@@ -1,0 +1,126 @@
+"""The encoder and the two decoders (Sec. 3.1, Eqs. 1-2; layer counts D5), for a C×S×S image, S a multiple of 8.
+
+    image C×S×S ─ encoder ─▶ 4×S/8×S/8 ═ air ═▶ class decoder ─▶ logits   or   image decoder ─▶ C×S×S
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+FEATURES = 4  # channels of the transmitted feature map: 4×28×28 at S = 224 (Sec. 3.1)
+
+
+def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A same-padded convolution; without bias, for a batch norm follows."""
+    return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+
+
+class SqueezeExcitation(nn.Module):
+    """F' = w·F, w = σ(w₂ ReLU(w₁ GAP(F))) (Eq. 2); reduction 16, at least 2 units (D5)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(2, channels // 16)
+        self.w1 = nn.Linear(channels, hidden)
+        self.w2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch.sigmoid(self.w2(relu(self.w1(x.mean(dim=(2, 3))))))
+        return x * weight[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """y = ReLU(F(x) + x): two 3×3 convolutions, x projected 1×1 where the shape changes (Eq. 1)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, attention: bool = False) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            conv(inputs, outputs, stride=stride),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            conv(outputs, outputs),
+            nn.BatchNorm2d(outputs),
+            SqueezeExcitation(outputs) if attention else nn.Identity(),
+        )
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(self.residual(x) + self.shortcut(x))
+
+
+def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Standardise(nn.Module):
+    """[0, 1] pixels to [-1, 1]: normalisation is a layer, so that images are in [0, 1] everywhere else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x - 1
+
+
+def encoder(colours: int) -> nn.Sequential:
+    """Image [b, C, S, S] to features [b, 4, S/8, S/8]; the last convolution has a bias and no batch norm."""
+    return nn.Sequential(
+        Standardise(),
+        convolution(colours, 64, 7, 2),
+        nn.MaxPool2d(3, 2, 1),
+        ResidualBlock(64, 64),
+        ResidualBlock(64, 64),
+        ResidualBlock(64, 96, 2, attention=True),
+        ResidualBlock(96, 96, attention=True),
+        convolution(96, 4),
+        convolution(4, 32),
+        SqueezeExcitation(32),
+        nn.Conv2d(32, FEATURES, 3, padding=1),
+    )
+
+
+class ClassDecoder(nn.Module):
+    """Features [b, 4, S/8, S/8] to the embedding z [b, 256] and logits [b, classes]."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            ResidualBlock(FEATURES, 64, 2),
+            ResidualBlock(64, 64),
+            ResidualBlock(64, 128, 2),
+            ResidualBlock(128, 128),
+            ResidualBlock(128, 256, 2),
+            ResidualBlock(256, 256),
+        )
+        self.head = nn.Linear(256, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """z, the pooled last feature map: what the contrastive loss compares (D8)."""
+        return self.trunk(features).mean(dim=(2, 3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(self.embed(features))
+
+
+def image_decoder(colours: int, inputs: int = FEATURES) -> nn.Sequential:
+    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]; every attacker's decoder too."""
+
+    def double(channels: int, outputs: int) -> nn.Sequential:
+        up = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)
+        return nn.Sequential(up, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+    return nn.Sequential(
+        ResidualBlock(inputs, 64),
+        ResidualBlock(64, 64),
+        double(64, 64),
+        ResidualBlock(64, 32),
+        ResidualBlock(32, 32),
+        double(32, 32),
+        ResidualBlock(32, 16),
+        ResidualBlock(16, 16),
+        nn.ConvTranspose2d(16, colours, 4, 2, 1),
+        nn.Sigmoid(),
+    )

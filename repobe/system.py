@@ -1,0 +1,100 @@
+"""System: one transmitter, the air, one receiver.
+
+    image ─ resize to S×S ─ encoder ─ pair, unit power ─ shuffle by key ─▶ Symbols
+    Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from repobe.channels import Channel, normalise_power
+from repobe.networks import ClassDecoder, encoder, image_decoder
+from repobe.obfuscation import Key, decrypt, encrypt
+
+
+def resize(image: Tensor, size: int) -> Tensor:
+    """[b, c, h, w] to [b, c, size, size], bilinear and antialiased; the identity where it fits already (D5)."""
+    if image.shape[-2:] == (size, size):
+        return image
+    return interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+class System(nn.Module):
+    """The interface of every method: what is on the air is all that an eavesdropper sees.
+
+    image_size is S in pixels; grid (H, W) is the feature map that a key shuffles.
+    """
+
+    image_size: int
+    grid: tuple[int, int]
+    channel: Channel
+
+    def transmit(self, image: Tensor, key: Key | None = None) -> Tensor:
+        """Image [b, c, h, w] in [0, 1] to Symbols Complex[b, k] of unit power per image."""
+        raise NotImplementedError
+
+    def receive(self, symbols: Tensor, key: Key | None = None) -> Tensor:
+        """Equalised Symbols to Logits [b, classes] or Image [b, c, S, S]."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        image: Tensor,
+        n0: float | Tensor,
+        key: Key | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """receive ∘ channel ∘ transmit; n0 is the noise power per complex symbol, a float or Float[b]."""
+        return self.receive(self.channel(self.transmit(image, key), n0, generator), key)
+
+
+def symbols(features: Tensor) -> Tensor:
+    """Real features [b, 2m, H, W] as Complex[b, m·H·W] of unit power: channel a is paired with channel a+m (D13).
+
+    Pairing across channels keeps one symbol at one place, so that the shuffle of places is one of symbols.
+    """
+    real, imaginary = features.flatten(2).chunk(2, dim=1)
+    return normalise_power(torch.complex(real, imaginary).flatten(1))
+
+
+def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Complex[b, m·H·W] back to real [b, 2m, H, W]."""
+    places = symbols.unflatten(1, (-1, *grid))
+    return torch.cat([places.real, places.imag], dim=1)
+
+
+def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
+    """Moves the H·W places of Complex[b, m·H·W] by the key; no key, no shuffle."""
+    if key is None:
+        return symbols
+    places = key.shape[0] * key.shape[1]
+    if symbols.shape[1] % places:
+        raise ValueError(f"key is for {key.shape[0]}×{key.shape[1]} places, the message has {symbols.shape[1]} symbols")
+    return move(symbols.unflatten(1, (-1, places)), key).flatten(1)
+
+
+class SemanticSystem(System):
+    """The paper's system (Fig. 1): its encoder, its shuffle, and a decoder of either kind."""
+
+    def __init__(self, colours: int, classes: int, image_size: int, channel: Channel, reconstruct: bool = False):
+        super().__init__()
+        self.image_size, self.channel = image_size, channel
+        self.grid = (image_size // 8, image_size // 8)
+        self.encoder = encoder(colours)
+        self.decoder = image_decoder(colours) if reconstruct else ClassDecoder(classes)
+
+    def transmit(self, image: Tensor, key: Key | None = None) -> Tensor:
+        return shuffle(symbols(self.encoder(resize(image, self.image_size))), key)
+
+    def places(self, received: Tensor, key: Key | None = None) -> Tensor:
+        """Received Symbols as the feature map [b, 4, S/8, S/8] that the decoder reads."""
+        return features(shuffle(received, key, decrypt), self.grid)
+
+    def receive(self, symbols: Tensor, key: Key | None = None) -> Tensor:
+        return self.decoder(self.places(symbols, key))
+
+    def embed(self, image: Tensor, n0: float | Tensor, key: Key | None = None, generator=None) -> tuple[Tensor, Tensor]:
+        """(z [b, 256], logits [b, classes]) of one transmission, for losses on both."""
+        z = self.decoder.embed(self.places(self.channel(self.transmit(image, key), n0, generator), key))
+        return z, self.decoder.head(z)
