@@ -1,0 +1,35 @@
+"""RepObE's network with neither shuffle nor adversarial training: Fig. 4's "baseline", and D9's teacher.
+
+Known: the paper's network and cross-entropy (L_rec for reconstruction). Ours: nothing. k = 2·(S/8)².
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy, mse_loss
+
+from repobe import method
+from repobe.method import Problem
+from repobe.system import SemanticSystem
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Nothing of its own: the optimiser is D10's."""
+
+
+class Method(method.Method):
+    """Cross-entropy on natural images, or the mean squared error of the reconstruction."""
+
+    def __init__(self, problem: Problem, hyper: Hyper) -> None:
+        super().__init__(problem)
+        self.system = SemanticSystem(
+            problem.colours, problem.classes, problem.image_size, problem.channel, problem.reconstruct
+        )
+        self.use_sgd()
+
+    def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
+        output = self.system(image, n0)
+        loss = mse_loss(output, image) if self.problem.reconstruct else cross_entropy(output, label)
+        self.descend(loss)
+        return {"loss": loss.detach()}

@@ -1,0 +1,51 @@
+"""Adversarial examples: one PGD for training, torchattacks' own for evaluation."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from repobe.obfuscation import Key
+from repobe.system import System
+
+
+def pgd(
+    loss: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, eps: float, step: float, steps: int
+) -> Tensor:
+    """Maximises loss(x_adv) inside ‖x_adv − x‖∞ ≤ eps and [0, 1] by `steps` signed steps (Madry et al. 2018).
+
+    x, start: Image [b, c, h, w]; eps and step in [0, 1] pixels. TRADES, PGD-AT and EOT differ only in `loss`.
+    """
+    x_adv = project(start, x, eps)
+    for _ in range(steps):
+        x_adv.requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(x_adv), x_adv)
+        x_adv = project(x_adv.detach() + step * gradient.sign(), x, eps)
+    return x_adv
+
+
+def project(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
+    """The nearest image inside the ball around x and inside [0, 1]."""
+    return (x + (x_adv - x).clamp(-eps, eps)).clamp(0, 1).detach()
+
+
+class NoisyClassifier(nn.Module):
+    """Image [b, c, S, S] to Logits through a fresh channel draw: the white box, key in hand, that is attacked."""
+
+    def __init__(self, system: System, n0: float, key: Key | None, generator: torch.Generator) -> None:
+        super().__init__()
+        self.system, self.n0, self.key, self.generator = system, n0, key, generator
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.system(image, self.n0, self.key, self.generator)
+
+
+def paper(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+    """The paper's attack: PGD-5, eps 0.016, step 0.0032, cross-entropy, by torchattacks (Sec. 4.2, D11)."""
+    import torchattacks
+
+    return torchattacks.PGD(model, eps=0.016, alpha=0.0032, steps=5, random_start=True)(image, label)
+
+
+# Each attack's row: its function, and the radius that the tables print.
+ATTACKS: dict[str, tuple[Callable[[nn.Module, Tensor, Tensor], Tensor], float]] = {"paper": (paper, 0.016)}

@@ -1,0 +1,106 @@
+"""Method: how a system learns. One module a method; its name is the module's name, the file is the registry."""
+
+import importlib
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from repobe.channels import Channel
+from repobe.obfuscation import Key
+from repobe.system import System
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a method is asked to solve: image [colours, S, S], through `channel`, to a class or to itself.
+
+    updates: how many batches the whole training has (schedules span them); seed: of its key and the like.
+    """
+
+    colours: int
+    classes: int
+    image_size: int
+    channel: Channel
+    reconstruct: bool
+    updates: int
+    learning_rate: float
+    seed: int
+
+
+class Method(nn.Module, ABC):
+    """Owns a System, the key its two ends share, and its optimisers; buffers survive an interruption."""
+
+    system: System
+    key: Key | None = None
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+        self.optimisers: list[Optimizer] = []
+        self.schedulers: list[LRScheduler] = []
+
+    def prepare(self, teacher: "Method | None", image: Tensor, label: Tensor, n0: float) -> None:
+        """Once before training: the trained method that `after` names, and the training images in [0, 1]."""
+
+    @abstractmethod
+    def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
+        """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
+
+    def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
+        """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
+        with torch.no_grad():
+            output = self.system(image, n0, self.key, generator)
+        if self.problem.reconstruct:
+            return -(output - image).square().mean(dim=(1, 2, 3))
+        return (output.argmax(dim=1) == label).float()
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of the one optimiser that most methods have."""
+        (optimiser,), (scheduler,) = self.optimisers, self.schedulers
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        scheduler.step()
+
+    def use_sgd(self) -> None:
+        """SGD with Nesterov momentum and a one-cycle rate over the parameters of the system (D10)."""
+        self.optimisers = [
+            SGD(self.system.parameters(), self.problem.learning_rate, 0.9, weight_decay=5e-4, nesterov=True)
+        ]
+        self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, self.problem.updates + 1)]
+
+
+def load(name: str, problem: Problem, hyper: dict) -> Method:
+    """The method of the module repobe.algorithm (`repobe`) or baselines.<name>, with departures from its Hyper.
+
+    ValueError names an unknown method or hyper-parameter.
+    """
+    path = "repobe.algorithm" if name == "repobe" else f"baselines.{name}"
+    if not name.isidentifier():
+        raise ValueError(f"method '{name}' is not the name of a module in baselines/")
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
+    known = [f.name for f in fields(module.Hyper)]
+    if unknown := sorted(set(hyper) - set(known)):
+        raise ValueError(f"hyper: {name} knows no {', '.join(unknown)}; it knows {', '.join(known) or 'nothing'}")
+    return module.Method(problem, module.Hyper(**hyper))
+
+
+@contextmanager
+def evaluating(module: nn.Module):
+    """Batch norm in evaluation mode for the block (D7), the former mode after it."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
