@@ -1,6 +1,6 @@
 """Model inversion: what an eavesdropper rebuilds from what is on the air.
 
-    image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.observe ─ attacker ─▶ image
+    image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.heard ─ attacker ─▶ image
 """
 
 from collections.abc import Callable
@@ -20,22 +20,23 @@ SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What an attacker owns: images of the same kind, and functions it can evaluate, never the System.
+    """What an attacker owns: pairs of the same kind, and functions it can evaluate; never the System.
 
-    image: Float[n, c, SCORED, SCORED]; encode: Image to Symbols as received under no key (a stolen encoder
-    and the eavesdropper's air), None where it has none; grid: (H, W) of the feature map, public.
+    image: Float[n, c, SCORED, SCORED]; sent: Complex[n, k], what a stolen encoder makes of each, under no key;
+    grid: (H, W) of the feature map, public; air: Symbols to Symbols as the eavesdropper's receiver hears them.
     """
 
     image: Tensor
+    sent: Tensor
     grid: tuple[int, int]
-    encode: Callable[[Tensor], Tensor] | None = None
+    air: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Tap:
-    """All that an attacker is given. observe: Image to Symbols Complex[b, k] as it hears them, key in force."""
+    """All that an attacker is given. heard: Complex[n, k], the messages in the air, the key in force."""
 
-    observe: Callable[[Tensor], Tensor]
+    heard: Tensor
     knowledge: Knowledge
 
 
@@ -47,29 +48,25 @@ def keyless(tap: Tap, epochs: int, generator: torch.Generator) -> Reconstruct:
 
     It meets the shuffled ones with no key; a system that does not shuffle is met in its own form.
     """
-    known = tap.knowledge
-    return train_decoder(known.encode, known.image, known.grid, epochs, generator)
+    return train_decoder(tap.knowledge, epochs, generator)
 
 
-def train_decoder(
-    hear: Callable[[Tensor], Tensor], image: Tensor, grid: tuple[int, int], epochs: int, generator: torch.Generator
-) -> Reconstruct:
-    """An image decoder (the legitimate user's architecture) trained from what `hear` gives to the image.
+def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> Reconstruct:
+    """An image decoder (the legitimate user's architecture) trained from received symbols to images.
 
-    image: Float[n, c, SCORED, SCORED]; every epoch hears every image anew. Adam 1e-3 at its peak, one cycle.
+    Every epoch hears every message through fresh air. Adam, one cycle with a peak of 1e-3.
     """
     batch = 64
-    per_symbol = hear(image[:1]).shape[1] // (grid[0] * grid[1])
-    with torch.random.fork_rng(devices=[]):
+    image, per_place = known.image, known.sent.shape[1] // (known.grid[0] * known.grid[1])
+    with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        decoder = image_decoder(image.shape[1], 2 * per_symbol).to(image.device)
-    updates = epochs * -(-len(image) // batch)
+        decoder = image_decoder(image.shape[1], 2 * per_place).to(image.device)
     optimiser = Adam(decoder.parameters())
-    schedule = OneCycleLR(optimiser, 1e-3, updates + 1)
+    schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-len(image) // batch) + 1)
     for _ in range(epochs):
         for index in torch.randperm(len(image), generator=generator).to(image.device).split(batch):
-            target = image[index]
-            loss = mse_loss(_fit(decoder(features(hear(target), grid))), target)
+            heard = features(known.air(known.sent[index]), known.grid)
+            loss = mse_loss(resize(decoder(heard), SCORED), image[index])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -78,7 +75,7 @@ def train_decoder(
 
     @torch.no_grad()
     def reconstruct(symbols: Tensor) -> Tensor:
-        return _fit(decoder(features(symbols, grid)))
+        return resize(decoder(features(symbols, known.grid)), SCORED)
 
     return reconstruct
 
@@ -87,10 +84,6 @@ def mean_image(image: Tensor) -> Reconstruct:
     """The floor: the mean of the attacker's images, whatever it hears."""
     mean = image.mean(dim=0, keepdim=True)
     return lambda symbols: mean.expand(len(symbols), -1, -1, -1)
-
-
-def _fit(image: Tensor) -> Tensor:
-    return resize(image, SCORED)
 
 
 # The attackers that a config names, each with what the tables call its knowledge.

@@ -1,0 +1,193 @@
+"""The one training loop: selection on validation, checkpoint, resume, the files of a trained run."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from repobe import channels, method
+from repobe.data import Data, augment, batches
+from repobe.method import Method, Problem
+from repobe.spec import Spec, seed
+from repobe.system import resize
+
+VALIDATED = 2000  # images at most that an epoch is judged on: three of its standard errors are one point at 0.98
+
+
+def build(spec: Spec, data: Data) -> Method:
+    """The untrained method of a spec, its weights drawn from the spec's seed."""
+    channel = channels.BY_NAME[spec.channel]()
+    updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
+    torch.manual_seed(seed("weights", spec.dataset, spec.method, spec.task, spec.image_size, spec.seed))
+    problem = Problem(
+        data.colours,
+        data.classes,
+        spec.image_size,
+        channel,
+        spec.task == "reconstruction",
+        updates,
+        spec.training.learning_rate,
+        spec.seed,
+    )
+    return method.load(spec.method, problem, spec.hyper).to(data.device)
+
+
+def restore(spec: Spec, data: Data, run: Path) -> Method:
+    """The trained method of a spec from <run>/model.safetensors, in evaluation mode."""
+    trained = build(spec, data)
+    path = run / "model.safetensors"
+    try:
+        trained.system.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; train the run first") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{path} is damaged or of another network ({reason}); delete it and run again") from None
+    return trained.eval()
+
+
+def images(pixels: Tensor, size: int) -> Tensor:
+    """uint8 [b, c, h, w] to Float[b, c, size, size] in [0, 1], on the device where the pixels are."""
+    return resize(pixels.float() / 255, size).clamp(0, 1)
+
+
+def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:
+    """Trains a run and writes model.safetensors, history.csv and cost.csv; continues from resume.pt if there is one.
+
+    ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
+    """
+    student = build(spec, data)
+    size, device = spec.image_size, data.device
+    snrs = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=device)
+    student.prepare(teacher, images(data.train[0], size), data.train[1], snrs.min().item())
+    torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
+    history: list[dict] = []
+    best: dict = {"score": -float("inf"), "weights": None}
+    _load_resume(run / "resume.pt", student, history, best, spec)
+
+    epochs = range(len(history), spec.training.epochs)
+    for epoch in tqdm(epochs, desc=spec.path, disable=None):
+        began = time.perf_counter()
+        student.train()
+        total: dict[str, Tensor] = {}
+        for pixels, label in batches(*data.train, spec.training.batch_size):
+            pixels = augment(pixels) if data.augmented else pixels
+            n0 = snrs[torch.randint(len(snrs), ())].item()
+            for name, value in student.update(images(pixels, size), label, n0).items():
+                total[name] = total.get(name, 0) + value.double() * len(label)
+        terms = {name: (value / len(data.train[0])).item() for name, value in total.items()}
+        if bad := [name for name, value in terms.items() if value != value or abs(value) == float("inf")]:
+            raise ValueError(
+                f"{run}: the term '{bad[0]}' is {terms[bad[0]]} in epoch {epoch + 1}; "
+                "lower training.learning_rate (epochs before it are kept in resume.pt)"
+            )
+        seconds = time.perf_counter() - began
+        score = validate(student, spec, data)
+        history.append({"epoch": epoch + 1, **terms, "validation_score": score, "seconds": seconds})
+        if score >= best["score"]:  # of equals the later: its rate is lower
+            best["score"] = score
+            best["weights"] = {k: v.detach().cpu().clone() for k, v in student.system.state_dict().items()}
+        _save_resume(run / "resume.pt", student, history, best, spec)
+
+    _write(run / "model.safetensors", safetensors.torch.save(best["weights"], {"run": spec.path}))
+    _write(run / "history.csv", pd.DataFrame(history).to_csv(index=False).encode())
+    _write(run / "cost.csv", pd.DataFrame([_cost(spec, data, student, history)]).to_csv(index=False).encode())
+    (run / "resume.pt").unlink(missing_ok=True)
+
+
+def validate(student: Method, spec: Spec, data: Data) -> float:
+    """Mean score on the validation split, the same images, SNRs and noise in every epoch (never test)."""
+    pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
+    generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
+    n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
+    n0 = n0[torch.arange(len(label), device=data.device) % len(n0)]
+    student.eval()
+    scores = [
+        student.score(images(p, spec.image_size), y, n, generator)
+        for p, y, n in zip(pixels.split(250), label.split(250), n0.split(250), strict=True)
+    ]
+    return torch.cat(scores).mean().item()
+
+
+def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
+    student.eval()
+    image = images(data.validation[0][:1], spec.image_size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        symbols = student.system.transmit(image, student.key)
+        student.system.receive(symbols, student.key)
+    seconds = sum(row["seconds"] for row in history)
+    return {
+        "method": spec.label,
+        "dataset": spec.dataset,
+        "image_size": spec.image_size,
+        "channel": spec.channel,
+        "seed": spec.seed,
+        "parameters": sum(p.numel() for p in student.system.parameters()),
+        "symbols_k": symbols.shape[1],
+        "flops": counter.get_total_flops(),
+        "train_seconds": seconds,
+        "images_per_second": len(history) * len(data.train[0]) / seconds,
+        "peak_memory_mb": _peak_memory_mb(data.device),
+        "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
+        "threads": spec.threads,
+    }
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    import resource  # not on Windows, where the suite's snakemake does not run either
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _save_resume(path: Path, student: Method, history: list[dict], best: dict, spec: Spec) -> None:
+    state = {
+        "spec": json.dumps(spec.as_dict()),
+        "method": student.state_dict(),
+        "optimisers": [o.state_dict() for o in student.optimisers],
+        "schedulers": [s.state_dict() for s in student.schedulers],
+        "random": torch.get_rng_state(),
+        "history": history,
+        "best": best,
+    }
+    if torch.cuda.is_available():
+        state["random_cuda"] = torch.cuda.get_rng_state()
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)
+
+
+def _load_resume(path: Path, student: Method, history: list[dict], best: dict, spec: Spec) -> None:
+    if not path.exists():
+        return
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a cut zip shows itself as RuntimeError, EOFError, UnpicklingError, …
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
+    if state["spec"] != json.dumps(spec.as_dict()):
+        return  # another spec's epochs: this one starts anew and overwrites them
+    student.load_state_dict(state["method"])
+    for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
+        for part, saved in zip(owner, state[states], strict=True):
+            part.load_state_dict(saved)
+    torch.set_rng_state(state["random"])
+    if "random_cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["random_cuda"])
+    history.extend(state["history"])
+    best.update(state["best"])
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
