@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from repobe import cryptanalysis, judge, metrics
+from repobe import cryptanalysis, metrics
 from repobe.channels import noise_power
 from repobe.data import Data
 from repobe.evasion import ATTACKS, NoisyClassifier
@@ -145,6 +145,8 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
         if spec.task == "reconstruction":
             legitimate = generator_for(data.device, "legitimate", *name)
             results["legitimate", "key"] = received(trained, symbols, n0, legitimate)
+        clean = judged(classifier, prepared(data.test[0], SCORED), data.test[1])
+        rows.append(_inversion_row(spec, snr_db, "original", "images", "attacker_accuracy", clean, symbols))
         for (attacker, what), image in results.items():
             measured = _fidelity(image, data.test[0]) | {"attacker_accuracy": judged(classifier, image, data.test[1])}
             for metric, value in measured.items():
@@ -211,9 +213,3 @@ def audit(trained: Method, spec: Spec) -> list[dict]:
         common | {"quantity": q, "setting": s, "snr_db": None, "seed": spec.seed, "value": value, "n": n}
         for (q, s), (value, n) in unique.items()
     ]
-
-
-def train_judge(data: Data, epochs: int) -> tuple[nn.Module, float]:
-    """The judge and its accuracy on clean test images."""
-    classifier = judge.train(data, epochs)
-    return classifier, judged(classifier, prepared(data.test[0], SCORED), data.test[1]).mean().item()

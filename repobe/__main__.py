@@ -1,0 +1,256 @@
+"""The command line: one subcommand a stage of the workflow, each of which also runs by hand.
+
+    python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from repobe.spec import Spec
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one subcommand; what the user can mend is one line on stderr and exit code 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def data(o: argparse.Namespace) -> None:
+    """Writes a dataset's file from its source."""
+    from repobe.data import build
+
+    folder = o.data_dir or os.environ.get("REPOBE_DATA") or None
+    build(o.name, Path(folder) if folder else None, o.out)
+
+
+def judge(o: argparse.Namespace) -> None:
+    """Trains the classifier of clean images that attackers' pictures are shown to."""
+    import safetensors.torch
+
+    from repobe import judge as room
+    from repobe.data import load
+
+    device = _device(o.device, o.threads)
+    trained = room.train(load(o.data, device), o.epochs)
+    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
+    _replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
+
+
+def spec(o: argparse.Namespace) -> None:
+    """Writes spec.yaml, unless it says the same already: an unchanged run keeps its file's time."""
+    try:
+        described = Spec.from_dict(json.loads(o.json))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the spec is not JSON ({error})") from None
+    o.out.parent.mkdir(parents=True, exist_ok=True)
+    _replace(o.out, described.dump().encode())
+
+
+def train(o: argparse.Namespace) -> None:
+    """Trains a run, from its last whole epoch where it was interrupted."""
+    from repobe import training
+
+    described, run, loaded = _open(o)
+    teacher = None
+    if described.after:
+        folder = run.parents[1] / described.after / run.name
+        teacher = training.restore(Spec.load(folder / "spec.yaml"), loaded, folder)
+    began = time.time()
+    training.train(described, loaded, run, teacher)
+    _provenance(run, described, loaded, time.time() - began)
+
+
+def evaluate(o: argparse.Namespace) -> None:
+    """Writes evasion.csv: accuracy at every SNR, natural and attacked."""
+    from repobe.evaluation import evasion
+    from repobe.training import restore
+
+    described, run, loaded = _open(o)
+    _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded))
+
+
+def invert(o: argparse.Namespace) -> None:
+    """Writes inversion.csv and reconstructions.npz: what every attacker rebuilds."""
+    import io
+
+    import numpy as np
+
+    from repobe import judge as room
+    from repobe.evaluation import inversion
+    from repobe.training import restore
+
+    described, run, loaded = _open(o)
+    classifier = room.load(loaded, _data(run, described).with_suffix(".judge.safetensors"))
+    rows, pictures = inversion(restore(described, loaded, run), described, loaded, classifier)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
+    _replace(run / "reconstructions.npz", buffer.getvalue())
+    _table(run / "inversion.csv", rows)
+
+
+def audit(o: argparse.Namespace) -> None:
+    """Writes audit.csv: the cipher itself; its header alone for a method without a key."""
+    from repobe.evaluation import audit as measured
+    from repobe.training import restore
+
+    described, run, loaded = _open(o)
+    _table(run / "audit.csv", measured(restore(described, loaded, run), described), _AUDIT)
+
+
+_AUDIT = ["method", "dataset", "image_size", "channel", "quantity", "setting", "snr_db", "seed", "value", "n"]
+
+
+def tables(o: argparse.Namespace) -> None:
+    """Gathers the runs' tables."""
+    from repobe import results
+
+    results.tables(o.results, o.specs)
+
+
+def summary(o: argparse.Namespace) -> None:
+    """Means and 95 % intervals over seeds."""
+    from repobe import results
+
+    results.summary(o.results)
+
+
+def compare(o: argparse.Namespace) -> None:
+    """Ours beside every printed number."""
+    from repobe import claims
+
+    claims.compare(o.results)
+
+
+def claims(o: argparse.Namespace) -> None:
+    """A verdict for every sentence of the paper that claims something."""
+    from repobe import claims as room
+
+    room.judge(o.results)
+
+
+def report(o: argparse.Namespace) -> None:
+    """One self-contained page."""
+    from repobe import report as room
+
+    room.write(o.results, o.figures)
+
+
+def track(o: argparse.Namespace) -> None:
+    """Shows the runs to MLflow."""
+    from repobe import tracking
+
+    tracking.track(o.results, o.figures, o.specs, o.uri)
+
+
+def _open(o: argparse.Namespace):
+    """(spec, its folder, its data with the training split that the spec allows) on the device."""
+    from repobe.data import load
+
+    described = Spec.load(o.spec)
+    run = o.spec.parent
+    if len(run.resolve().parents) < 5 or not run.resolve().as_posix().endswith("runs/" + described.path):
+        raise ValueError(f"{o.spec} does not lie in its own folder, <results>/runs/{described.path}")
+    device = _device(o.device, described.threads)
+    return described, run, load(_data(run, described), device).limit(described.train_images)
+
+
+def _data(run: Path, described: Spec) -> Path:
+    """<results>/data/<dataset>.safetensors for a run in <results>/runs/<dataset>/<channel>/<label>/<seed>."""
+    return run.resolve().parents[4] / "data" / f"{described.dataset}.safetensors"
+
+
+def _device(name: str, threads: int):
+    import torch
+
+    torch.set_num_threads(threads)  # weights differ in their last bits between thread counts
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}; use cpu or leave it out") from None
+
+
+def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
+    import hashlib
+    import subprocess
+    from importlib.metadata import version
+
+    import torch
+
+    git = ["git", "-C", str(Path(__file__).parent)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=False
+    )
+    about = {
+        "run": described.path,
+        "spec_sha256": hashlib.sha256(described.dump().encode()).hexdigest(),
+        "commit": commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "") or "not in git",
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "device": torch.cuda.get_device_name() if loaded.device.type == "cuda" else "cpu",
+        "threads": described.threads,
+        "train_wall_seconds": round(seconds, 1),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    _replace(run / "provenance.json", (json.dumps(about, indent=1) + "\n").encode())
+
+
+def _table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
+    import pandas as pd
+
+    _replace(path, pd.DataFrame(rows, columns=columns).to_csv(index=False).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a whole file or nothing: a killed job or a full disk leaves no half file under the final name."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="repobe", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run, *positional: str, device: bool = False) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__, help=run.__doc__.splitlines()[0], description=run.__doc__)
+        added.set_defaults(run=run)
+        for name in positional:
+            kind = str if name in ("name", "json") else Path
+            added.add_argument(name, type=kind, nargs="+" if name == "specs" else None)
+        if device:
+            added.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one")
+        return added
+
+    command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
+    judging = command(judge, "data", "out", device=True)
+    judging.add_argument("--epochs", type=int, default=10)
+    judging.add_argument("--threads", type=int, default=1)
+    command(spec, "json", "out")
+    for stage in (train, evaluate, invert, audit):
+        command(stage, "spec", device=True)
+    command(tables, "results", "specs")
+    for stage in (summary, compare, claims):
+        command(stage, "results")
+    command(report, "results", "figures")
+    command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
