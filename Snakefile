@@ -1,0 +1,21 @@
+"""RepObE, reproduced: `snakemake --cores all` runs config/config.yaml, `--configfile` another in its place."""
+
+if "datasets" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/run.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+        f"{RESULTS}/tracked.json",
+        expand(f"{DRAWN}/{{figure}}.{{kind}}", figure=FIGURES, kind=["pdf", "png"]),

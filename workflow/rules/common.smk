@@ -1,0 +1,99 @@
+"""What the rules share: the checked config, the runs it describes, and where their files lie."""
+
+import json
+import os
+import shlex
+import sys
+from glob import glob
+from pathlib import Path
+
+import jsonschema
+import yaml
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir)))
+from repobe.spec import Spec, grid
+
+
+def check(config):
+    """The first mistake of a config as one line that names the key and what would do."""
+    with open(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml") as file:
+        validator = jsonschema.Draft202012Validator(yaml.safe_load(file))
+    for error in sorted(
+        validator.iter_errors(config), key=lambda e: list(map(str, e.path))
+    ):
+        key = ".".join(map(str, error.path)) or "the top level"
+        known = (
+            list(error.schema.get("properties", {}))
+            if isinstance(error.schema, dict)
+            else []
+        )
+        hint = (
+            f" (known here: {', '.join(known)})"
+            if error.validator == "additionalProperties"
+            else ""
+        )
+        raise WorkflowError(f"config, {key}: {error.message}{hint}")
+
+
+check(config)
+try:
+    SPECS = grid(config)
+    # What `after` names is found even where `only` leaves it out of the tables.
+    EVERY = {spec.path: spec for spec in grid(config | {"only": "*"})}
+except ValueError as error:
+    raise WorkflowError(f"config, {error}")
+
+RESULTS = config["results_dir"]
+RUNS = f"{RESULTS}/runs"
+DRAWN = config["figures_dir"]
+FIGURES = sorted(
+    Path(name).stem for name in glob(f"{workflow.basedir}/figures/fig*.py")
+)
+ENVIRONMENT = f"{workflow.basedir}/environment.yml"
+if config["data_dir"]:
+    # By the environment and not by a parameter: moving the files is no reason to train again.
+    os.environ["REPOBE_DATA"] = config["data_dir"]
+os.environ["OMP_NUM_THREADS"] = str(config["threads"])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+)
+
+
+wildcard_constraints:
+    run="|".join(sorted(EVERY)),
+    dataset="[a-z0-9_]+",
+    figure="fig[a-z0-9_]+",
+
+
+def of_runs(name):
+    """That file of every run."""
+    return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
+
+
+def spec_json(wildcards):
+    return json.dumps(EVERY[wildcards.run].as_dict())
+
+
+def data_of(wildcards):
+    return f"{RESULTS}/data/{EVERY[wildcards.run].dataset}.safetensors"
+
+
+def judge_of(wildcards):
+    return f"{RESULTS}/data/{EVERY[wildcards.run].dataset}.judge.safetensors"
+
+
+def method_of(wildcards):
+    """The method's own file: editing a baseline trains its runs again."""
+    name = EVERY[wildcards.run].method
+    return "repobe/algorithm.py" if name == "repobe" else f"baselines/{name}.py"
+
+
+def teacher_of(wildcards):
+    spec = EVERY[wildcards.run]
+    if spec.after is None:
+        return []
+    return f"{RUNS}/{spec.dataset}/{spec.channel}/{spec.after}/seed{spec.seed}/model.safetensors"
+
+
+TRACKING = f"--uri {shlex.quote(config['mlflow_uri'])}" if config["mlflow_uri"] else ""

@@ -1,0 +1,34 @@
+rule report:
+    input:
+        f"{RESULTS}/comparison.csv",
+        f"{RESULTS}/claims.csv",
+        f"{RESULTS}/summary/cost.csv",
+        f"{RESULTS}/summary/audit.csv",
+        f"{RESULTS}/tables/provenance.json",
+        "repobe/report.html.j2",
+        "workflow/paper/decisions.yaml",
+        figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe report {RESULTS} {DRAWN} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule track:
+    input:
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/history.csv",
+        specs=of_runs("spec.yaml"),
+        figures=expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
+    output:
+        f"{RESULTS}/tracked.json",
+    log:
+        f"{RESULTS}/logs/track.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe track {RESULTS} {DRAWN} {input.specs} {TRACKING} 2> {log} || {{ cat {log} >&2; exit 1; }}"

@@ -1,0 +1,87 @@
+rule spec:
+    output:
+        f"{RUNS}/{{run}}/spec.yaml",
+    params:
+        description=spec_json,
+    log:
+        f"{RESULTS}/logs/spec/{{run}}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe spec {params.description:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule train:
+    input:
+        spec=f"{RUNS}/{{run}}/spec.yaml",
+        data=data_of,
+        method=method_of,
+        teacher=teacher_of,
+    output:
+        f"{RUNS}/{{run}}/model.safetensors",
+        f"{RUNS}/{{run}}/history.csv",
+        f"{RUNS}/{{run}}/cost.csv",
+        f"{RUNS}/{{run}}/provenance.json",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    threads: config["threads"]
+    resources:
+        gpu=1,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe train {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule evaluate:
+    input:
+        spec=f"{RUNS}/{{run}}/spec.yaml",
+        data=data_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+    output:
+        f"{RUNS}/{{run}}/evasion.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/{{run}}.log",
+    threads: config["threads"]
+    resources:
+        gpu=1,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe evaluate {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule invert:
+    input:
+        spec=f"{RUNS}/{{run}}/spec.yaml",
+        data=data_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        judge=judge_of,
+    output:
+        f"{RUNS}/{{run}}/inversion.csv",
+        f"{RUNS}/{{run}}/reconstructions.npz",
+    log:
+        f"{RESULTS}/logs/invert/{{run}}.log",
+    threads: config["threads"]
+    resources:
+        gpu=1,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe invert {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule audit:
+    input:
+        spec=f"{RUNS}/{{run}}/spec.yaml",
+        data=data_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+    output:
+        f"{RUNS}/{{run}}/audit.csv",
+    log:
+        f"{RESULTS}/logs/audit/{{run}}.log",
+    threads: config["threads"]
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe audit {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"

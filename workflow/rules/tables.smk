@@ -1,0 +1,76 @@
+rule tables:
+    input:
+        specs=of_runs("spec.yaml"),
+        evasion=of_runs("evasion.csv"),
+        inversion=of_runs("inversion.csv"),
+        pictures=of_runs("reconstructions.npz"),
+        audit=of_runs("audit.csv"),
+        cost=of_runs("cost.csv"),
+        history=of_runs("history.csv"),
+        provenance=of_runs("provenance.json"),
+    output:
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/inversion.csv",
+        f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/cost.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/reconstructions.npz",
+        f"{RESULTS}/tables/provenance.json",
+    log:
+        f"{RESULTS}/logs/tables.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe tables {RESULTS} {input.specs} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule summary:
+    input:
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/inversion.csv",
+        f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/cost.csv",
+        f"{RESULTS}/tables/reconstructions.npz",
+        f"{RESULTS}/tables/provenance.json",
+    output:
+        f"{RESULTS}/summary/evasion.csv",
+        f"{RESULTS}/summary/inversion.csv",
+        f"{RESULTS}/summary/audit.csv",
+        f"{RESULTS}/summary/cost.csv",
+        f"{RESULTS}/summary/reconstructions.npz",
+        f"{RESULTS}/summary/provenance.json",
+    log:
+        f"{RESULTS}/logs/summary.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe summary {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule compare:
+    input:
+        f"{RESULTS}/summary/evasion.csv",
+        "workflow/paper/numbers.csv",
+    output:
+        f"{RESULTS}/comparison.csv",
+    log:
+        f"{RESULTS}/logs/compare.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe compare {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule claims:
+    input:
+        f"{RESULTS}/summary/evasion.csv",
+        f"{RESULTS}/summary/inversion.csv",
+        "workflow/paper/claims.yaml",
+    output:
+        f"{RESULTS}/claims.csv",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe claims {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
