@@ -1,0 +1,34 @@
+# Everything runs in .venv, made by uv from pyproject.toml; uv itself is taken from PATH or from PyPI.
+PYTHON ?= python3
+SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
+READY = .venv/.ready
+
+.PHONY: help demo test lint quick tables clean
+help: ## these lines
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## the whole suite on the embedded digits: figures/, results/report.html
+	$(SNAKEMAKE) --cores all
+
+quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: figures/quick, results/quick
+	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
+
+tables: $(READY) ## figures, comparison, claims and report from the tables that are there, no training
+	$(SNAKEMAKE) --cores all --profile profiles/tables
+
+test: lint ## lint, unit tests and the miniature workflow
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest
+
+lint: $(READY) ## ruff, snakefmt and the import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile workflow/rules
+	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
+
+clean: ## removes what the default config made
+	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html
+
+$(READY): pyproject.toml
+	@if command -v uv > /dev/null; then uv sync --no-python-downloads; else \
+	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && .venv-uv/bin/uv sync --no-python-downloads; fi
+	@touch $@

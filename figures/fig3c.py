@@ -1,0 +1,6 @@
+"""Fig. 3c: accuracy at the legitimate receiver over SNR, cifar10, rayleigh."""
+
+from repobe.plots import lines
+
+if __name__ == "__main__":
+    lines("fig3c", "cifar10", "rayleigh", ["vae", "jpeg2000", "repobe"], ["natural_accuracy"])

@@ -1,0 +1,6 @@
+"""Fig. 4d: adversarial accuracy over SNR, cifar10, rayleigh."""
+
+from repobe.plots import lines
+
+if __name__ == "__main__":
+    lines("fig4d", "cifar10", "rayleigh", ["adversarial_training", "trades", "repobe_adversarial"], ["adversarial_accuracy"])
