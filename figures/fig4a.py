@@ -3,4 +3,10 @@
 from repobe.plots import lines
 
 if __name__ == "__main__":
-    lines("fig4a", "mnist", "awgn", ["undefended", "repobe_adversarial"], ["natural_accuracy", "adversarial_accuracy"])
+    lines(
+        "fig4a",
+        "mnist",
+        "awgn",
+        ["undefended", "repobe_adversarial"],
+        ["natural_accuracy", "adversarial_accuracy"],
+    )

@@ -3,4 +3,10 @@
 from repobe.plots import lines
 
 if __name__ == "__main__":
-    lines("fig4c", "cifar10", "awgn", ["adversarial_training", "trades", "repobe_adversarial"], ["adversarial_accuracy"])
+    lines(
+        "fig4c",
+        "cifar10",
+        "awgn",
+        ["adversarial_training", "trades", "repobe_adversarial"],
+        ["adversarial_accuracy"],
+    )

@@ -1,6 +1,6 @@
 """The command line: one subcommand a stage of the workflow, each of which also runs by hand.
 
-    python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
+python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
 """
 
 import argparse
@@ -234,7 +234,9 @@ def _parser() -> argparse.ArgumentParser:
             kind = str if name in ("name", "json") else Path
             added.add_argument(name, type=kind, nargs="+" if name == "specs" else None)
         if device:
-            added.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one")
+            added.add_argument(
+                "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"
+            )
         return added
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")

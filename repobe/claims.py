@@ -110,7 +110,9 @@ def ahead(evasion: pd.DataFrame, claim: dict) -> dict:
             evidence.append(f"{channel}, against {rival}: {100 * gap:+.2f} points at {worst:g} dB, where it is least")
     if not outcomes:
         return NOT_RUN
-    verdict = "not reproduced" if "no" in outcomes else "inconclusive" if "open" in outcomes or missing else "reproduced"
+    verdict = (
+        "not reproduced" if "no" in outcomes else "inconclusive" if "open" in outcomes or missing else "reproduced"
+    )
     return {"verdict": verdict, "evidence": "; ".join(evidence + [f"not run: {name}" for name in missing])}
 
 
@@ -124,13 +126,21 @@ def rising(evasion: pd.DataFrame, claim: dict) -> dict:
         first, last = mine.iloc[0], mine.iloc[-1]
         steps = zip(mine["low"].iloc[:-1], mine["high"].iloc[1:], strict=True)
         fell = any(after < before for before, after in steps)
-        outcomes.append("no" if fell or last["high"] < first["low"] else "yes" if last["low"] > first["high"] else "open")
+        outcomes.append(
+            "no" if fell or last["high"] < first["low"] else "yes" if last["low"] > first["high"] else "open"
+        )
         span = f"{first['snr_test_db']:g} to {last['snr_test_db']:g} dB"
         evidence.append(f"{channel}: {first['mean']:.4f} to {last['mean']:.4f} from {span}")
     if not outcomes:
         return NOT_RUN
     complete = len(outcomes) == len(claim["channels"])
-    verdict = "not reproduced" if "no" in outcomes else "reproduced" if complete and set(outcomes) == {"yes"} else "inconclusive"
+    verdict = (
+        "not reproduced"
+        if "no" in outcomes
+        else "reproduced"
+        if complete and set(outcomes) == {"yes"}
+        else "inconclusive"
+    )
     return {"verdict": verdict, "evidence": "; ".join(evidence)}
 
 

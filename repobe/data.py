@@ -23,7 +23,11 @@ from torch.nn.functional import interpolate, pad
 
 from repobe.spec import seed
 
-IDX = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}  # names of torchvision's classes
+IDX = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+}  # names of torchvision's classes
 CIFAR = {"cifar10": ("CIFAR10", "label"), "cifar100": ("CIFAR100", "fine_label")}
 EMBEDDED = ("digits", "digits_rgb")
 NAMES = (*EMBEDDED, *IDX, *CIFAR)
@@ -156,7 +160,7 @@ def _digits(colour: bool) -> dict[str, Split]:
     every = np.arange(len(label))
     rest, test = train_test_split(every, test_size=360, random_state=0, stratify=bunch.target)
     train, validation = train_test_split(rest, test_size=180, random_state=0, stratify=bunch.target[rest])
-    photos = [torch.from_numpy(photo).permute(2, 0, 1).float() / 255 for photo in load_sample_images().images]
+    photos = [torch.tensor(photo).permute(2, 0, 1).float() / 255 for photo in load_sample_images().images]
     bands = {"train": (0, 0.6), "validation": (0.6, 0.75), "test": (0.75, 1)}  # of the photos' width
     splits = {}
     for name, index in (("train", train), ("validation", validation), ("test", test)):

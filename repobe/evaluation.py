@@ -207,7 +207,12 @@ def audit(trained: Method, spec: Spec) -> list[dict]:
     generator = torch.Generator().manual_seed(seed("roundtrip", spec.seed))
     errors = cryptanalysis.roundtrip_errors(height, width, trials, generator)
     rows.append(("roundtrip_errors", here, errors, trials))
-    common = {"method": spec.label, "dataset": spec.dataset, "image_size": spec.image_size, "channel": spec.channel}
+    common = {
+        "method": spec.label,
+        "dataset": spec.dataset,
+        "image_size": spec.image_size,
+        "channel": spec.channel,
+    }
     unique = {(quantity, setting): (value, n) for quantity, setting, value, n in rows}
     return [
         common | {"quantity": q, "setting": s, "snr_db": None, "seed": spec.seed, "value": value, "n": n}

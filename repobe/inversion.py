@@ -1,6 +1,6 @@
 """Model inversion: what an eavesdropper rebuilds from what is on the air.
 
-    image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.heard ─ attacker ─▶ image
+image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.heard ─ attacker ─▶ image
 """
 
 from collections.abc import Callable

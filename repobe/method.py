@@ -1,9 +1,9 @@
 """Method: how a system learns. One module a method; its name is the module's name, the file is the registry."""
 
 import importlib
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn

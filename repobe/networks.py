@@ -1,6 +1,6 @@
 """The encoder and the two decoders (Sec. 3.1, Eqs. 1-2; layer counts D5), for a C×S×S image, S a multiple of 8.
 
-    image C×S×S ─ encoder ─▶ 4×S/8×S/8 ═ air ═▶ class decoder ─▶ logits   or   image decoder ─▶ C×S×S
+image C×S×S ─ encoder ─▶ 4×S/8×S/8 ═ air ═▶ class decoder ─▶ logits   or   image decoder ─▶ C×S×S
 """
 
 import torch
@@ -44,9 +44,7 @@ class ResidualBlock(nn.Module):
         )
         same = stride == 1 and inputs == outputs
         self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            nn.Identity() if same else nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The confusion offset: a feature map's positions shuffled by a shared key (Sec. 3.2, Eqs. 4-11).
 
-    F ─ rows by K_r ─ shift row i by i+c ─ columns by K_c ─ shift column j by j+r ─▶ F_en
+F ─ rows by K_r ─ shift row i by i+c ─ columns by K_c ─ shift column j by j+r ─▶ F_en
 """
 
 from dataclasses import dataclass, field

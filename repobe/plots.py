@@ -98,7 +98,13 @@ def lines(name: str, dataset: str, channel: str, methods: list[str], quantities:
     else:
         _nothing(axes)
     if absent:
-        axes.annotate("Not run: " + ", ".join(absent), (0.02, 0.02), xycoords="axes fraction", fontsize=7, color="#444444")
+        axes.annotate(
+            "Not run: " + ", ".join(absent),
+            (0.02, 0.02),
+            xycoords="axes fraction",
+            fontsize=7,
+            color="#444444",
+        )
         low, high = axes.get_ylim()
         axes.set_ylim(low - 0.12 * (high - low), high)
     empty = table.iloc[:0]

@@ -60,4 +60,8 @@ def _svg(path: Path) -> str:
     text = path.read_text()
     text = text[text.index("<svg") :]
     prefix = path.stem + "-"
-    return text.replace(' id="', f' id="{prefix}').replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
+    return (
+        text.replace(' id="', f' id="{prefix}')
+        .replace('href="#', f'href="#{prefix}')
+        .replace("url(#", f"url(#{prefix}")
+    )

@@ -24,7 +24,16 @@ VALUES = {
     "evasion": ["value", "n", "draws", "symbols_k"],
     "inversion": ["value", "n", "symbols_k"],
     "audit": ["value", "n"],
-    "cost": ["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb", "device", "threads"],
+    "cost": [
+        "parameters",
+        "symbols_k",
+        "flops",
+        "train_seconds",
+        "images_per_second",
+        "peak_memory_mb",
+        "device",
+        "threads",
+    ],
 }
 
 
@@ -74,7 +83,12 @@ def tables(results: Path, specs: list[Path]) -> None:
         spec = Spec.load(path)
         history = read(path.parent / "history.csv")
         for column, value in reversed(
-            {"method": spec.label, "dataset": spec.dataset, "channel": spec.channel, "seed": spec.seed}.items()
+            {
+                "method": spec.label,
+                "dataset": spec.dataset,
+                "channel": spec.channel,
+                "seed": spec.seed,
+            }.items()
         ):
             history.insert(0, column, value)
         histories.append(history)
@@ -124,7 +138,19 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         if "symbols_k" in group:
             row["symbols_k"] = int(group["symbols_k"].iloc[0])
         rows.append(row)
-    return pd.DataFrame(rows, columns=[*key, "mean", "sd", "low", "high", "seeds", "n", *(["symbols_k"] if table != "audit" else [])])
+    return pd.DataFrame(
+        rows,
+        columns=[
+            *key,
+            "mean",
+            "sd",
+            "low",
+            "high",
+            "seeds",
+            "n",
+            *(["symbols_k"] if table != "audit" else []),
+        ],
+    )
 
 
 def interval(values: np.ndarray, n: int, accuracy: bool) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """System: one transmitter, the air, one receiver.
 
-    image ─ resize to S×S ─ encoder ─ pair, unit power ─ shuffle by key ─▶ Symbols
-    Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
+image ─ resize to S×S ─ encoder ─ pair, unit power ─ shuffle by key ─▶ Symbols
+Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 """
 
 import torch
