@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from repobe.spec import Spec, grid
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+CONFIG = {
+    "datasets": {"digits": {"image_size": 16, "train_images": 128}},
+    "channels": ["awgn"],
+    "methods": {
+        "undefended": {},
+        "repobe": {},
+        "repobe_adversarial": {"method": "repobe", "hyper": {"adversarial": True}, "after": "undefended"},
+        "repobe_reconstruction": {"method": "repobe", "task": "reconstruction"},
+    },
+    "seeds": [0],
+    "snr_db": [7, 23],
+    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.05},
+    "evaluation": {"draws": 2, "attacks": ["paper"], "attack_images": 20},
+    "inversion": {"attackers": ["keyless"], "snr_db": [23], "epochs": 1, "images": 100},
+    "threads": 1,
+}
+
+
+@pytest.fixture
+def config() -> dict:
+    return CONFIG
+
+
+@pytest.fixture
+def specs() -> dict[str, Spec]:
+    return {spec.label: spec for spec in grid(CONFIG)}
+
+
+@pytest.fixture(scope="session")
+def digits_file(tmp_path_factory):
+    from repobe.data import build
+
+    path = tmp_path_factory.mktemp("data") / "digits.safetensors"
+    build("digits", None, path)
+    return path
+
+
+@pytest.fixture
+def digits(digits_file):
+    from repobe.data import load
+
+    return load(digits_file).limit(128)
