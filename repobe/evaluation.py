@@ -1,5 +1,7 @@
 """The stages that measure a trained run: what its receiver gets, what its enemies get, and its cipher."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -135,7 +137,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
         with torch.no_grad():
             sent = torch.cat([system.transmit(prepared(part, spec.image_size)) for part in known.split(BATCH)])
         target = prepared(known, SCORED)
-        knowledge = Knowledge(target, sent, system.grid, lambda x, g=training_air, n=n0: system.channel(x, n, g))
+        knowledge = Knowledge(target, sent, system.grid, partial(system.channel, n0=n0, generator=training_air))
         tap = Tap(heard, knowledge)
         results = {("mean_image", "images"): mean_image(target)(heard)}
         for attacker in spec.inversion.attackers:

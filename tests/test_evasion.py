@@ -4,8 +4,8 @@ import torchattacks
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from repobe.evasion import ATTACKS, NoisyClassifier, pgd
 from repobe.evaluation import attacked
+from repobe.evasion import ATTACKS, NoisyClassifier, pgd
 from repobe.training import build
 
 

@@ -90,7 +90,8 @@ def test_symbols_have_unit_power_and_a_place_each():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "r", "c"), [((0, 0), (0, 1), 0, 0), ((0, 1), (1, 2), 0, 0), ((0, 1), (0, 1), 2, 0), ((), (0,), 0, 0)]
+    ("rows", "columns", "r", "c"),
+    [((0, 0), (0, 1), 0, 0), ((0, 1), (1, 2), 0, 0), ((0, 1), (0, 1), 2, 0), ((), (0,), 0, 0)],
 )
 def test_what_is_no_key_is_refused(rows, columns, r, c):
     with pytest.raises(ValueError, match="key: "):

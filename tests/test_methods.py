@@ -1,0 +1,102 @@
+"""One contract for every file in baselines/ and for RepObE."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from repobe import method
+from repobe.evaluation import evasion
+from repobe.spec import Evaluation
+from repobe.training import build, images, restore, train
+
+NAMES = ["repobe", *sorted(p.stem for p in Path("baselines").glob("[a-z]*.py"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh", "rayleigh_fast"])
+def test_every_method_trains_evaluates_and_reloads(name, channel, specs, digits, tmp_path):
+    spec = replace(specs["undefended"], label=name, method=name, channel=channel)
+    spec = replace(spec, evaluation=Evaluation(draws=1, attacks=(), attack_images=1))
+    train(spec, digits, tmp_path)
+    first, second = (restore(spec, digits, tmp_path) for _ in range(2))
+    image = images(digits.test[0][:8], 16)
+    symbols = first.system.transmit(image, first.key)
+    torch.testing.assert_close(symbols.abs().square().mean(dim=1), torch.ones(8))
+    assert torch.equal(first.system.receive(symbols, first.key), second.system.receive(symbols, second.key))
+    assert {row["metric"] for row in evasion(first, spec, digits)} == {"natural_accuracy"}
+
+
+@pytest.mark.parametrize("label", ["undefended", "repobe", "repobe_adversarial", "repobe_reconstruction"])
+def test_the_loss_falls(label, specs, digits):
+    student = build(specs[label], digits)
+    teacher = build(specs["undefended"], digits)
+    image, label = images(digits.train[0][:64], 16), digits.train[1][:64]
+    student.prepare(teacher, images(digits.train[0], 16), digits.train[1], 0.01)
+    for group in student.optimisers[0].param_groups:
+        group["lr"] = 0.02
+    student.schedulers = [torch.optim.lr_scheduler.ConstantLR(student.optimisers[0], 1.0)]
+    losses = [student.update(image, label, 0.01)["loss"].item() for _ in range(15)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_the_network_has_the_papers_shapes(size, specs, digits):
+    trained = build(replace(specs["repobe"], image_size=size), digits).eval()
+    symbols = trained.system.transmit(torch.rand(1, 1, 28, 28), trained.key)
+    assert symbols.shape == (1, 2 * (size // 8) ** 2)  # 4×28×28 real numbers are 1568 symbols at S = 224
+    assert trained.system.receive(symbols, trained.key).shape == (1, 10)
+    picture = build(replace(specs["repobe_reconstruction"], image_size=size), digits).eval()
+    assert picture.system(torch.rand(1, 1, 28, 28), 0.1, picture.key).shape == (1, 1, size, size)
+
+
+def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
+    """Trained till it reads nearly every digit with its key; another key leaves it near one in ten."""
+    from repobe.data import load
+    from repobe.obfuscation import Key
+
+    digits = load(digits_file)
+    spec = replace(specs["repobe"], image_size=32, training=replace(specs["repobe"].training, epochs=1))
+    trained = build(spec, digits)
+    image, label = images(digits.train[0], 32), digits.train[1]
+    for _ in range(6):
+        for index in torch.randperm(len(label)).split(64):
+            loss = torch.nn.functional.cross_entropy(trained.system(image[index], 0.01, trained.key), label[index])
+            trained.optimisers[0].param_groups[0]["lr"] = 0.05
+            trained.optimisers[0].zero_grad()
+            loss.backward()
+            trained.optimisers[0].step()
+    trained.eval()
+    test, truth = images(digits.test[0], 32), digits.test[1]
+    with torch.no_grad():
+        symbols = trained.system.transmit(test, trained.key)
+        right = (trained.system.receive(symbols, trained.key).argmax(1) == truth).float().mean()
+        wrong = torch.stack(
+            [
+                (trained.system.receive(symbols, Key.random(4, 4, torch.Generator().manual_seed(n))).argmax(1) == truth)
+                for n in range(20)
+            ]
+        ).float()
+    assert right > 0.9
+    assert wrong.mean() < 0.2
+
+
+def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
+    with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
+        build(replace(specs["repobe"], method="repob"), digits)
+    with pytest.raises(ValueError, match=r"hyper: repobe knows no betta; it knows adversarial, beta"):
+        build(replace(specs["repobe"], hyper={"betta": 1}), digits)
+    with pytest.raises(ValueError, match="needs `after: undefended`"):
+        build(specs["repobe_adversarial"], digits).prepare(None, torch.zeros(1), torch.zeros(1), 0.1)
+
+
+def test_batch_norm_is_in_evaluation_mode_while_crafting_and_back_after_it(specs, digits):
+    trained = build(specs["repobe_adversarial"], digits).train()
+    before = {k: v.clone() for k, v in trained.system.state_dict().items()}
+    adversarial = trained.craft(torch.rand(4, 1, 16, 16), 0.1)
+    assert adversarial.shape == (4, 1, 16, 16)
+    assert all(torch.equal(before[k], v) for k, v in trained.system.state_dict().items())
+    assert trained.system.training
+    with method.evaluating(trained.system):
+        assert not trained.system.training

@@ -1,0 +1,89 @@
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def snakemake(*arguments: str) -> subprocess.CompletedProcess:
+    command = ["snakemake", "--cores", "2", "--nolock", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def config(folder: Path, **departures) -> str:
+    values = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
+    values |= {"results_dir": str(folder / "results"), "figures_dir": str(folder / "figures")} | departures
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["config", "quick", "paper", "miniature"])
+def test_every_config_describes_a_workflow(name):
+    done = snakemake("-n", "--configfile", f"config/{name}.yaml", "--forceall", "--quiet", "rules")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("departure", "line"),
+    [
+        ({"trainig": {}}, "'trainig' was unexpected"),
+        ({"datasets": {"minst": {"image_size": 32}}}, "'minst' is not one of"),
+        ({"snr_db": ["loud"]}, "config, snr_db.0: 'loud' is not of type 'number'"),
+        ({"only": "nothing/*"}, "only: no run matches 'nothing/*'"),
+        ({"methods": {"repobe": {"after": "undefendde"}}}, "after names 'undefendde'"),
+    ],
+)
+def test_a_mistake_in_the_config_is_one_line_that_names_the_key(departure, line, tmp_path):
+    done = snakemake("-n", "--configfile", config(tmp_path, **departure))
+    assert done.returncode != 0
+    assert len([text for text in done.stderr.splitlines() if line in text]) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path):
+    chosen = config(tmp_path)
+    first = snakemake("--configfile", chosen)
+    assert first.returncode == 0, first.stderr[-4000:]
+    rules = {"data", "judge", "spec", "train", "evaluate", "invert", "audit", "tables", "summary", "compare"}
+    rules |= {"claims", "figure", "report", "track"}
+    assert all(f"rule {rule}:" in first.stderr for rule in rules)
+    results, figures = tmp_path / "results", tmp_path / "figures"
+    names = ["fig3a", "fig3b", "fig3c", "fig3d", "fig3e", "fig4a", "fig4b", "fig4c", "fig4d"]
+    assert sorted(path.stem for path in figures.glob("*.pdf")) == names
+    assert sorted(path.stem for path in figures.glob("*.png")) == names
+    page = (results / "report.html").read_text()
+    assert page.count("<svg") == 9
+    assert "stand-ins for the paper" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ).replace("https://matplotlib.org", "")
+
+    second = snakemake("--configfile", chosen)
+    assert "Nothing to be done" in second.stderr, second.stderr[-2000:]
+
+    # Tracking again adds no run.
+    tracked = json.loads((results / "tracked.json").read_text())
+    (results / "tracked.json").unlink()
+    assert snakemake("--configfile", chosen).returncode == 0
+    assert json.loads((results / "tracked.json").read_text()) == tracked
+
+    # One run's settings changed: its own stages run again, no other's.
+    values = yaml.safe_load(Path(chosen).read_text())
+    values["methods"]["repobe_reconstruction"]["training"] = {"epochs": 2}
+    Path(chosen).write_text(yaml.safe_dump(values))
+    dry = snakemake("-n", "--configfile", chosen, "--quiet", "none").stdout
+    again = {line.strip() for line in dry.splitlines() if "spec.yaml" in line and "output:" in line}
+    assert len(again) == 1
+    assert "repobe_reconstruction" in again.pop()
+
+    # A run whose teacher `only` leaves out is still trained after it.
+    shutil.rmtree(results / "runs")
+    values["only"] = "*/repobe_adversarial"
+    Path(chosen).write_text(yaml.safe_dump(values))
+    dry = snakemake("-n", "--configfile", chosen, "--quiet", "none").stdout
+    assert "undefended/seed0/model.safetensors" in dry
