@@ -10,7 +10,7 @@ from repobe.system import SemanticSystem, shuffle, symbols
 
 def literal(feature, key):
     """Eqs. 4-7 as printed, a loop for each."""
-    a, height, width = feature.shape
+    _, height, width = feature.shape
     f1, f2, f3, f_en = (np.empty_like(feature) for _ in range(4))
     for i in range(height):
         f1[:, i, :] = feature[:, key.rows[i], :]
@@ -27,7 +27,7 @@ def literal(feature, key):
 
 def literal_inverse(feature, key):
     """Eqs. 8-11 as printed, Eq. 11 read with K_r[i]."""
-    a, height, width = feature.shape
+    _, height, width = feature.shape
     f1, f2, f3, f_de = (np.empty_like(feature) for _ in range(4))
     for i in range(height):
         for j in range(width):
@@ -64,7 +64,8 @@ def test_decrypt_inverts_encrypt_for_every_key_bit_for_bit(shape):
 
 def test_a_worked_shuffle():
     # H = W = 2, K_r = (1, 0), K_c = (0, 1), r = c = 0 on [[a, b], [c, d]]:
-    # Eq. 4 [[c, d], [a, b]]; Eq. 5 shifts row 1 by one [[c, d], [b, a]]; Eq. 6 same; Eq. 7 shifts column 1: [[c, a], [b, d]].
+    # Eq. 4: [[c, d], [a, b]]; Eq. 5 shifts row 1 by one: [[c, d], [b, a]]; Eq. 6: the same;
+    # Eq. 7 shifts column 1 by one: [[c, a], [b, d]].
     key = Key((1, 0), (0, 1), 0, 0)
     assert encrypt(torch.tensor([1, 2, 3, 4]), key).tolist() == [3, 1, 2, 4]
 
