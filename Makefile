@@ -14,7 +14,7 @@ quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: figures/quick, 
 	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
 
 tables: $(READY) ## figures, comparison, claims and report from the tables that are there, no training
-	$(SNAKEMAKE) --cores all --profile profiles/tables
+	$(SNAKEMAKE) --cores all --profile profiles/tables report
 
 test: lint ## lint, unit tests and the miniature workflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest
