@@ -77,7 +77,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     values = yaml.safe_load(Path(chosen).read_text())
     values["methods"]["repobe_reconstruction"]["training"] = {"epochs": 2}
     Path(chosen).write_text(yaml.safe_dump(values))
-    dry = snakemake("-n", "--configfile", chosen, "--quiet", "none").stdout
+    dry = snakemake("-n", "--configfile", chosen).stdout
     again = {line.strip() for line in dry.splitlines() if "spec.yaml" in line and "output:" in line}
     assert len(again) == 1
     assert "repobe_reconstruction" in again.pop()
@@ -86,5 +86,5 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     shutil.rmtree(results / "runs")
     values["only"] = "*/repobe_adversarial"
     Path(chosen).write_text(yaml.safe_dump(values))
-    dry = snakemake("-n", "--configfile", chosen, "--quiet", "none").stdout
+    dry = snakemake("-n", "--configfile", chosen).stdout
     assert "undefended/seed0/model.safetensors" in dry
