@@ -7,12 +7,15 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.channels import Channel
 from repobe.obfuscation import Key
 from repobe.system import System
+
+MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,11 @@ class Method(nn.Module, ABC):
         return (output.argmax(dim=1) == label).float()
 
     def descend(self, loss: Tensor) -> None:
-        """One step of the one optimiser that most methods have."""
+        """One step of the one optimiser that most methods have, its gradient clipped (D19)."""
         (optimiser,), (scheduler,) = self.optimisers, self.schedulers
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        clip_grad_norm_(self.system.parameters(), MAX_GRADIENT_NORM)
         optimiser.step()
         scheduler.step()
 
