@@ -41,7 +41,7 @@ def judge(o: argparse.Namespace) -> None:
 
     device = _device(o.device, o.threads)
     loaded = load(o.data, device)
-    trained = room.train(loaded, o.epochs or (10 if len(loaded.train[0]) < 10_000 else 4))
+    trained = room.train(loaded, o.epochs or (8 if len(loaded.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     _replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
 
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
     judging = command(judge, "data", "out", device=True)
-    judging.add_argument("--epochs", type=int, help="default: 10, or 4 from 10,000 training images up")
+    judging.add_argument("--epochs", type=int, help="default: 8, or 4 from 10,000 training images up")
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     for stage in (train, evaluate, invert, audit):

@@ -60,7 +60,8 @@ def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> 
     image, per_place = known.image, known.sent.shape[1] // (known.grid[0] * known.grid[1])
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        decoder = image_decoder(image.shape[1], 2 * per_place).to(image.device)
+        decoder = image_decoder(image.shape[1], 2 * per_place)
+    decoder.to(image.device, memory_format=torch.channels_last)
     optimiser = Adam(decoder.parameters())
     schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-len(image) // batch) + 1)
     for _ in range(epochs):
