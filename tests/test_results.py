@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from repobe import claims, results
 
@@ -110,5 +111,29 @@ def test_accuracy_that_falls_surely_does_not_rise_steadily():
 
 def test_the_key_space_claim_is_judged_by_enumeration():
     audit = pd.DataFrame({"quantity": ["distinct_ciphers"], "setting": ["2x2"], "mean": [4.0], "n": [16]})
-    assert claims.key_space(audit)["verdict"] == "not reproduced"
-    assert claims.key_space(audit.assign(mean=16.0))["verdict"] == "reproduced"
+    assert claims.key_space(audit, {})["verdict"] == "not reproduced"
+    assert claims.key_space(audit.assign(mean=16.0), {})["verdict"] == "reproduced"
+
+
+def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
+    lead, lag = claim(check="ahead"), claim(check="ahead", method="necst", rivals=["repobe"], margin=0)
+    unrun = claim(check="ahead", rivals=["ibal"])
+    tables = {"evasion": summarised({}, {"method": "necst", "value": 0.95})}
+    for parts, verdict in (
+        ([lead], "reproduced"),
+        ([lead, lag], "not reproduced"),
+        ([lead, unrun], "inconclusive"),
+        ([lag, unrun], "not reproduced"),
+        ([unrun], "not run"),
+    ):
+        assert claims.verdict(tables, {"parts": parts})["verdict"] == verdict
+
+
+def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
+    empty = {
+        name: results.summarise(pd.DataFrame(columns=[*results.KEYS[name], *results.VALUES[name]]), name)
+        for name in ("evasion", "inversion", "audit")
+    }
+    said = yaml.safe_load((claims.PAPER / "claims.yaml").read_text())
+    assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 13)]
+    assert {claims.verdict(empty, one)["verdict"] for one in said} == {"not run"}
