@@ -26,7 +26,6 @@ class Method(method.Method):
         self.system = SemanticSystem(
             problem.colours, problem.classes, problem.image_size, problem.channel, problem.reconstruct
         )
-        self.use_sgd()
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         output = self.system(image, n0)

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from repobe.files import replace
 from repobe.spec import Spec
 
 
@@ -43,7 +44,7 @@ def judge(o: argparse.Namespace) -> None:
     loaded = load(o.data, device)
     trained = room.train(loaded, o.epochs or (8 if len(loaded.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    _replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
+    replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
 
 
 def spec(o: argparse.Namespace) -> None:
@@ -53,7 +54,7 @@ def spec(o: argparse.Namespace) -> None:
     except json.JSONDecodeError as error:
         raise ValueError(f"the spec is not JSON ({error})") from None
     o.out.parent.mkdir(parents=True, exist_ok=True)
-    _replace(o.out, described.dump().encode())
+    replace(o.out, described.dump())
 
 
 def train(o: argparse.Namespace) -> None:
@@ -94,7 +95,7 @@ def invert(o: argparse.Namespace) -> None:
     rows, pictures = inversion(restore(described, loaded, run), described, loaded, classifier)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
-    _replace(run / "reconstructions.npz", buffer.getvalue())
+    replace(run / "reconstructions.npz", buffer.getvalue())
     _table(run / "inversion.csv", rows)
 
 
@@ -205,23 +206,13 @@ def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
         "train_wall_seconds": round(seconds, 1),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    _replace(run / "provenance.json", (json.dumps(about, indent=1) + "\n").encode())
+    replace(run / "provenance.json", json.dumps(about, indent=1) + "\n")
 
 
 def _table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
     import pandas as pd
 
-    _replace(path, pd.DataFrame(rows, columns=columns).to_csv(index=False).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a whole file or nothing: a killed job or a full disk leaves no half file under the final name."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace(path, pd.DataFrame(rows, columns=columns).to_csv(index=False))
 
 
 def _parser() -> argparse.ArgumentParser:

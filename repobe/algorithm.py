@@ -44,7 +44,6 @@ class Method(method.Method):
         self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # of the first epoch, summed
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
         self.register_buffer("first_epoch", torch.zeros((), dtype=torch.float64))
-        self.use_sgd()
 
     def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
         """Prototypes p_y: mean logits of the teacher on the natural training images (Eqs. 18-19, D9)."""

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from repobe import files
 from repobe.spec import seed
 
 IDX = {
@@ -90,9 +91,7 @@ def build(name: str, folder: Path | None, out: Path) -> None:
         tensors |= {f"{split}_image": image.contiguous(), f"{split}_label": label.contiguous()}
     about = json.dumps({"name": name, "sha256": _digest(tensors)})
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    safetensors.torch.save_file(tensors, part, {"about": about})
-    os.replace(part, out)
+    files.replace(out, safetensors.torch.save(tensors, {"about": about}))
 
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> Data:

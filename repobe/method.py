@@ -36,7 +36,7 @@ class Problem:
 
 
 class Method(nn.Module, ABC):
-    """Owns a System, the key its two ends share, and its optimisers; buffers survive an interruption."""
+    """Owns a System, the key its two ends share, and in training its optimisers; buffers survive an interruption."""
 
     system: System
     key: Key | None = None
@@ -71,8 +71,8 @@ class Method(nn.Module, ABC):
         optimiser.step()
         scheduler.step()
 
-    def use_sgd(self) -> None:
-        """SGD with Nesterov momentum and a one-cycle rate over the parameters of the system (D10)."""
+    def optimise(self) -> None:
+        """Makes the optimisers, which only training needs: SGD with Nesterov momentum and a one-cycle rate (D10)."""
         self.optimisers = [
             SGD(self.system.parameters(), self.problem.learning_rate, 0.9, weight_decay=5e-4, nesterov=True)
         ]

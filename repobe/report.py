@@ -1,6 +1,5 @@
 """results/report.html: one page for a reviewer, with everything inside it and nothing fetched."""
 
-import os
 from pathlib import Path
 
 import jinja2
@@ -8,6 +7,7 @@ import pandas as pd
 import yaml
 
 from repobe.claims import PAPER
+from repobe.files import replace
 from repobe.results import read
 
 
@@ -38,9 +38,7 @@ def write(results: Path, figures: Path) -> None:
         decisions=yaml.safe_load((PAPER / "decisions.yaml").read_text()),
         provenance=pd.read_json(results / "tables" / "provenance.json", dtype=False).to_dict("records"),
     )
-    part = results / "report.html.part"
-    part.write_text(page)
-    os.replace(part, results / "report.html")
+    replace(results / "report.html", page)
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from repobe.files import replace
 from repobe.spec import Spec
 
 RUN = ["method", "dataset", "image_size", "channel"]
@@ -98,8 +98,8 @@ def tables(results: Path, specs: list[Path]) -> None:
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **pictures)
-    _replace(out / "reconstructions.npz", buffer.getvalue())
-    _replace(out / "provenance.json", (json.dumps(provenance, indent=1) + "\n").encode())
+    replace(out / "reconstructions.npz", buffer.getvalue())
+    replace(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
 
 def pictures_of(path: Path) -> dict[str, np.ndarray]:
@@ -122,7 +122,7 @@ def summary(results: Path) -> None:
     mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
     write(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):
-        _replace(out / name, (source / name).read_bytes())
+        replace(out / name, (source / name).read_bytes())
 
 
 def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -171,10 +171,4 @@ def interval(values: np.ndarray, n: int, accuracy: bool) -> tuple[float, float]:
 
 def write(frame: pd.DataFrame, path: Path) -> None:
     """A CSV, whole or not at all."""
-    _replace(path, frame.to_csv(index=False).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    replace(path, frame.to_csv(index=False))

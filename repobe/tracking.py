@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from repobe.files import replace
 from repobe.results import read
 from repobe.spec import Spec
 
@@ -45,9 +46,7 @@ def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> N
             client.log_artifact(key, str(picture), "figures")
         client.set_terminated(key)
         shown[spec.path] = key
-    part = results / "tracked.json.part"
-    part.write_text(json.dumps(shown, indent=1) + "\n")
-    os.replace(part, results / "tracked.json")
+    replace(results / "tracked.json", json.dumps(shown, indent=1) + "\n")
 
 
 def _metrics(run: Path) -> list[tuple[str, float, int]]:

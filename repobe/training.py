@@ -1,7 +1,7 @@
 """The one training loop: selection on validation, checkpoint, resume, the files of a trained run."""
 
+import io
 import json
-import os
 import time
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from repobe import channels, method
 from repobe.data import Data, augment, batches
+from repobe.files import replace
 from repobe.method import Method, Problem
 from repobe.spec import Spec, seed
 from repobe.system import resize
@@ -66,6 +67,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
     """
     student = build(spec, data)
+    student.optimise()
     size, device = spec.image_size, data.device
     snrs = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=device)
     student.prepare(teacher, images(data.train[0], size), data.train[1], snrs.min().item())
@@ -101,9 +103,9 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
             }
         _save_resume(run / "resume.pt", student, history, best, spec)
 
-    _write(run / "model.safetensors", safetensors.torch.save(best["weights"], {"run": spec.path}))
-    _write(run / "history.csv", pd.DataFrame(history).to_csv(index=False).encode())
-    _write(run / "cost.csv", pd.DataFrame([_cost(spec, data, student, history)]).to_csv(index=False).encode())
+    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], {"run": spec.path}))
+    replace(run / "history.csv", pd.DataFrame(history).to_csv(index=False))
+    replace(run / "cost.csv", pd.DataFrame([_cost(spec, data, student, history)]).to_csv(index=False))
     (run / "resume.pt").unlink(missing_ok=True)
 
 
@@ -165,9 +167,9 @@ def _save_resume(path: Path, student: Method, history: list[dict], best: dict, s
     }
     if torch.cuda.is_available():
         state["random_cuda"] = torch.cuda.get_rng_state()
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    content = io.BytesIO()
+    torch.save(state, content)
+    replace(path, content.getvalue())
 
 
 def _load_resume(path: Path, student: Method, history: list[dict], best: dict, spec: Spec) -> None:
@@ -189,9 +191,3 @@ def _load_resume(path: Path, student: Method, history: list[dict], best: dict, s
         torch.cuda.set_rng_state(state["random_cuda"])
     history.extend(state["history"])
     best.update(state["best"])
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)

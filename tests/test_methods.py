@@ -31,6 +31,7 @@ def test_every_method_trains_evaluates_and_reloads(name, channel, specs, digits,
 @pytest.mark.parametrize("label", ["undefended", "repobe", "repobe_adversarial", "repobe_reconstruction"])
 def test_the_loss_falls(label, specs, digits):
     student = build(specs[label], digits)
+    student.optimise()
     teacher = build(specs["undefended"], digits)
     image, label = images(digits.train[0][:64], 16), digits.train[1][:64]
     student.prepare(teacher, images(digits.train[0], 16), digits.train[1], 0.01)
@@ -60,6 +61,7 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
     spec = replace(specs["repobe"], image_size=32)
     spec = replace(spec, training=replace(spec.training, epochs=8, batch_size=64, learning_rate=0.1))
     trained = build(spec, digits)
+    trained.optimise()
     image, label = images(digits.train[0], 32), digits.train[1]
     for _ in range(8):
         for index in torch.randperm(len(label)).split(64):

@@ -36,6 +36,7 @@ def test_the_adversarial_run_resumes_its_tau_and_prototypes(specs, digits, tmp_p
     teacher = build(specs["undefended"], digits).eval()
     spec = specs["repobe_adversarial"]
     student = build(spec, digits)
+    student.optimise()
     student.prepare(teacher, training.images(digits.train[0], 16), digits.train[1], 0.1)
     assert student.prototypes.abs().sum() > 0
     student.update(training.images(digits.train[0][:64], 16), digits.train[1][:64], 0.1)
