@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from repobe.files import replace
-from repobe.spec import Spec
+from repobe.spec import Audit, Spec, from_plain
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,17 +42,14 @@ def judge(o: argparse.Namespace) -> None:
 
     device = _device(o.device, o.threads)
     loaded = load(o.data, device)
-    trained = room.train(loaded, o.epochs or (8 if len(loaded.train[0]) < 10_000 else 4))
+    trained = room.train(loaded, o.epochs or (5 if len(loaded.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
 
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml, unless it says the same already: an unchanged run keeps its file's time."""
-    try:
-        described = Spec.from_dict(json.loads(o.json))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the spec is not JSON ({error})") from None
+    described = Spec.from_dict(_json(o.json))
     o.out.parent.mkdir(parents=True, exist_ok=True)
     replace(o.out, described.dump())
 
@@ -64,7 +61,7 @@ def train(o: argparse.Namespace) -> None:
     described, run, loaded = _open(o)
     teacher = None
     if described.after:
-        folder = run.parents[1] / described.after / run.name
+        folder = run.resolve().parents[3] / described.teacher
         teacher = training.restore(Spec.load(folder / "spec.yaml"), loaded, folder)
     began = time.time()
     training.train(described, loaded, run, teacher)
@@ -100,15 +97,23 @@ def invert(o: argparse.Namespace) -> None:
 
 
 def audit(o: argparse.Namespace) -> None:
-    """Writes audit.csv: the cipher itself; its header alone for a method without a key."""
+    """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
     from repobe.evaluation import audit as measured
+    from repobe.results import KEYS, VALUES
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    _table(run / "audit.csv", measured(restore(described, loaded, run), described), _AUDIT)
+    rows = measured(restore(described, loaded, run), described, loaded)
+    _table(run / "audit.csv", rows, KEYS["audit"] + VALUES["audit"])
 
 
-_AUDIT = ["method", "dataset", "image_size", "channel", "quantity", "setting", "snr_db", "seed", "value", "n"]
+def white(o: argparse.Namespace) -> None:
+    """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
+    from repobe import cryptanalysis
+    from repobe.results import KEYS, VALUES
+
+    _device("cpu", 1)
+    _table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), KEYS["audit"] + VALUES["audit"])
 
 
 def tables(o: argparse.Namespace) -> None:
@@ -139,6 +144,13 @@ def claims(o: argparse.Namespace) -> None:
     room.judge(o.results)
 
 
+def decisions(o: argparse.Namespace) -> None:
+    """What each decision weighs: every variant beside its reference."""
+    from repobe import decisions as room
+
+    room.weigh(o.results)
+
+
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe import report as room
@@ -151,6 +163,13 @@ def track(o: argparse.Namespace) -> None:
     from repobe import tracking
 
     tracking.track(o.results, o.figures, o.specs, o.uri)
+
+
+def _json(text: str) -> dict:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the argument is not JSON ({error})") from None
 
 
 def _open(o: argparse.Namespace):
@@ -233,13 +252,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
     judging = command(judge, "data", "out", device=True)
-    judging.add_argument("--epochs", type=int, help="default: 8, or 4 from 10,000 training images up")
+    judging.add_argument("--epochs", type=int, help="default: 5, or 4 from 10,000 training images up")
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
+    command(white, "json", "out")
     for stage in (train, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    for stage in (summary, compare, claims):
+    for stage in (summary, compare, claims, decisions):
         command(stage, "results")
     command(report, "results", "figures")
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")

@@ -9,22 +9,35 @@ from torch.nn.functional import cross_entropy, mse_loss
 from repobe import losses, method
 from repobe.evasion import pgd
 from repobe.method import Problem, evaluating
-from repobe.obfuscation import Key
-from repobe.spec import seed
+from repobe.networks import ATTENTION_BLOCKS
+from repobe.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.spec import secret, seed
 from repobe.system import SemanticSystem
+
+SCHEDULES = {"fixed": FixedKey.derive, "per_message": PerMessageKeys}
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """adversarial: Eq. 16 in full, or cross-entropy on natural images, the system of Fig. 3."""
+    """adversarial: Eq. 16 in full, or cross-entropy on natural images, the system of Fig. 3.
+
+    What an ablation switches: contrast and beta at 0 drop Eq. 16's first and third terms; weighted False sets every
+    weight of the third to 1; supervise_adversarial takes Eq. 15's CE(M(I_adv), y) for the second.
+    """
 
     adversarial: bool = False
+    contrast: float = 1.0  # D8: the first term of Eq. 16 stands there without a weight
     beta: float = 6.0  # D8, as Zhang et al. 2019: the paper's second epsilon, of Eq. 16
+    weighted: bool = True  # Eqs. 20-21
+    supervise_adversarial: bool = False  # Eq. 15 in place of Eq. 16's natural cross-entropy
     temperature: float = 0.5  # D8: lambda of Eq. 13, not stated in the paper
+    inner: str = "kl"  # D7: Eq. 14; the text's other reading is cross_entropy
     eps: float = 0.016  # Sec. 4.2
-    step: float = 0.0032  # D7: not stated; five of them just reach eps
+    step: float = 0.0032  # D7: Sec. 4.2's of Fig. 4c; five of them just reach eps
     steps: int = 5  # Sec. 4.2
     start: float = 0.001  # D7: standard deviation of the first noise, Zhang et al. 2019
+    attention_blocks: int = ATTENTION_BLOCKS  # D5
+    key_schedule: str = "fixed"  # D6: or per_message
 
 
 class Method(method.Method):
@@ -34,12 +47,22 @@ class Method(method.Method):
         super().__init__(problem)
         if problem.reconstruct and hyper.adversarial:
             raise ValueError("hyper.adversarial: Eq. 16 is a loss of classification; drop it or the task")
+        if hyper.inner not in ("kl", "cross_entropy"):
+            raise ValueError(f"hyper.inner: '{hyper.inner}' is neither kl nor cross_entropy")
+        if hyper.key_schedule not in SCHEDULES:
+            raise ValueError(f"hyper.key_schedule: '{hyper.key_schedule}' is none of {', '.join(SCHEDULES)}")
         self.hyper = hyper
         self.system = SemanticSystem(
-            problem.colours, problem.classes, problem.image_size, problem.channel, problem.reconstruct
+            problem.colours,
+            problem.classes,
+            problem.image_size,
+            problem.channel,
+            problem.reconstruct,
+            hyper.attention_blocks,
         )
         # Line 1: the two ends negotiate the key.
-        self.key = Key.random(*self.system.grid, torch.Generator().manual_seed(seed("key", problem.seed)))
+        self.keys = SCHEDULES[hyper.key_schedule](secret("key", problem.seed), *self.system.grid)
+        self.sent = 0  # training's messages, the number of the next
         self.register_buffer("prototypes", torch.zeros(problem.classes, problem.classes))
         self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # of the first epoch, summed
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
@@ -53,47 +76,64 @@ class Method(method.Method):
             raise ValueError("hyper.adversarial needs `after: undefended`: its logits make the prototypes (Eq. 19)")
         generator = torch.Generator(image.device).manual_seed(seed("prototypes", self.problem.seed))
         with torch.no_grad(), evaluating(teacher.system):
-            logits = [teacher.system(batch, n0, teacher.key, generator) for batch in image.split(500)]
+            key = teacher.keys.session("prototypes").sending(0, len(image))
+            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in method.parts(len(image))]
         self.prototypes.copy_(losses.prototypes(torch.cat(logits), label, self.problem.classes))
         self.first_epoch.fill_(len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
-        if self.problem.reconstruct:
-            loss = mse_loss(self.system(image, n0, self.key), image)  # L_rec
-            self.descend(loss)
-            return {"loss": loss.detach()}
-        if not self.hyper.adversarial:
-            loss = cross_entropy(self.system(image, n0, self.key), label)
-            self.descend(loss)
-            return {"loss": loss.detach()}
-
-        # Lines 4-7: adversarial images, then both halves through encoder, shuffle, air and back, as one batch.
-        z, logits = self.system.embed(torch.cat([image, self.craft(image, n0)]), n0, self.key)
-        (z_nat, z_adv), (nat, adv) = z.chunk(2), logits.chunk(2)
-        # Line 8: Eq. 16.
-        contrast = losses.contrastive(z_adv, z_nat, self.hyper.temperature)
-        natural = cross_entropy(nat, label)
-        weight = losses.prototype_weights(adv, self.prototypes[label], self.tau(nat, label))
-        divergence = (weight * losses.kl_divergence(nat, adv)).mean()
-        loss = contrast + natural + self.hyper.beta * divergence
-        self.descend(loss)  # line 9
-        terms = {"loss": loss, "contrast": contrast, "natural": natural, "divergence": divergence}
+        """Lines 4-9 on one batch."""
+        if self.hyper.adversarial:
+            terms = self.l_class(image, self.craft(image, label, n0), label, n0)
+        else:
+            output = self.system(image, n0, self.next_key(len(image)))
+            terms = {"loss": mse_loss(output, image) if self.problem.reconstruct else cross_entropy(output, label)}
+        self.descend(terms["loss"])  # line 9
         return {name: value.detach() for name, value in terms.items()}
 
-    def craft(self, image: Tensor, n0: float, generator: torch.Generator | None = None) -> Tensor:
-        """Line 4: maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7)."""
+    def next_key(self, messages: int) -> Key:
+        """Of the next so many messages of training."""
+        key = self.keys.sending(self.sent, messages)
+        self.sent += messages
+        return key
+
+    def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
+        """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
+
+        Its trial transmissions stay in the transmitter, so one key a message does for all of them.
+        """
+        key = self.keys.session("craft").sending(0, len(image))
         with evaluating(self.system):
             with torch.no_grad():
-                natural = self.system(image, n0, self.key, generator)
+                natural = self.system(image, n0, key, generator)
+
+            def loss(x: Tensor) -> Tensor:
+                logits = self.system(x, n0, key, generator)
+                if self.hyper.inner == "cross_entropy":
+                    return cross_entropy(logits, label, reduction="sum")
+                return losses.kl_divergence(natural, logits).sum()
+
             noise = torch.randn(image.shape, generator=generator, device=image.device)
-            return pgd(
-                lambda x: losses.kl_divergence(natural, self.system(x, n0, self.key, generator)).sum(),
-                image,
-                image + self.hyper.start * noise,
-                self.hyper.eps,
-                self.hyper.step,
-                self.hyper.steps,
-            )
+            start = image + self.hyper.start * noise
+            return pgd(loss, image, start, self.hyper.eps, self.hyper.step, self.hyper.steps)
+
+    def l_class(self, nat: Tensor, adv: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
+        """L_class and its terms, each weighed as Hyper says (Eq. 16): Image twice to scalars.
+
+        contrast (Eq. 13) + CE(M(I_nat), y) + (β/N) Σ ŵ(I_adv) D_KL(M(I_nat) ‖ M(I_adv)). Both halves cross encoder,
+        shuffle, air and back as one batch (lines 5-7).
+        """
+        hyper = self.hyper
+        z, logits = self.system.embed(torch.cat([nat, adv]), n0, self.next_key(2 * len(nat)))
+        (z_nat, z_adv), (nat, adv) = z.chunk(2), logits.chunk(2)
+        weight = losses.prototype_weights(adv, self.prototypes[label], self.tau(nat, label)) if hyper.weighted else 1
+        terms = {
+            "contrast": losses.contrastive(z_adv, z_nat, hyper.temperature),
+            "supervised": cross_entropy(adv if hyper.supervise_adversarial else nat, label),
+            "divergence": (weight * losses.kl_divergence(nat, adv)).mean(),
+        }
+        loss = hyper.contrast * terms["contrast"] + terms["supervised"] + hyper.beta * terms["divergence"]
+        return {"loss": loss} | terms
 
     def tau(self, logits: Tensor, label: Tensor) -> Tensor:
         """Mean squared distance of the first epoch's natural logits to their prototypes, running until full (D8)."""
@@ -106,5 +146,13 @@ class Method(method.Method):
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Adversarial correctness on fresh noise, where training is adversarial (D10)."""
         if self.hyper.adversarial:
-            image = self.craft(image, n0, generator)
+            image = self.craft(image, label, n0, generator)
         return super().score(image, label, n0, generator)
+
+    def get_extra_state(self) -> dict[str, int]:
+        """The number of the next message, so that a continued training uses no key twice."""
+        return {"sent": self.sent}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Takes it from a checkpoint."""
+        self.sent = state["sent"]

@@ -28,7 +28,7 @@ def complex_normal(shape, like: Tensor, generator: torch.Generator | None = None
 
 
 class Channel:
-    """y = h x + n with n ~ CN(0, n0), then equalised, for a receiver that knows h.
+    """y = h x + n with n ~ CN(0, n0), then equalised.
 
     A draw (gain, unit noise) is apart from its application, so that two systems can be given one and the same air.
     """
@@ -42,13 +42,15 @@ class Channel:
         return self.gain(x, generator), complex_normal(x.shape, x, generator)
 
     def apply(self, x: Tensor, n0: float | Tensor, draw: tuple[Tensor | None, Tensor]) -> Tensor:
-        """The equalised symbols; n0 is the noise power per complex symbol, a float or Float[b]."""
+        """What the receiver reads; n0 is the noise power per complex symbol, a float or Float[b]."""
         h, noise = draw
         n0 = n0.reshape(-1, 1) if isinstance(n0, Tensor) else n0
-        if h is None:
-            return x + n0**0.5 * noise
-        y = h * x + n0**0.5 * noise
-        return h.conj() * y / (h.real.square() + h.imag.square() + n0)  # MMSE for unit-power symbols (D12)
+        y = (x if h is None else h * x) + n0**0.5 * noise
+        return y if h is None else self.equalise(y, h, n0)
+
+    def equalise(self, y: Tensor, h: Tensor, n0: float | Tensor) -> Tensor:
+        """The MMSE estimate of unit-power symbols, for a receiver that knows h (D12)."""
+        return h.conj() * y / (h.real.square() + h.imag.square() + n0)
 
     def __call__(self, x: Tensor, n0: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self.apply(x, n0, self.draw(x, generator))
@@ -75,5 +77,15 @@ class FastRayleigh(Channel):
         return complex_normal(x.shape, x, generator)
 
 
+class BlindRayleigh(Channel):
+    """Block fading without channel state at the receiver: y as it comes, its phase and size unknown (D3)."""
+
+    def gain(self, x, generator):
+        return complex_normal((x.shape[0], 1), x, generator)
+
+    def equalise(self, y, h, n0):
+        return y
+
+
 # What a spec's `channel` names; repobe.spec.CHANNELS lists the same names without importing torch.
-BY_NAME = {"awgn": AWGN, "rayleigh": Rayleigh, "rayleigh_fast": FastRayleigh}
+BY_NAME = {"awgn": AWGN, "rayleigh": Rayleigh, "rayleigh_fast": FastRayleigh, "rayleigh_blind": BlindRayleigh}

@@ -171,15 +171,16 @@ def leaks_less(inversion: pd.DataFrame, claim: dict) -> dict:
 
 
 def key_space(audit: pd.DataFrame, claim: dict) -> dict:
-    """Enumeration against Eq. 12 on small squares."""
-    rows = audit[audit["quantity"] == "distinct_ciphers"].drop_duplicates("setting")
+    """Enumeration against Eq. 12 on every grid of up to 4×4 places."""
+    rows = audit[audit["quantity"] == "distinct_ciphers"]
     if rows.empty:
         return NOT_RUN
-    equal = (rows["mean"] == rows["n"]).all()
-    counted = ", ".join(f"{r['setting']}: {r['mean']:g} of {r['n']}" for r in rows.to_dict("records"))
+    fewer = rows[rows["mean"] < rows["n"]]
+    counted = ", ".join(f"{r['grid']}: {r['mean']:g} of {r['n']}" for r in fewer.to_dict("records"))
     return {
-        "verdict": "reproduced" if equal else "not reproduced",
-        "evidence": f"distinct ciphers among all keys, {counted}",
+        "verdict": "reproduced" if fewer.empty else "not reproduced",
+        "evidence": f"keys that are distinct ciphers: all of them on {len(rows) - len(fewer)} of {len(rows)} grids"
+        + (f", fewer on the others ({counted})" if counted else ""),
     }
 
 

@@ -5,18 +5,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from repobe import cryptanalysis, metrics
+from repobe import cryptanalysis, leakage, metrics
 from repobe.channels import noise_power
 from repobe.data import Data
 from repobe.evasion import ATTACKS, NoisyClassifier
 from repobe.inversion import ATTACKERS, SCORED, Knowledge, Tap, mean_image
-from repobe.method import Method
+from repobe.method import Method, parts
+from repobe.obfuscation import Key
 from repobe.spec import Spec, seed
 from repobe.system import resize
 from repobe.training import images
 
 BATCH = 250
 SHOWN = 2  # reconstructions of each class kept as pictures
+WRONG_KEYS = 20
+AUDITED = 500  # test images whose messages the eavesdropper may come to know
 
 
 def generator_for(device: torch.device, *parts) -> torch.Generator:
@@ -30,23 +33,34 @@ def prepared(pixels: Tensor, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def on_air(trained: Method, image: Tensor) -> Tensor:
-    """Symbols Complex[n, k] of a whole split: the transmitter is deterministic, so once serves every draw."""
-    return torch.cat([trained.system.transmit(part, trained.key) for part in image.split(BATCH)])
+def on_air(trained: Method, image: Tensor, *session) -> tuple[Tensor, Key | None]:
+    """(Symbols Complex[n, k] of a whole split, their keys): without noise of its own, once serves every draw."""
+    key = trained.keys.session(*session).sending(0, len(image))
+    sent = [trained.system.transmit(image[p], key and key[p]) for p in parts(len(image), BATCH)]
+    return torch.cat(sent), key
 
 
 @torch.no_grad()
-def received(trained: Method, symbols: Tensor, n0: float, generator: torch.Generator) -> Tensor:
+def stolen(trained: Method, image: Tensor) -> Tensor:
+    """Symbols Complex[n, k] that a copy of the encoder makes, under no key."""
+    return torch.cat([trained.system.transmit(image[p]) for p in parts(len(image), BATCH)])
+
+
+@torch.no_grad()
+def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, generator: torch.Generator) -> Tensor:
     """Logits or images of a whole split after one channel draw."""
-    heard = (trained.system.channel(part, n0, generator) for part in symbols.split(BATCH))
-    return torch.cat([trained.system.receive(part, trained.key) for part in heard])
+    outputs = []
+    for p in parts(len(symbols), BATCH):
+        heard = trained.system.channel(symbols[p], n0, generator)
+        outputs.append(trained.system.receive(heard, key and key[p]))
+    return torch.cat(outputs)
 
 
 def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
     """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4)."""
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
-    symbols = on_air(trained, image)
+    symbols, key = on_air(trained, image, "evaluate")
     rows = []
     for snr_db in spec.snr_db:
         n0 = noise_power(snr_db)
@@ -54,7 +68,7 @@ def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
         for draw in range(spec.evaluation.draws):
             # Named without the method: every method with as many symbols meets the very same air.
             noise = generator_for(data.device, "evaluate", spec.dataset, spec.channel, spec.seed, snr_db, draw)
-            output = received(trained, symbols, n0, noise)
+            output = received(trained, symbols, key, n0, noise)
             if spec.task == "reconstruction":
                 measured = _fidelity(output, pixels)
             else:
@@ -77,33 +91,30 @@ def attacked(trained: Method, spec: Spec, attack: str, snr_db: float, image: Ten
     perturb, _ = ATTACKS[attack]
     n0 = noise_power(snr_db)
     name = (attack, spec.dataset, spec.channel, spec.seed, snr_db)
-    model = NoisyClassifier(trained.system, n0, trained.key, generator_for(image.device, "attack", *name))
+    keys = trained.keys.session("attack", *name)
+    model = NoisyClassifier(trained.system, n0, keys, generator_for(image.device, "attack", *name))
     with torch.random.fork_rng():
         torch.manual_seed(seed("start", *name))
         pairs = zip(image.split(BATCH), label.split(BATCH), strict=True)
         adversarial = torch.cat([perturb(model.eval(), x, y) for x, y in pairs])
-    symbols = on_air(trained, adversarial)
+    symbols, key = on_air(trained, adversarial, "rescore", *name)
     outcomes = []
     for draw in range(spec.evaluation.draws):
         noise = generator_for(image.device, "rescore", *name, draw)
-        outcomes.append(metrics.correct(received(trained, symbols, n0, noise), label))
+        outcomes.append(metrics.correct(received(trained, symbols, key, n0, noise), label))
     return torch.stack(outcomes)
 
 
 def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value: Tensor, symbols: Tensor) -> dict:
-    return {
-        "method": spec.label,
-        "dataset": spec.dataset,
-        "image_size": spec.image_size,
-        "channel": spec.channel,
-        "snr_train_db": spec.snr_train_name,
+    each_draw = value.double().mean(dim=1)
+    return spec.columns | {
         "snr_test_db": snr_db,
         "attack": attack,
         "eps": eps,
-        "seed": spec.seed,
         "split": "test",
         "metric": metric,
-        "value": value.double().mean().item(),
+        "value": each_draw.mean().item(),
+        "draws_sd": each_draw.std().item() if len(each_draw) > 1 else None,
         "n": value.shape[1],
         "draws": value.shape[0],
         "symbols_k": symbols.shape[1],
@@ -122,7 +133,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
     The attackers learn from the training split; test images are what they are judged on.
     """
     known = data.limit(spec.inversion.images).train[0]
-    symbols = on_air(trained, prepared(data.test[0], spec.image_size))
+    symbols, key = on_air(trained, prepared(data.test[0], spec.image_size), "invert")
     shown = _first_of_each_class(data.test[1], data.classes)
     pictures = {"original": _bytes(images(data.test[0][shown], SCORED)), "label": data.test[1][shown]}
     rows = []
@@ -134,8 +145,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
 
         # A stolen encoder, applied once to every known image; its own air is drawn anew at each hearing.
         training_air = generator_for(data.device, "attacker's air", *name)
-        with torch.no_grad():
-            sent = torch.cat([system.transmit(prepared(part, spec.image_size)) for part in known.split(BATCH)])
+        sent = stolen(trained, prepared(known, spec.image_size))
         target = prepared(known, SCORED)
         knowledge = Knowledge(target, sent, system.grid, partial(system.channel, n0=n0, generator=training_air))
         tap = Tap(heard, knowledge)
@@ -146,7 +156,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
             results[attacker, what] = torch.cat([rebuild(part) for part in heard.split(BATCH)])
         if spec.task == "reconstruction":
             legitimate = generator_for(data.device, "legitimate", *name)
-            results["legitimate", "key"] = received(trained, symbols, n0, legitimate)
+            results["legitimate", "key"] = received(trained, symbols, key, n0, legitimate)
         clean = judged(classifier, prepared(data.test[0], SCORED), data.test[1])
         rows.append(_inversion_row(spec, snr_db, "original", "images", "attacker_accuracy", clean, symbols))
         for (attacker, what), image in results.items():
@@ -174,15 +184,10 @@ def _bytes(image: Tensor) -> Tensor:
 
 
 def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, value: Tensor, symbols: Tensor) -> dict:
-    return {
-        "method": spec.label,
-        "dataset": spec.dataset,
-        "image_size": spec.image_size,
-        "channel": spec.channel,
+    return spec.columns | {
         "snr_tap_db": snr_db,
         "attacker": attacker,
         "knowledge": what,
-        "seed": spec.seed,
         "metric": metric,
         "value": value.double().mean().item(),
         "n": len(value),
@@ -190,33 +195,43 @@ def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, va
     }
 
 
-def audit(trained: Method, spec: Spec) -> list[dict]:
-    """Rows of audit.csv: the key space as printed and as it is, and that decryption is exact. None without a key."""
-    if trained.key is None:
+def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
+    """Rows of audit.csv: how a known message gives the key away, and what no shuffle hides.
+
+    None for a method without a key; for reconstruction, whose receiver names no class, without the wrong key's row.
+    """
+    if trained.keys.sending(0, 1) is None:
         return []
-    height, width = trained.system.grid
-    here = f"{height}x{width}"
-    rows = [
-        ("log2_keys_printed", here, cryptanalysis.log2_keys_printed(height, width), 1),
-        ("log2_keys_effective", here, cryptanalysis.log2_keys_effective(height), 1),
-        ("log2_keys_printed", "28x28", cryptanalysis.log2_keys_printed(28, 28), 1),
-        ("log2_keys_effective", "28x28", cryptanalysis.log2_keys_effective(28), 1),
-    ]
-    for size in (2, 3, 4):
-        keys = round(2 ** cryptanalysis.log2_keys_printed(size, size))
-        rows.append(("distinct_ciphers", f"{size}x{size}", cryptanalysis.distinct_ciphers(size, size), keys))
-    trials = 100
-    generator = torch.Generator().manual_seed(seed("roundtrip", spec.seed))
-    errors = cryptanalysis.roundtrip_errors(height, width, trials, generator)
-    rows.append(("roundtrip_errors", here, errors, trials))
-    common = {
-        "method": spec.label,
-        "dataset": spec.dataset,
-        "image_size": spec.image_size,
-        "channel": spec.channel,
-    }
-    unique = {(quantity, setting): (value, n) for quantity, setting, value, n in rows}
-    return [
-        common | {"quantity": q, "setting": s, "snr_db": None, "seed": spec.seed, "value": value, "n": n}
-        for (q, s), (value, n) in unique.items()
-    ]
+    pixels, label = data.test
+    image = prepared(pixels, spec.image_size)
+    run = (spec.dataset, spec.channel, spec.label, spec.seed)
+    known, grid = stolen(trained, image[:AUDITED]).cpu(), trained.system.grid
+    rows = cryptanalysis.recovery(known, grid[0], trained.system.channel, spec.audit, *run)
+
+    snr_db = max(spec.inversion.snr_db)
+    learned, learned_label = data.limit(spec.inversion.images).train
+    heard = {}
+    for name, images_of in (("train", prepared(learned, spec.image_size)), ("test", image)):
+        symbols, _ = on_air(trained, images_of, "audit", name)
+        air = generator_for(data.device, "audit's air", *run, name)
+        heard[name] = leakage.multiset(trained.system.channel(symbols, noise_power(snr_db), air), grid)
+    generator = generator_for(torch.device("cpu"), "leakage", *run)
+    if spec.task == "classification":
+        value = wrong_key(trained, image[:AUDITED], label[:AUDITED], noise_power(snr_db), generator)
+        rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db, "value": value, "n": len(label[:AUDITED])})
+    for quantity, infer in leakage.INFERENCES.items():
+        right = infer(heard["train"], learned_label, heard["test"], data.classes, spec.inversion.epochs, generator)
+        value = metrics.correct(right, label)
+        rows.append({"quantity": quantity, "snr_db": snr_db, "value": value.double().mean().item(), "n": len(value)})
+    return [spec.columns | {"grid": "x".join(map(str, grid))} | row for row in rows]
+
+
+def wrong_key(trained: Method, image: Tensor, label: Tensor, n0: float, generator: torch.Generator) -> float:
+    """The receiver's accuracy with a random key that is not the sender's, a mean over WRONG_KEYS of them."""
+    symbols, _ = on_air(trained, image, "wrong key")
+    outcomes = []
+    for number in range(WRONG_KEYS):
+        key = Key.random(*trained.system.grid, generator)
+        air = generator_for(image.device, "wrong key", number)
+        outcomes.append(metrics.correct(received(trained, symbols, key, n0, air), label))
+    return torch.stack(outcomes).mean().item()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from repobe.obfuscation import Key
+from repobe.obfuscation import FixedKey, PerMessageKeys
 from repobe.system import System
 
 
@@ -28,14 +28,17 @@ def project(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
 
 
 class NoisyClassifier(nn.Module):
-    """Image [b, c, S, S] to Logits through a fresh channel draw: the white box, key in hand, that is attacked."""
+    """Image [b, c, S, S] to Logits through a fresh channel draw: the white box, keys in hand, that is attacked."""
 
-    def __init__(self, system: System, n0: float, key: Key | None, generator: torch.Generator) -> None:
+    def __init__(self, system: System, n0: float, keys: FixedKey | PerMessageKeys, generator: torch.Generator) -> None:
         super().__init__()
-        self.system, self.n0, self.key, self.generator = system, n0, key, generator
+        self.system, self.n0, self.keys, self.generator = system, n0, keys, generator
+        self.sent = 0
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.system(image, self.n0, self.key, self.generator)
+        key = self.keys.sending(self.sent, len(image))
+        self.sent += len(image)
+        return self.system(image, self.n0, key, self.generator)
 
 
 def paper(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:

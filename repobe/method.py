@@ -2,6 +2,7 @@
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
@@ -12,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.channels import Channel
-from repobe.obfuscation import Key
+from repobe.obfuscation import FixedKey, PerMessageKeys
 from repobe.system import System
 
 MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
@@ -32,14 +33,18 @@ class Problem:
     reconstruct: bool
     updates: int
     learning_rate: float
+    weight_decay: float
     seed: int
 
 
 class Method(nn.Module, ABC):
-    """Owns a System, the key its two ends share, and in training its optimisers; buffers survive an interruption."""
+    """Owns a System, the keys its two ends share, and in training its optimisers; buffers survive an interruption.
+
+    keys: what a message is shuffled by, None for a method that does not shuffle.
+    """
 
     system: System
-    key: Key | None = None
+    keys: FixedKey | PerMessageKeys = FixedKey(None)
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -57,7 +62,7 @@ class Method(nn.Module, ABC):
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
         with torch.no_grad():
-            output = self.system(image, n0, self.key, generator)
+            output = self.system(image, n0, self.keys.session("score").sending(0, len(image)), generator)
         if self.problem.reconstruct:
             return -(output - image).square().mean(dim=(1, 2, 3))
         return (output.argmax(dim=1) == label).float()
@@ -74,7 +79,13 @@ class Method(nn.Module, ABC):
     def optimise(self) -> None:
         """Makes the optimisers, which only training needs: SGD with Nesterov momentum and a one-cycle rate (D10)."""
         self.optimisers = [
-            SGD(self.system.parameters(), self.problem.learning_rate, 0.9, weight_decay=5e-4, nesterov=True)
+            SGD(
+                self.system.parameters(),
+                self.problem.learning_rate,
+                momentum=0.9,
+                weight_decay=self.problem.weight_decay,
+                nesterov=True,
+            )
         ]
         self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, self.problem.updates + 1)]
 
@@ -97,6 +108,11 @@ def load(name: str, problem: Problem, hyper: dict) -> Method:
     if unknown := sorted(set(hyper) - set(known)):
         raise ValueError(f"hyper: {name} knows no {', '.join(unknown)}; it knows {', '.join(known) or 'nothing'}")
     return module.Method(problem, module.Hyper(**hyper))
+
+
+def parts(count: int, size: int = 500) -> Iterator[slice]:
+    """Slices that cut `count` things into batches for evaluation."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 @contextmanager

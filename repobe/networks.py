@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 FEATURES = 4  # channels of the transmitted feature map: 4×28×28 at S = 224 (Sec. 3.1)
+ATTENTION_BLOCKS = 2  # D5: "subsequent residual blocks with an SE module", how many is not stated
 
 
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -63,7 +64,7 @@ class Standardise(nn.Module):
         return 2 * x - 1
 
 
-def encoder(colours: int) -> nn.Sequential:
+def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequential:
     """Image [b, C, S, S] to features [b, 4, S/8, S/8]; the last convolution has a bias and no batch norm."""
     return nn.Sequential(
         Standardise(),
@@ -72,7 +73,7 @@ def encoder(colours: int) -> nn.Sequential:
         ResidualBlock(64, 64),
         ResidualBlock(64, 64),
         ResidualBlock(64, 96, 2, attention=True),
-        ResidualBlock(96, 96, attention=True),
+        *(ResidualBlock(96, 96, attention=True) for _ in range(attention_blocks - 1)),
         convolution(96, 4),
         convolution(4, 32),
         SqueezeExcitation(32),

@@ -12,16 +12,17 @@ from scipy import stats
 from repobe.files import replace
 from repobe.spec import Spec
 
-RUN = ["method", "dataset", "image_size", "channel"]
+RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
 # The key of each table: what makes a row the measurement that it is.
 KEYS = {
-    "evasion": [*RUN, "snr_train_db", "snr_test_db", "attack", "eps", "seed", "split", "metric"],
+    "evasion": [*RUN, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
     "inversion": [*RUN, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
-    "audit": [*RUN, "quantity", "setting", "snr_db", "seed"],
+    "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
     "cost": [*RUN, "seed"],
 }
+OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
 VALUES = {
-    "evasion": ["value", "n", "draws", "symbols_k"],
+    "evasion": ["value", "draws_sd", "n", "draws", "symbols_k"],
     "inversion": ["value", "n", "symbols_k"],
     "audit": ["value", "n"],
     "cost": [
@@ -40,7 +41,7 @@ VALUES = {
 def read(path: Path, table: str | None = None) -> pd.DataFrame:
     """A CSV; with the name of a raw table also checked. ValueError names the file and the fault."""
     try:
-        frame = pd.read_csv(path, dtype={"snr_train_db": str})
+        frame = pd.read_csv(path, dtype={"snr_train_db": str}, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; run snakemake to make it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -55,43 +56,36 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
     expected = KEYS[table] + VALUES[table]
     if odd := sorted(set(frame.columns) ^ set(expected)):
         raise ValueError(f"{path}: columns missing or unknown: {', '.join(odd)}; it should have {', '.join(expected)}")
-    optional = {"snr_db"} if table == "audit" else set()
-    for column in [c for c in KEYS[table] if c not in optional]:
+    for column in [c for c in KEYS[table] if c not in OPTIONAL]:
         if frame[column].isna().any():
             raise ValueError(f"{path}: the key column {column} has an empty cell")
     if frame.duplicated(KEYS[table]).any():
         row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
         raise ValueError(f"{path}: the same measurement stands twice: {row}")
     if "value" in frame:
-        accuracy = frame["metric"].str.endswith("accuracy") if "metric" in frame else pd.Series(False, frame.index)
+        accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
             raise ValueError(f"{path}: a value is missing or infinite")
         if not frame.loc[accuracy, "value"].between(0, 1).all():
-            raise ValueError(f"{path}: an accuracy lies outside [0, 1]")
+            raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
 
 
 def tables(results: Path, specs: list[Path]) -> None:
-    """Gathers the runs' CSVs, pictures and provenance into <results>/tables."""
+    """Gathers the runs' CSVs, pictures and provenance, and the audit of no run, into <results>/tables."""
     out = results / "tables"
     out.mkdir(parents=True, exist_ok=True)
     for table in KEYS:
-        frame = pd.concat([read(spec.parent / f"{table}.csv") for spec in specs], ignore_index=True)
+        paths = [spec.parent / f"{table}.csv" for spec in specs]
+        if table == "audit":
+            paths.insert(0, results / "white.csv")
+        frame = pd.concat([read(path) for path in paths], ignore_index=True)
         check(frame, table, out / f"{table}.csv")
         write(frame, out / f"{table}.csv")
     histories, pictures, provenance = [], {}, []
     for path in specs:
         spec = Spec.load(path)
         history = read(path.parent / "history.csv")
-        for column, value in reversed(
-            {
-                "method": spec.label,
-                "dataset": spec.dataset,
-                "channel": spec.channel,
-                "seed": spec.seed,
-            }.items()
-        ):
-            history.insert(0, column, value)
-        histories.append(history)
+        histories.append(pd.concat([pd.DataFrame([spec.columns] * len(history)), history], axis=1))
         for name, picture in pictures_of(path.parent / "reconstructions.npz").items():
             pictures[f"{spec.path}/{name}"] = picture
         provenance.append(json.loads((path.parent / "provenance.json").read_text()))
@@ -131,10 +125,12 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     rows = []
     for values, group in frame.groupby(key, sort=False, dropna=False):
         row = dict(zip(key, values, strict=True))
-        accuracy = str(row.get("metric", "")).endswith("accuracy")
+        accuracy = is_proportion(row.get("metric", row.get("quantity")))
         low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}
+        if "draws_sd" in group:
+            row["draws_sd"] = group["draws_sd"].mean()
         if "symbols_k" in group:
             row["symbols_k"] = int(group["symbols_k"].iloc[0])
         rows.append(row)
@@ -148,9 +144,14 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
             "high",
             "seeds",
             "n",
-            *(["symbols_k"] if table != "audit" else []),
+            *(column for column in ("draws_sd", "symbols_k") if column in VALUES[table]),
         ],
     )
+
+
+def is_proportion(name: str) -> bool:
+    """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
+    return name.endswith("accuracy") or name == "key_recovered"
 
 
 def interval(values: np.ndarray, n: int, accuracy: bool) -> tuple[float, float]:

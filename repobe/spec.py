@@ -3,19 +3,28 @@
 import dataclasses
 import fnmatch
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-CHANNELS = ("awgn", "rayleigh", "rayleigh_fast")
+CHANNELS = ("awgn", "rayleigh", "rayleigh_fast", "rayleigh_blind")
 TASKS = ("classification", "reconstruction")
 
 
 def seed(*parts) -> int:
     """A 63-bit seed named by `parts`, so that no random stream depends on the order of calls."""
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int.from_bytes(_digest(parts)[:8], "big") >> 1
+
+
+def secret(*parts) -> bytes:
+    """The 256-bit secret of an experiment's two ends; whoever has the spec can make it, so it protects nothing."""
+    return _digest(("secret", *parts))
+
+
+def _digest(parts: tuple) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,7 @@ class Training:
     epochs: int
     batch_size: int
     learning_rate: float
+    weight_decay: float = 5e-4  # D10, Pang et al. 2021
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,21 @@ class Inversion:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """trials: keys tried to recover at each SNR in dB and number of known messages."""
+
+    trials: int
+    snr_db: tuple[float, ...]
+    known_messages: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Spec:
     """The only description of a run. `label` names it in every table, `method` is the module that trains it.
 
     image_size is S in pixels; snr_db is the evaluation grid and snr_train_db what each training batch draws
-    its SNR from (D2); `after` is the label of a run whose trained model this one needs (D9).
+    its SNR from (D2), `matched` where each SNR has a model of its own; `after` is the label of a run whose trained
+    model this one needs (D9).
     """
 
     dataset: str
@@ -65,6 +85,8 @@ class Spec:
     training: Training
     evaluation: Evaluation
     inversion: Inversion
+    audit: Audit
+    matched: bool = False
     task: str = "classification"
     after: str | None = None
     train_images: int | None = None
@@ -81,13 +103,31 @@ class Spec:
 
     @property
     def path(self) -> str:
-        """Where the run lives below <results>/runs."""
-        return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}"
+        """Where the run lives below <results>/runs; of matched runs each says its SNR."""
+        at = f"_{self.snr_train_name}db" if self.matched else ""
+        return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}{at}"
+
+    @property
+    def teacher(self) -> str | None:
+        """The path of the run that `after` names: the same dataset, channel and seed (D9)."""
+        return f"{self.dataset}/{self.channel}/{self.after}/seed{self.seed}" if self.after else None
 
     @property
     def snr_train_name(self) -> str:
         """How tables call the training SNRs: `mixed`, or the one value."""
         return f"{self.snr_train_db[0]:g}" if len(self.snr_train_db) == 1 else "mixed"
+
+    @property
+    def columns(self) -> dict:
+        """What every table's rows of this run begin with."""
+        return {
+            "method": self.label,
+            "dataset": self.dataset,
+            "image_size": self.image_size,
+            "channel": self.channel,
+            "snr_train_db": self.snr_train_name,
+            "seed": self.seed,
+        }
 
     def as_dict(self) -> dict:
         """Plain lists, dicts and scalars, fit for YAML and JSON."""
@@ -100,8 +140,10 @@ class Spec:
     @classmethod
     def from_dict(cls, values: dict) -> "Spec":
         """The inverse of as_dict; a key that is no field is refused by name."""
-        nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion}
-        return _build(cls, {k: _build(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec")
+        nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion, "audit": Audit}
+        return from_plain(
+            cls, {k: from_plain(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec"
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> "Spec":
@@ -126,7 +168,8 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _build(cls, values: dict, where: str):
+def from_plain(cls, values: dict, where: str):
+    """A dataclass from plain values; ValueError names what is unknown or missing, and `where`."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if unknown := set(values) - set(fields):
         raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
@@ -137,38 +180,41 @@ def _build(cls, values: dict, where: str):
 
 
 def grid(config: dict) -> list[Spec]:
-    """Every run of a config, in order dataset, channel, method, seed; `only` keeps the matching paths."""
+    """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
     specs = []
-    for dataset, data in config["datasets"].items():
-        for channel in config["channels"]:
-            for label, method in config["methods"].items():
-                after = method.get("after")
-                if after is not None and after not in config["methods"]:
-                    raise ValueError(f"methods.{label}.after names '{after}', which methods does not list")
-                training = config["training"] | data.get("training", {}) | method.get("training", {})
-                for number in config["seeds"]:
-                    specs.append(
-                        Spec.from_dict(
-                            {
-                                "dataset": dataset,
-                                "channel": channel,
-                                "label": label,
-                                "method": method.get("method", label),
-                                "task": method.get("task", "classification"),
-                                "seed": number,
-                                "image_size": data["image_size"],
-                                "train_images": data.get("train_images"),
-                                "after": after,
-                                "snr_db": config["snr_db"],
-                                "snr_train_db": method.get("snr_train_db", config["snr_db"]),
-                                "training": training,
-                                "evaluation": config["evaluation"],
-                                "inversion": config["inversion"],
-                                "threads": config["threads"],
-                                "hyper": method.get("hyper", {}),
-                            }
-                        )
-                    )
+    for dataset, channel, label, number in itertools.product(
+        config["datasets"], config["channels"], config["methods"], config["seeds"]
+    ):
+        data, method = config["datasets"][dataset], config["methods"][label]
+        after = method.get("after")
+        if after is not None and after not in config["methods"]:
+            raise ValueError(f"methods.{label}.after names '{after}', which methods does not list")
+        if after is not None and config["methods"][after].get("snr_train_db") == "matched":
+            raise ValueError(f"methods.{label}.after names '{after}', which is a model for each SNR; name a mixed one")
+        common = {
+            "dataset": dataset,
+            "channel": channel,
+            "label": label,
+            "method": method.get("method", label),
+            "task": method.get("task", "classification"),
+            "seed": number,
+            "image_size": method.get("image_size", data["image_size"]),
+            "train_images": data.get("train_images"),
+            "after": after,
+            "snr_db": config["snr_db"],
+            "snr_train_db": method.get("snr_train_db", config["snr_db"]),
+            "training": config["training"] | data.get("training", {}) | method.get("training", {}),
+            "evaluation": config["evaluation"],
+            "inversion": config["inversion"],
+            "audit": config["audit"],
+            "threads": config["threads"],
+            "hyper": method.get("hyper", {}),
+        }
+        if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
+            own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
+            specs += [Spec.from_dict(common | at) for at in own]
+        else:
+            specs.append(Spec.from_dict(common))
     patterns = config.get("only", "*").split()
     kept = [s for s in specs if any(fnmatch.fnmatch(f"{s.dataset}/{s.channel}/{s.label}", p) for p in patterns)]
     if not kept:

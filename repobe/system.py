@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from repobe.channels import Channel, normalise_power
-from repobe.networks import ClassDecoder, encoder, image_decoder
+from repobe.networks import ATTENTION_BLOCKS, ClassDecoder, encoder, image_decoder
 from repobe.obfuscation import Key, decrypt, encrypt
 
 
@@ -68,20 +68,29 @@ def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
     """Moves the H·W places of Complex[b, m·H·W] by the key; no key, no shuffle."""
     if key is None:
         return symbols
-    places = key.shape[0] * key.shape[1]
+    height, width = key.shape
+    places = height * width
     if symbols.shape[1] % places:
-        raise ValueError(f"key is for {key.shape[0]}×{key.shape[1]} places, the message has {symbols.shape[1]} symbols")
+        raise ValueError(f"key is for {height}×{width} places, the message has {symbols.shape[1]} symbols")
     return move(symbols.unflatten(1, (-1, places)), key).flatten(1)
 
 
 class SemanticSystem(System):
     """The paper's system (Fig. 1): its encoder, its shuffle, and a decoder of either kind."""
 
-    def __init__(self, colours: int, classes: int, image_size: int, channel: Channel, reconstruct: bool = False):
+    def __init__(
+        self,
+        colours: int,
+        classes: int,
+        image_size: int,
+        channel: Channel,
+        reconstruct: bool = False,
+        attention_blocks: int = ATTENTION_BLOCKS,
+    ) -> None:
         super().__init__()
         self.image_size, self.channel = image_size, channel
         self.grid = (image_size // 8, image_size // 8)
-        self.encoder = encoder(colours)
+        self.encoder = encoder(colours, attention_blocks)
         self.decoder = image_decoder(colours) if reconstruct else ClassDecoder(classes)
 
     def transmit(self, image: Tensor, key: Key | None = None) -> Tensor:

@@ -24,6 +24,7 @@ CONFIG = {
     "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.05},
     "evaluation": {"draws": 2, "attacks": ["paper"], "attack_images": 20},
     "inversion": {"attackers": ["keyless"], "snr_db": [23], "epochs": 1, "images": 100},
+    "audit": {"trials": 2, "snr_db": [23], "known_messages": [1]},
     "threads": 1,
 }
 

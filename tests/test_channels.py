@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from repobe.channels import AWGN, BY_NAME, FastRayleigh, Rayleigh, complex_normal, noise_power, normalise_power
+from repobe.channels import (
+    AWGN,
+    BY_NAME,
+    BlindRayleigh,
+    FastRayleigh,
+    Rayleigh,
+    complex_normal,
+    noise_power,
+    normalise_power,
+)
 from repobe.spec import CHANNELS
 
 
@@ -46,6 +55,12 @@ def test_equalisation_is_the_mmse_estimate_worked_by_hand():
     # h = 2i, x = 1, no noise, n0 = 1: y = 2i, h* y / (|h|² + n0) = 4/5.
     heard = Rayleigh().apply(torch.tensor([[1 + 0j]]), 1.0, (torch.tensor([[2j]]), torch.tensor([[0j]])))
     torch.testing.assert_close(heard, torch.tensor([[0.8 + 0j]]))
+
+
+def test_without_channel_state_the_received_symbols_come_as_they_are():
+    # h = 2i, x = 1, noise 1, n0 = 4: y = 2i + 2.
+    heard = BlindRayleigh().apply(torch.tensor([[1 + 0j]]), 4.0, (torch.tensor([[2j]]), torch.tensor([[1 + 0j]])))
+    torch.testing.assert_close(heard, torch.tensor([[2 + 2j]]))
 
 
 def test_noise_power_may_differ_between_images():

@@ -61,6 +61,6 @@ def test_an_attack_leaves_no_trace_in_the_random_stream_and_repeats(specs, digit
 
 def test_the_attacked_model_meets_fresh_noise_at_every_call(specs, digits):
     method = build(specs["repobe"], digits).eval()
-    model = NoisyClassifier(method.system, 0.2, method.key, torch.Generator().manual_seed(0))
+    model = NoisyClassifier(method.system, 0.2, method.keys, torch.Generator().manual_seed(0))
     image = torch.rand(2, 1, 16, 16)
     assert not torch.equal(model(image), model(image))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from repobe import method
+from repobe.channels import BY_NAME
 from repobe.evaluation import evasion
 from repobe.spec import Evaluation
 from repobe.training import build, images, restore, train
@@ -15,16 +16,17 @@ NAMES = ["repobe", *sorted(p.stem for p in Path("baselines").glob("[a-z]*.py"))]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("channel", ["awgn", "rayleigh", "rayleigh_fast"])
+@pytest.mark.parametrize("channel", sorted(BY_NAME))
 def test_every_method_trains_evaluates_and_reloads(name, channel, specs, digits, tmp_path):
     spec = replace(specs["undefended"], label=name, method=name, channel=channel)
     spec = replace(spec, evaluation=Evaluation(draws=1, attacks=(), attack_images=1))
     train(spec, digits, tmp_path)
     first, second = (restore(spec, digits, tmp_path) for _ in range(2))
     image = images(digits.test[0][:8], 16)
-    symbols = first.system.transmit(image, first.key)
+    key = first.keys.sending(0, 8)
+    symbols = first.system.transmit(image, key)
     torch.testing.assert_close(symbols.abs().square().mean(dim=1), torch.ones(8))
-    assert torch.equal(first.system.receive(symbols, first.key), second.system.receive(symbols, second.key))
+    assert torch.equal(first.system.receive(symbols, key), second.system.receive(symbols, second.keys.receiving(0, 8)))
     assert {row["metric"] for row in evasion(first, spec, digits)} == {"natural_accuracy"}
 
 
@@ -45,35 +47,41 @@ def test_the_loss_falls(label, specs, digits):
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_the_network_has_the_papers_shapes(size, specs, digits):
     trained = build(replace(specs["repobe"], image_size=size), digits).eval()
-    symbols = trained.system.transmit(torch.rand(1, 1, 28, 28), trained.key)
+    key = trained.keys.sending(0, 1)
+    symbols = trained.system.transmit(torch.rand(1, 1, 28, 28), key)
     assert symbols.shape == (1, 2 * (size // 8) ** 2)  # 4×28×28 real numbers are 1568 symbols at S = 224
-    assert trained.system.receive(symbols, trained.key).shape == (1, 10)
+    assert trained.system.receive(symbols, key).shape == (1, 10)
     picture = build(replace(specs["repobe_reconstruction"], image_size=size), digits).eval()
-    assert picture.system(torch.rand(1, 1, 28, 28), 0.1, picture.key).shape == (1, 1, size, size)
+    assert picture.system(torch.rand(1, 1, 28, 28), 0.1, picture.keys.sending(0, 1)).shape == (1, 1, size, size)
 
 
 def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
-    """Trained till it reads nearly every digit with its key; another key leaves it near one in ten."""
+    """On 8×8 places, trained till it reads nearly every digit with its key; another leaves it near one in ten.
+
+    On the 4×4 places of 32 pixels it does not hold: there a wrong key was seen to leave 0.93, for of 576 keys many
+    are nearly the same. audit.csv has each run's wrong_key_accuracy.
+    """
     from repobe.data import load
     from repobe.obfuscation import Key
 
     digits = load(digits_file)
-    spec = replace(specs["repobe"], image_size=32)
-    spec = replace(spec, training=replace(spec.training, epochs=8, batch_size=64, learning_rate=0.1))
+    spec = replace(specs["repobe"], image_size=64)
+    spec = replace(spec, training=replace(spec.training, epochs=2, batch_size=64, learning_rate=0.1))
     trained = build(spec, digits)
     trained.optimise()
-    image, label = images(digits.train[0], 32), digits.train[1]
-    for _ in range(8):
+    image, label = images(digits.train[0], 64), digits.train[1]
+    for _ in range(2):
         for index in torch.randperm(len(label)).split(64):
             trained.update(image[index], label[index], 0.01)
     trained.eval()
-    test, truth = images(digits.test[0], 32), digits.test[1]
+    test, truth = images(digits.test[0][:120], 64), digits.test[1][:120]
     with torch.no_grad():
-        symbols = trained.system.transmit(test, trained.key)
-        right = (trained.system.receive(symbols, trained.key).argmax(1) == truth).float().mean()
+        key = trained.keys.sending(0, len(test))
+        symbols = trained.system.transmit(test, key)
+        right = (trained.system.receive(symbols, key).argmax(1) == truth).float().mean()
         wrong = torch.stack(
             [
-                (trained.system.receive(symbols, Key.random(4, 4, torch.Generator().manual_seed(n))).argmax(1) == truth)
+                (trained.system.receive(symbols, Key.random(8, 8, torch.Generator().manual_seed(n))).argmax(1) == truth)
                 for n in range(20)
             ]
         ).float()
@@ -84,8 +92,11 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
 def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
     with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
         build(replace(specs["repobe"], method="repob"), digits)
-    with pytest.raises(ValueError, match=r"hyper: repobe knows no betta; it knows adversarial, beta"):
+    with pytest.raises(ValueError, match=r"hyper: repobe knows no betta; it knows adversarial, contrast, beta"):
         build(replace(specs["repobe"], hyper={"betta": 1}), digits)
+    for key, value in (("inner", "hinge"), ("key_schedule", "daily")):
+        with pytest.raises(ValueError, match=rf"hyper.{key}: '{value}' is n"):
+            build(replace(specs["repobe"], hyper={key: value}), digits)
     with pytest.raises(ValueError, match="needs `after: undefended`"):
         build(specs["repobe_adversarial"], digits).prepare(None, torch.zeros(1), torch.zeros(1), 0.1)
 
@@ -93,7 +104,7 @@ def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
 def test_batch_norm_is_in_evaluation_mode_while_crafting_and_back_after_it(specs, digits):
     trained = build(specs["repobe_adversarial"], digits).train()
     before = {k: v.clone() for k, v in trained.system.state_dict().items()}
-    adversarial = trained.craft(torch.rand(4, 1, 16, 16), 0.1)
+    adversarial = trained.craft(torch.rand(4, 1, 16, 16), torch.arange(4), 0.1)
     assert adversarial.shape == (4, 1, 16, 16)
     assert all(torch.equal(before[k], v) for k, v in trained.system.state_dict().items())
     assert trained.system.training

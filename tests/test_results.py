@@ -8,7 +8,7 @@ from repobe import claims, results
 ROW = {
     "method": "repobe", "dataset": "mnist", "image_size": 64, "channel": "awgn", "snr_train_db": "mixed",
     "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
-    "value": 0.99, "n": 10_000, "draws": 5, "symbols_k": 128,
+    "value": 0.99, "draws_sd": 0.001, "n": 10_000, "draws": 5, "symbols_k": 128,
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_accuracy_that_falls_surely_does_not_rise_steadily():
 
 
 def test_the_key_space_claim_is_judged_by_enumeration():
-    audit = pd.DataFrame({"quantity": ["distinct_ciphers"], "setting": ["2x2"], "mean": [4.0], "n": [16]})
+    audit = pd.DataFrame({"quantity": ["distinct_ciphers"], "grid": ["2x2"], "mean": [4.0], "n": [16]})
     assert claims.key_space(audit, {})["verdict"] == "not reproduced"
     assert claims.key_space(audit.assign(mean=16.0), {})["verdict"] == "reproduced"
 

@@ -106,3 +106,21 @@ def test_another_specs_resume_file_is_not_continued(specs, digits, tmp_path):
     history: list = []
     training._load_resume(tmp_path / "resume.pt", student, history, {}, specs["undefended"])
     assert history == []
+
+
+def test_no_file_of_a_run_holds_its_key(specs, digits, tmp_path, monkeypatch):
+    spec = dataclasses.replace(specs["repobe"], image_size=64)
+    spec = dataclasses.replace(spec, training=dataclasses.replace(spec.training, epochs=1))
+    monkeypatch.setattr(type(tmp_path), "unlink", lambda self, missing_ok=False: None)  # resume.pt stays to be read
+    train(spec, digits.limit(64), tmp_path)
+    key = build(spec, digits).keys.sending(0, 1)
+    spellings = [str(tensor.tolist()) for tensor in (key.rows, key.columns, key.permutation)]
+    spellings = [text.encode() for text in spellings] + [
+        tensor.to(kind).numpy().tobytes()
+        for tensor in (key.rows, key.columns, key.permutation, key.inverse)
+        for kind in (torch.uint8, torch.int32, torch.int64, torch.float32)
+    ]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["cost.csv", "history.csv", "model.safetensors", "resume.pt"]
+    for name in names:
+        assert not any(spelling in (tmp_path / name).read_bytes() for spelling in spellings)

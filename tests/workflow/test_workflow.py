@@ -1,10 +1,14 @@
 import json
 import shutil
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 import yaml
+
+from repobe.obfuscation import _derive
+from repobe.spec import secret
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -23,7 +27,19 @@ def config(folder: Path, **departures) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["config", "quick", "paper", "miniature"])
+def _no_secret_lies_in(folder: Path, log: str) -> None:
+    """Neither seed 0's secret nor a key derived from it, in any spelling, in any file or line of a whole run."""
+    shared = secret("key", 0)
+    secrets = [shared, _derive(shared, "messages"), _derive(_derive(shared, "session ('evaluate',)"), "messages")]
+    spellings = [form for raw in secrets for form in (raw, raw.hex().encode(), b64encode(raw), str([*raw]).encode())]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    kinds = {path.suffix for path in files}
+    assert {".csv", ".db", ".html", ".json", ".log", ".npz", ".safetensors", ".yaml"} <= kinds
+    for content in [log.encode(), *(path.read_bytes() for path in files)]:
+        assert not any(spelling in content for spelling in spellings)
+
+
+@pytest.mark.parametrize("name", ["config", "quick", "paper", "miniature", "ablations"])
 def test_every_config_describes_a_workflow(name):
     done = snakemake("-n", "--configfile", f"config/{name}.yaml", "--forceall", "--quiet", "rules")
     assert done.returncode == 0, done.stdout
@@ -51,7 +67,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     first = snakemake("--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
     rules = {"data", "judge", "spec", "train", "evaluate", "invert", "audit", "tables", "summary", "compare"}
-    rules |= {"claims", "figure", "report", "track"}
+    rules |= {"claims", "decisions", "figure", "report", "track", "white"}
     assert all(f"rule {rule}:" in first.stdout for rule in rules)
     results, figures = tmp_path / "results", tmp_path / "figures"
     names = ["fig3a", "fig3b", "fig3c", "fig3d", "fig3e", "fig4a", "fig4b", "fig4c", "fig4d"]
@@ -63,6 +79,8 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ).replace("https://matplotlib.org", "")
+
+    _no_secret_lies_in(tmp_path, first.stdout)
 
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]

@@ -90,10 +90,8 @@ def method_of(wildcards):
 
 
 def teacher_of(wildcards):
-    spec = EVERY[wildcards.run]
-    if spec.after is None:
-        return []
-    return f"{RUNS}/{spec.dataset}/{spec.channel}/{spec.after}/seed{spec.seed}/model.safetensors"
+    teacher = EVERY[wildcards.run].teacher
+    return f"{RUNS}/{teacher}/model.safetensors" if teacher else []
 
 
 TRACKING = f"--uri {shlex.quote(config['mlflow_uri'])}" if config["mlflow_uri"] else ""

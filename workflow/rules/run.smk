@@ -85,3 +85,16 @@ rule audit:
         ENVIRONMENT
     shell:
         "python -m repobe audit {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule white:
+    output:
+        f"{RESULTS}/white.csv",
+    params:
+        audit=json.dumps(config["audit"]),
+    log:
+        f"{RESULTS}/logs/white.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe white {params.audit:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"

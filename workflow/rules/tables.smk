@@ -5,6 +5,7 @@ rule tables:
         inversion=of_runs("inversion.csv"),
         pictures=of_runs("reconstructions.npz"),
         audit=of_runs("audit.csv"),
+        white=f"{RESULTS}/white.csv",
         cost=of_runs("cost.csv"),
         history=of_runs("history.csv"),
         provenance=of_runs("provenance.json"),
@@ -65,6 +66,7 @@ rule claims:
     input:
         f"{RESULTS}/summary/evasion.csv",
         f"{RESULTS}/summary/inversion.csv",
+        f"{RESULTS}/summary/audit.csv",
         "workflow/paper/claims.yaml",
     output:
         f"{RESULTS}/claims.csv",
@@ -74,3 +76,18 @@ rule claims:
         ENVIRONMENT
     shell:
         "python -m repobe claims {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+
+
+rule decisions:
+    input:
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/audit.csv",
+        "workflow/paper/decisions.yaml",
+    output:
+        f"{RESULTS}/decisions.csv",
+    log:
+        f"{RESULTS}/logs/decisions.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe decisions {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from repobe.channels import AWGN, Rayleigh, complex_normal, normalise_power
+from repobe.cryptanalysis import (
+    chosen_messages_bound,
+    distinct_ciphers,
+    log2_keys_effective,
+    log2_keys_printed,
+    recover,
+    recovery,
+    roundtrip_errors,
+    white,
+)
+from repobe.obfuscation import Key, encrypt
+from repobe.spec import Audit
+
+
+def test_the_offsets_add_nothing_to_the_key_space_of_squares():
+    # n!², not the n!²·n² of Eq. 12.
+    assert [distinct_ciphers(n, n) for n in (2, 3, 4)] == [(4, 16), (36, 324), (576, 9216)]
+    assert [2 ** log2_keys_effective(n) for n in (2, 3, 4)] == pytest.approx([4, 36, 576])
+    assert distinct_ciphers(2, 3) == (24, 72)
+    assert distinct_ciphers(3, 4) == (432, 1728)
+
+
+def test_the_printed_key_space_is_equation_12_worked_by_hand():
+    assert 2 ** log2_keys_printed(2, 3) == pytest.approx(2 * 6 * 2 * 3)
+    assert log2_keys_printed(28, 28) == pytest.approx(205.5, abs=0.01)
+    assert log2_keys_effective(28) == pytest.approx(195.9, abs=0.02)
+
+
+def test_the_offsets_are_absorbed_by_the_permutations():
+    """(K_r, K_c, r, c) and (K_r rolled by r, K_c + r + c, 0, 0) are one cipher where H = W."""
+    key = Key.random(7, 7, torch.Generator().manual_seed(1))
+    r, c = int(key.r), int(key.c)
+    plain = Key(key.rows.roll(-r), (key.columns + r + c) % 7, 0, 0)
+    assert torch.equal(plain.permutation, key.permutation)
+
+
+def test_the_bound_of_jolfaei_is_the_logarithm_rounded_up():
+    # 256 levels tell 256 places apart with one message and 257 with two.
+    assert [chosen_messages_bound(n, 256) for n in (256, 257, 784, 65536)] == [1, 2, 2, 2]
+
+
+def test_decryption_is_exact_over_random_keys():
+    assert roundtrip_errors(5, 4, 20, torch.Generator().manual_seed(0)) == 0
+
+
+@pytest.mark.parametrize("size", [4, 8, 28])
+def test_one_known_noiseless_message_gives_the_whole_key_away(size):
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(5):
+        key, plain = Key.random(size, size, generator), torch.randn(1, 4, size, size, generator=generator)
+        heard = encrypt(plain.flatten(2), key).unflatten(2, (size, size))
+        assert torch.equal(recover(plain, heard).permutation, key.permutation)
+
+
+def test_what_is_not_square_is_refused():
+    with pytest.raises(ValueError, match=r"recover needs two Float\[p, a, n, n\], got \(1, 4, 2, 3\)"):
+        recover(torch.zeros(1, 4, 2, 3), torch.zeros(1, 4, 2, 3))
+
+
+def test_a_known_message_gives_the_fixed_key_away_and_no_per_message_key():
+    known = normalise_power(complex_normal((60, 128), torch.zeros(1), torch.Generator().manual_seed(3)))
+    for channel in (AWGN(), Rayleigh()):
+        rows = recovery(known, 8, channel, Audit(trials=20, snr_db=(15,), known_messages=(1, 3)), "test")
+        rate = {(r["schedule"], r["known_messages"]): r["value"] for r in rows if r["quantity"] == "key_recovered"}
+        assert rate["fixed", 3] >= 0.95
+        assert rate["per_message", 1] == rate["per_message", 3] == 0
+        places = [r["value"] for r in rows if r["quantity"] == "places_recovered" and r["schedule"] == "per_message"]
+        assert max(places) < 0.1  # by chance one place in 64
+
+
+def test_noise_hides_the_key_at_last():
+    known = normalise_power(complex_normal((60, 1568), torch.zeros(1), torch.Generator().manual_seed(4)))
+    rows = recovery(known, 28, AWGN(), Audit(trials=5, snr_db=(-20, 7), known_messages=(1,)), "test")
+    rate = {(r["schedule"], r["snr_db"]): r["value"] for r in rows if r["quantity"] == "key_recovered"}
+    assert rate["fixed", -20] == 0
+    assert rate["fixed", 7] == 1
+
+
+def test_the_audit_of_no_encoder_counts_every_grid_up_to_4_by_4():
+    rows = white(Audit(trials=1, snr_db=(23,), known_messages=(1,)), size=8)
+    counted = {row["grid"]: (row["value"], row["n"]) for row in rows if row["quantity"] == "distinct_ciphers"}
+    assert len(counted) == 16
+    assert counted["4x4"] == (576, 9216)

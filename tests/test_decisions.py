@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from repobe import decisions, results
+from repobe.claims import PAPER
+from repobe.spec import grid
+
+ROW = {
+    "method": "repobe", "dataset": "mnist", "image_size": 32, "channel": "awgn", "snr_train_db": "mixed",
+    "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
+    "value": 0.9, "draws_sd": 0.002, "n": 1000, "draws": 3, "symbols_k": 32,
+}  # fmt: skip
+
+
+def table(*departures: dict) -> pd.DataFrame:
+    return pd.DataFrame([ROW | departure for departure in departures])
+
+
+def test_a_difference_is_between_means_over_the_snrs_that_both_have():
+    rows = table(
+        {"value": 0.8, "snr_test_db": 7.0},
+        {"value": 0.9, "snr_test_db": 11.0},
+        {"value": 0.1, "snr_test_db": 15.0},  # the variant has not run here
+        {"method": "other", "value": 0.7, "snr_test_db": 7.0, "snr_train_db": "7", "image_size": 64},
+        {"method": "other", "value": 0.9, "snr_test_db": 11.0, "snr_train_db": "11", "image_size": 64},
+    )
+    (row,) = decisions.differences(rows, {"variant": {"method": "other"}, "of": {"method": "repobe"}})
+    assert (row["variant"], row["reference"], row["difference"]) == pytest.approx((0.8, 0.85, -0.05))
+    assert (row["dataset"], row["channel"], row["quantity"], row["n"]) == ("mnist", "awgn", "natural_accuracy", 1000)
+
+
+def test_the_interval_of_one_seed_is_newcombes():
+    # Newcombe 1998 (Statistics in Medicine 17, 873), table II, case a, method 10: 56/70 − 48/80 in 0.0524 … 0.3339.
+    bounds = decisions._bounds(np.array([56 / 70]), np.array([48 / 80]), 70, 80, True)
+    assert bounds == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_the_interval_over_seeds_is_of_paired_differences():
+    # Differences 0.1, 0.2, 0.3: t(0.975, 2)·0.1/√3 = 0.2484 around 0.2, however far the seeds lie apart.
+    pairs = [{"seed": s, "value": v} for s, v in enumerate((0.1, 0.4, 0.6))]
+    pairs += [{"method": "other", "seed": s, "value": v} for s, v in enumerate((0.2, 0.6, 0.9))]
+    (row,) = decisions.differences(table(*pairs), {"variant": {"method": "other"}, "of": {"method": "repobe"}})
+    assert (row["difference"], row["low"], row["high"]) == pytest.approx((0.2, -0.0484, 0.4484), abs=1e-4)
+    assert row["seeds"] == 3
+
+
+def test_a_channel_or_an_snr_may_be_what_varies():
+    rows = table({"channel": "rayleigh"}, {"channel": "rayleigh_fast", "value": 0.95})
+    of, variant = {"method": "repobe", "channel": "rayleigh"}, {"method": "repobe", "channel": "rayleigh_fast"}
+    (row,) = decisions.differences(rows, {"variant": variant, "of": of})
+    assert row["difference"] == pytest.approx(0.05)
+    assert row["channel"] == "rayleigh"
+    rows = table({}, {"snr_test_db": 11.0, "value": 0.92})
+    of, variant = {"method": "repobe", "snr_test_db": 11}, {"method": "repobe", "snr_test_db": 7}
+    (row,) = decisions.differences(rows, {"variant": variant, "of": of})
+    assert row["difference"] == pytest.approx(-0.02)
+
+
+def test_the_spread_of_channel_draws_is_weighed_without_a_second_run():
+    (row,) = decisions.differences(
+        table({}, {"snr_test_db": 11.0, "draws_sd": 0.004}), {"spread": "draws_sd", "of": {"method": "repobe"}}
+    )
+    assert row["difference"] == pytest.approx(0.003)
+
+
+def test_what_has_not_run_has_no_row():
+    assert decisions.differences(table({}), {"variant": {"method": "other"}, "of": {"method": "repobe"}}) == []
+
+
+def test_each_of_the_first_ten_decisions_is_weighed_by_runs_that_the_ablations_have():
+    known = yaml.safe_load((PAPER / "decisions.yaml").read_text())
+    config = yaml.safe_load((PAPER.parent.parent / "config" / "ablations.yaml").read_text())
+    runs = {(s.label, s.channel) for s in grid(config)}
+    labels = {label for label, _ in runs}
+    weighed = {one["id"]: one["weighed_by"] for one in known if "weighed_by" in one}
+    assert list(weighed) == [f"D{n}" for n in range(1, 11)]
+    for entries in weighed.values():
+        for entry in entries:
+            for side in {"variant", "of"} & set(entry):
+                chosen = entry[side]
+                assert chosen["method"] in labels
+                assert (chosen["method"], chosen.get("channel", "awgn")) in runs
+                assert set(chosen) <= set(results.KEYS[entry.get("table", "evasion")])
