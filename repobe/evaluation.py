@@ -33,37 +33,36 @@ def prepared(pixels: Tensor, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def on_air(trained: Method, image: Tensor, *session) -> tuple[Tensor, Key | None]:
-    """(Symbols Complex[n, k] of a whole split, their keys): without noise of its own, once serves every draw."""
+def on_air(trained: Method, image: Tensor, n0: float, *session) -> tuple[Tensor, Key | None]:
+    """(what a whole split is on the air, Complex[n, k]; its keys): sent once, it serves every channel draw."""
     key = trained.keys.session(*session).sending(0, len(image))
-    sent = [trained.system.transmit(image[p], key and key[p]) for p in parts(len(image), BATCH)]
-    return torch.cat(sent), key
+    own = generator_for(image.device, "transmitter", *session)
+    cut = parts(len(image), BATCH)
+    return torch.cat([trained.system.transmit(image[p], key and key[p], n0, own) for p in cut]), key
 
 
 @torch.no_grad()
-def stolen(trained: Method, image: Tensor) -> Tensor:
+def stolen(trained: Method, image: Tensor, n0: float) -> Tensor:
     """Symbols Complex[n, k] that a copy of the encoder makes, under no key."""
-    return torch.cat([trained.system.transmit(image[p]) for p in parts(len(image), BATCH)])
+    own = generator_for(image.device, "stolen transmitter")
+    return torch.cat([trained.system.transmit(image[p], None, n0, own) for p in parts(len(image), BATCH)])
 
 
 @torch.no_grad()
 def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, generator: torch.Generator) -> Tensor:
     """Logits or images of a whole split after one channel draw."""
-    outputs = []
-    for p in parts(len(symbols), BATCH):
-        heard = trained.system.channel(symbols[p], n0, generator)
-        outputs.append(trained.system.receive(heard, key and key[p]))
-    return torch.cat(outputs)
+    cut = parts(len(symbols), BATCH)
+    return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
 
 
 def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
     """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4)."""
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
-    symbols, key = on_air(trained, image, "evaluate")
     rows = []
     for snr_db in spec.snr_db:
         n0 = noise_power(snr_db)
+        symbols, key = on_air(trained, image, n0, "evaluate", snr_db)
         values: dict[str, list[Tensor]] = {}
         for draw in range(spec.evaluation.draws):
             # Named without the method: every method with as many symbols meets the very same air.
@@ -76,13 +75,13 @@ def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
             for metric, value in measured.items():
                 values.setdefault(metric, []).append(value)
         for metric, value in values.items():
-            rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, torch.stack(value), symbols))
+            rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, torch.stack(value), trained.system.k))
         if spec.task == "classification":
             chosen = slice(spec.evaluation.attack_images)
             for attack in spec.evaluation.attacks:
                 value = attacked(trained, spec, attack, snr_db, image[chosen], label[chosen])
                 eps = ATTACKS[attack][1]
-                rows.append(_evasion_row(spec, snr_db, attack, eps, "adversarial_accuracy", value, symbols))
+                rows.append(_evasion_row(spec, snr_db, attack, eps, "adversarial_accuracy", value, trained.system.k))
     return rows
 
 
@@ -97,7 +96,7 @@ def attacked(trained: Method, spec: Spec, attack: str, snr_db: float, image: Ten
         torch.manual_seed(seed("start", *name))
         pairs = zip(image.split(BATCH), label.split(BATCH), strict=True)
         adversarial = torch.cat([perturb(model.eval(), x, y) for x, y in pairs])
-    symbols, key = on_air(trained, adversarial, "rescore", *name)
+    symbols, key = on_air(trained, adversarial, n0, "rescore", *name)
     outcomes = []
     for draw in range(spec.evaluation.draws):
         noise = generator_for(image.device, "rescore", *name, draw)
@@ -105,7 +104,7 @@ def attacked(trained: Method, spec: Spec, attack: str, snr_db: float, image: Ten
     return torch.stack(outcomes)
 
 
-def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value: Tensor, symbols: Tensor) -> dict:
+def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value: Tensor, k: int) -> dict:
     each_draw = value.double().mean(dim=1)
     return spec.columns | {
         "snr_test_db": snr_db,
@@ -117,7 +116,7 @@ def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value
         "draws_sd": each_draw.std().item() if len(each_draw) > 1 else None,
         "n": value.shape[1],
         "draws": value.shape[0],
-        "symbols_k": symbols.shape[1],
+        "symbols_k": k,
     }
 
 
@@ -133,19 +132,20 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
     The attackers learn from the training split; test images are what they are judged on.
     """
     known = data.limit(spec.inversion.images).train[0]
-    symbols, key = on_air(trained, prepared(data.test[0], spec.image_size), "invert")
+    test = prepared(data.test[0], spec.image_size)
     shown = _first_of_each_class(data.test[1], data.classes)
     pictures = {"original": _bytes(images(data.test[0][shown], SCORED)), "label": data.test[1][shown]}
     rows = []
     for snr_db in spec.inversion.snr_db:
         n0, system = noise_power(snr_db), trained.system
         name = (spec.dataset, spec.channel, spec.label, spec.seed, snr_db)
+        symbols, key = on_air(trained, test, n0, "invert", snr_db)
         air = generator_for(data.device, "tap", *name)
         heard = torch.cat([system.channel(part, n0, air) for part in symbols.split(BATCH)])
 
         # A stolen encoder, applied once to every known image; its own air is drawn anew at each hearing.
         training_air = generator_for(data.device, "attacker's air", *name)
-        sent = stolen(trained, prepared(known, spec.image_size))
+        sent = stolen(trained, prepared(known, spec.image_size), n0)
         target = prepared(known, SCORED)
         knowledge = Knowledge(target, sent, system.grid, partial(system.channel, n0=n0, generator=training_air))
         tap = Tap(heard, knowledge)
@@ -158,11 +158,11 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
             legitimate = generator_for(data.device, "legitimate", *name)
             results["legitimate", "key"] = received(trained, symbols, key, n0, legitimate)
         clean = judged(classifier, prepared(data.test[0], SCORED), data.test[1])
-        rows.append(_inversion_row(spec, snr_db, "original", "images", "attacker_accuracy", clean, symbols))
+        rows.append(_inversion_row(spec, snr_db, "original", "images", "attacker_accuracy", clean, system.k))
         for (attacker, what), image in results.items():
             measured = _fidelity(image, data.test[0]) | {"attacker_accuracy": judged(classifier, image, data.test[1])}
             for metric, value in measured.items():
-                rows.append(_inversion_row(spec, snr_db, attacker, what, metric, value, symbols))
+                rows.append(_inversion_row(spec, snr_db, attacker, what, metric, value, system.k))
             if snr_db == max(spec.inversion.snr_db) and attacker != "mean_image":
                 pictures[attacker] = _bytes(resize(image[shown], SCORED).clamp(0, 1))
     return rows, pictures
@@ -183,7 +183,7 @@ def _bytes(image: Tensor) -> Tensor:
     return (image * 255).round().byte().cpu()
 
 
-def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, value: Tensor, symbols: Tensor) -> dict:
+def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, value: Tensor, k: int) -> dict:
     return spec.columns | {
         "snr_tap_db": snr_db,
         "attacker": attacker,
@@ -191,7 +191,7 @@ def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, va
         "metric": metric,
         "value": value.double().mean().item(),
         "n": len(value),
-        "symbols_k": symbols.shape[1],
+        "symbols_k": k,
     }
 
 
@@ -205,19 +205,20 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
     run = (spec.dataset, spec.channel, spec.label, spec.seed)
-    known, grid = stolen(trained, image[:AUDITED]).cpu(), trained.system.grid
+    snr_db = max(spec.inversion.snr_db)
+    n0 = noise_power(snr_db)
+    known, grid = stolen(trained, image[:AUDITED], n0).cpu(), trained.system.grid
     rows = cryptanalysis.recovery(known, grid[0], trained.system.channel, spec.audit, *run)
 
-    snr_db = max(spec.inversion.snr_db)
     learned, learned_label = data.limit(spec.inversion.images).train
     heard = {}
     for name, images_of in (("train", prepared(learned, spec.image_size)), ("test", image)):
-        symbols, _ = on_air(trained, images_of, "audit", name)
+        symbols, _ = on_air(trained, images_of, n0, "audit", name)
         air = generator_for(data.device, "audit's air", *run, name)
-        heard[name] = leakage.multiset(trained.system.channel(symbols, noise_power(snr_db), air), grid)
+        heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
     generator = generator_for(torch.device("cpu"), "leakage", *run)
     if spec.task == "classification":
-        value = wrong_key(trained, image[:AUDITED], label[:AUDITED], noise_power(snr_db), generator)
+        value = wrong_key(trained, image[:AUDITED], label[:AUDITED], n0, generator)
         rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db, "value": value, "n": len(label[:AUDITED])})
     for quantity, infer in leakage.INFERENCES.items():
         right = infer(heard["train"], learned_label, heard["test"], data.classes, spec.inversion.epochs, generator)
@@ -228,7 +229,7 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
 
 def wrong_key(trained: Method, image: Tensor, label: Tensor, n0: float, generator: torch.Generator) -> float:
     """The receiver's accuracy with a random key that is not the sender's, a mean over WRONG_KEYS of them."""
-    symbols, _ = on_air(trained, image, "wrong key")
+    symbols, _ = on_air(trained, image, n0, "wrong key")
     outcomes = []
     for number in range(WRONG_KEYS):
         key = Key.random(*trained.system.grid, generator)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
@@ -56,11 +56,10 @@ def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> 
 
     Every epoch hears every message through fresh air. Adam, one cycle with a peak of 1e-3.
     """
-    batch = 64
-    image, per_place = known.image, known.sent.shape[1] // (known.grid[0] * known.grid[1])
+    batch, image = 64, known.image
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        decoder = image_decoder(image.shape[1], 2 * per_place)
+        decoder = decoder_for(image.shape[1], known.sent.shape[1], known.grid)
     decoder.to(image.device, memory_format=torch.channels_last)
     optimiser = Adam(decoder.parameters())
     schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-len(image) // batch) + 1)
@@ -79,6 +78,14 @@ def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> 
         return resize(decoder(features(symbols, known.grid)), SCORED)
 
     return reconstruct
+
+
+def decoder_for(colours: int, k: int, grid: tuple[int, int]) -> nn.Module:
+    """Features [b, 2m, H, W] to an image; symbols without places are first laid out on 4×4 of them."""
+    if grid != (1, 1):
+        return image_decoder(colours, 2 * k // (grid[0] * grid[1]))
+    laid_out = [nn.Flatten(), nn.Linear(2 * k, 64 * 4 * 4), nn.ReLU(inplace=True), nn.Unflatten(1, (64, 4, 4))]
+    return nn.Sequential(*laid_out, image_decoder(colours, 64))
 
 
 def mean_image(image: Tensor) -> Reconstruct:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from repobe.channels import Channel, normalise_power
-from repobe.networks import ATTENTION_BLOCKS, ClassDecoder, encoder, image_decoder
+from repobe.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
 from repobe.obfuscation import Key, decrypt, encrypt
 
 
@@ -23,20 +23,44 @@ def resize(image: Tensor, size: int) -> Tensor:
 class System(nn.Module):
     """The interface of every method: what is on the air is all that an eavesdropper sees.
 
-    image_size is S in pixels; grid (H, W) is the feature map that a key shuffles.
+    image_size is S in pixels; k the channel uses of an image; grid (H, W) the feature map that a key shuffles, (1, 1)
+    where symbols have no places. Both ends know the SNR: n0 is the noise power per complex symbol, a float or Float[b].
+    digital: bits of a public code are on the air, which whoever hears them decodes as well as the receiver; `transmit`
+    then gives not Symbols but what `deliver` makes of them.
     """
 
     image_size: int
-    grid: tuple[int, int]
+    k: int
+    grid: tuple[int, int] = (1, 1)
+    digital: bool = False
     channel: Channel
 
-    def transmit(self, image: Tensor, key: Key | None = None) -> Tensor:
-        """Image [b, c, h, w] in [0, 1] to Symbols Complex[b, k] of unit power per image."""
+    def transmit(
+        self,
+        image: Tensor,
+        key: Key | None = None,
+        n0: float | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Image [b, c, h, w] in [0, 1] to Symbols Complex[b, k] of unit power per image.
+
+        n0 is for transmitters that adapt to the SNR, the generator for those that draw something.
+        """
         raise NotImplementedError
 
-    def receive(self, symbols: Tensor, key: Key | None = None) -> Tensor:
+    def receive(self, symbols: Tensor, key: Key | None = None, n0: float | Tensor | None = None) -> Tensor:
         """Equalised Symbols to Logits [b, classes] or Image [b, c, S, S]."""
         raise NotImplementedError
+
+    def deliver(
+        self,
+        symbols: Tensor,
+        n0: float | Tensor,
+        key: Key | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """receive ∘ channel: what the receiver makes of Symbols after one channel draw."""
+        return self.receive(self.channel(symbols, n0, generator), key, n0)
 
     def forward(
         self,
@@ -45,8 +69,8 @@ class System(nn.Module):
         key: Key | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """receive ∘ channel ∘ transmit; n0 is the noise power per complex symbol, a float or Float[b]."""
-        return self.receive(self.channel(self.transmit(image, key), n0, generator), key)
+        """receive ∘ channel ∘ transmit."""
+        return self.deliver(self.transmit(image, key, n0, generator), n0, key, generator)
 
 
 def symbols(features: Tensor) -> Tensor:
@@ -90,17 +114,18 @@ class SemanticSystem(System):
         super().__init__()
         self.image_size, self.channel = image_size, channel
         self.grid = (image_size // 8, image_size // 8)
+        self.k = FEATURES // 2 * self.grid[0] * self.grid[1]
         self.encoder = encoder(colours, attention_blocks)
         self.decoder = image_decoder(colours) if reconstruct else ClassDecoder(classes)
 
-    def transmit(self, image: Tensor, key: Key | None = None) -> Tensor:
+    def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
         return shuffle(symbols(self.encoder(resize(image, self.image_size))), key)
 
     def places(self, received: Tensor, key: Key | None = None) -> Tensor:
         """Received Symbols as the feature map [b, 4, S/8, S/8] that the decoder reads."""
         return features(shuffle(received, key, decrypt), self.grid)
 
-    def receive(self, symbols: Tensor, key: Key | None = None) -> Tensor:
+    def receive(self, symbols, key=None, n0=None) -> Tensor:
         return self.decoder(self.places(symbols, key))
 
     def embed(self, image: Tensor, n0: float | Tensor, key: Key | None = None, generator=None) -> tuple[Tensor, Tensor]:
