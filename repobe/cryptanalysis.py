@@ -22,6 +22,7 @@ from repobe.obfuscation import (
     through,
 )
 from repobe.spec import Audit, seed
+from repobe.system import features
 
 ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
 
@@ -52,7 +53,8 @@ def roundtrip_errors(height: int, width: int, trials: int, generator: torch.Gene
         key = Key.random(height, width, generator)
         message = torch.randn(4, height, width, generator=generator)
         errors += int((through(through(message, key, ENCRYPTION), key, DECRYPTION) != message).sum())
-        errors += int((decrypt(encrypt(message.flatten(1), key), key) != message.flatten(1)).sum())
+        places = message.flatten(1).T[None]
+        errors += int((decrypt(encrypt(places, key), key) != places).sum())
     return errors
 
 
@@ -132,7 +134,7 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
 
 def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
     """(fraction of places that the found key gets right in the attacked message, seconds of finding it)."""
-    sent = known[torch.randperm(len(known), generator=generator)[:messages]].unflatten(1, (-1, size * size))
+    sent = known[torch.randperm(len(known), generator=generator)[:messages]].unflatten(1, (size * size, -1))
     if schedule == "fixed":
         key = attacked = Key.random(size, size, generator)
     else:
@@ -147,9 +149,8 @@ def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: 
 
 
 def _maps(symbols: Tensor, size: int) -> Tensor:
-    """Complex[p, m·n·n] to Float[p, 2m, n, n] of unit power."""
-    places = normalise_power(symbols).unflatten(1, (-1, size, size))
-    return torch.cat([places.real, places.imag], dim=1)
+    """Complex[p, n·n·m] to Float[p, 2m, n, n] of unit power."""
+    return features(normalise_power(symbols), (size, size))
 
 
 def white(audit: Audit, size: int = 28) -> list[dict]:
@@ -166,8 +167,8 @@ def white(audit: Audit, size: int = 28) -> list[dict]:
     rows.append({"quantity": "roundtrip_errors", "grid": grid, "value": errors, "n": audit.trials})
     bound = chosen_messages_bound(size * size, 256)
     rows.append({"quantity": "chosen_messages_bound_256_levels", "grid": grid, "value": bound, "n": 1})
-    features = normalise_power(complex_normal((audit.trials, 2 * size * size), torch.zeros(1), generator))
-    rows += [{"grid": grid} | row for row in recovery(features, size, AWGN(), audit, "white")]
+    known = normalise_power(complex_normal((audit.trials, 2 * size * size), torch.zeros(1), generator))
+    rows += [{"grid": grid} | row for row in recovery(known, size, AWGN(), audit, "white")]
     about = {"method": "white", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
     return [about | {"snr_train_db": "none", "seed": 0} | row for row in rows]
 

@@ -74,29 +74,30 @@ class System(nn.Module):
 
 
 def symbols(features: Tensor) -> Tensor:
-    """Real features [b, 2m, H, W] as Complex[b, m·H·W] of unit power: channel a is paired with channel a+m (D13).
+    """Real features [b, 2m, H, W] as Complex[b, H·W·m] of unit power: the m symbols of a place stand together (D13).
 
-    Pairing across channels keeps one symbol at one place, so that the shuffle of places is one of symbols.
+    Channels 2a and 2a+1 are the real and the imaginary part of a place's symbol a, so that the shuffle of places is one
+    of symbols. Free of copies where the features are channels last.
     """
-    real, imaginary = features.flatten(2).chunk(2, dim=1)
-    return normalise_power(torch.complex(real, imaginary).flatten(1))
+    places = features.permute(0, 2, 3, 1).unflatten(3, (-1, 2)).contiguous()
+    return normalise_power(torch.view_as_complex(places).flatten(1))
 
 
 def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Complex[b, m·H·W] back to real [b, 2m, H, W]."""
-    places = symbols.unflatten(1, (-1, *grid))
-    return torch.cat([places.real, places.imag], dim=1)
+    """Complex[b, H·W·m] back to real [b, 2m, H, W], channels last."""
+    places = torch.view_as_real(symbols.unflatten(1, (*grid, -1))).flatten(3)
+    return places.permute(0, 3, 1, 2)
 
 
 def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
-    """Moves the H·W places of Complex[b, m·H·W] by the key; no key, no shuffle."""
+    """Moves the H·W places of Complex[b, H·W·m] by the key; no key, no shuffle."""
     if key is None:
         return symbols
     height, width = key.shape
     places = height * width
     if symbols.shape[1] % places:
         raise ValueError(f"key is for {height}×{width} places, the message has {symbols.shape[1]} symbols")
-    return move(symbols.unflatten(1, (-1, places)), key).flatten(1)
+    return move(symbols.unflatten(1, (places, -1)), key).flatten(1)
 
 
 class SemanticSystem(System):

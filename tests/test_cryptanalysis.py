@@ -52,7 +52,7 @@ def test_one_known_noiseless_message_gives_the_whole_key_away(size):
     generator = torch.Generator().manual_seed(2)
     for _ in range(5):
         key, plain = Key.random(size, size, generator), torch.randn(1, 4, size, size, generator=generator)
-        heard = encrypt(plain.flatten(2), key).unflatten(2, (size, size))
+        heard = encrypt(plain.flatten(2).mT, key).mT.unflatten(2, (size, size))
         assert torch.equal(recover(plain, heard).permutation, key.permutation)
 
 

@@ -13,7 +13,7 @@ from repobe.obfuscation import (
     encrypt,
     through,
 )
-from repobe.system import SemanticSystem, shuffle, symbols
+from repobe.system import SemanticSystem, features, shuffle, symbols
 
 
 def loops(feature, key):
@@ -73,7 +73,7 @@ def test_one_precomputed_permutation_equals_the_four_literal_steps_of_eqs_4_to_7
     for _ in range(5):
         key = Key.random(*shape, generator)
         feature = torch.randn(4, *shape, generator=generator)
-        mine = encrypt(feature.flatten(1), key).unflatten(1, shape)
+        mine = encrypt(feature.flatten(1).T[None], key)[0].T.unflatten(1, shape)
         np.testing.assert_array_equal(mine.numpy(), loops(feature.numpy(), key)[-1])
         assert torch.equal(through(mine, key, DECRYPTION), feature)
         # The closed form: F_en[i, j] = F[K_r[i'], (K_c[j] + i' + c) mod W] with i' = (i + j + r) mod H.
@@ -94,10 +94,12 @@ def test_each_inverse_step_undoes_its_own_step():
 @pytest.mark.parametrize("shape", [(2, 3), (8, 8), (28, 28)])
 def test_decrypt_inverts_encrypt_for_every_key_bit_for_bit(shape):
     generator = torch.Generator().manual_seed(2)
-    message = torch.randn(3, shape[0] * shape[1], generator=generator)
+    wide = torch.randn(3, shape[0] * shape[1], 4, generator=generator)
     for _ in range(50):
         key = Key.random(*shape, generator)
-        assert torch.equal(decrypt(encrypt(message, key), key), message)
+        for message in (wide, wide[:, :, :3], wide.double(), torch.view_as_complex(wide.unflatten(2, (2, 2)))):
+            assert torch.equal(decrypt(encrypt(message, key), key), message)
+            assert torch.equal(encrypt(message, key), message[:, key.permutation])
 
 
 def test_a_worked_shuffle():
@@ -105,7 +107,7 @@ def test_a_worked_shuffle():
     # Eq. 4: [[c, d], [a, b]]; Eq. 5 shifts row 1 by one: [[c, d], [b, a]]; Eq. 6: the same;
     # Eq. 7 shifts column 1 by one: [[c, a], [b, d]].
     key = Key((1, 0), (0, 1), 0, 0)
-    assert encrypt(torch.tensor([1, 2, 3, 4]), key).tolist() == [3, 1, 2, 4]
+    assert encrypt(torch.tensor([1, 2, 3, 4]).reshape(1, 4, 1), key).flatten().tolist() == [3, 1, 2, 4]
 
 
 @pytest.mark.parametrize("channel", [AWGN(), FastRayleigh()])
@@ -123,8 +125,15 @@ def test_with_the_key_encryption_changes_neither_accuracy_nor_robustness(channel
 
 
 def test_symbols_have_unit_power_and_a_place_each():
-    z = symbols(torch.randn(3, 4, 2, 2) * 5)
+    maps = torch.randn(3, 4, 2, 2) * 5
+    z = symbols(maps)
     assert z.shape == (3, 8)
+    # Place (1, 0) is the third: its symbols are the fifth and the sixth, channels 0 + 1i and 2 + 3i.
+    place = maps[0, :, 1, 0]
+    expected = torch.stack([torch.complex(place[0], place[1]), torch.complex(place[2], place[3])])
+    torch.testing.assert_close(z[0, 4:6] / z[0, 4].abs(), expected / expected[0].abs())
+    power = maps.square().sum(dim=(1, 2, 3), keepdim=True) / 8
+    torch.testing.assert_close(features(z, (2, 2)), maps / power.sqrt())
     torch.testing.assert_close(z.abs().square().mean(dim=1), torch.ones(3))
 
 
@@ -138,8 +147,8 @@ def test_what_is_no_key_is_refused(rows, columns, r, c):
 
 
 def test_a_key_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"2×2 = 4 places, the message has 9"):
-        encrypt(torch.zeros(9), Key((0, 1), (0, 1), 0, 0))
+    with pytest.raises(ValueError, match=r"2×2 = 4 places, m\], not \(1, 9, 1\)"):
+        encrypt(torch.zeros(1, 9, 1), Key((0, 1), (0, 1), 0, 0))
 
 
 def test_a_key_does_not_print_its_values():
@@ -149,7 +158,7 @@ def test_a_key_does_not_print_its_values():
 def test_the_gradient_of_a_shuffle_is_the_shuffle_back():
     key = Key.random(2, 3, torch.Generator().manual_seed(6))
     keys = PerMessageKeys(bytes(32), 2, 3).sending(0, 4)
-    x = torch.randn(4, 2, 6, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 6, 2, dtype=torch.float64, requires_grad=True)
     for move in (encrypt, decrypt):
         for which in (key, keys):
             assert torch.autograd.gradcheck(lambda x, which=which, move=move: move(x, which), x)
@@ -158,13 +167,13 @@ def test_the_gradient_of_a_shuffle_is_the_shuffle_back():
 @pytest.mark.parametrize("shape", [(2, 2), (3, 5), (28, 28)])
 def test_every_message_has_a_key_of_its_own_and_is_decrypted_by_it(shape):
     keys = PerMessageKeys(bytes(range(32)), *shape)
-    message = torch.randn(50, 4, shape[0] * shape[1])
+    message = torch.randn(50, shape[0] * shape[1], 4)
     sent = keys.sending(0, 50)
     on_air = encrypt(message, sent)
     for index in (0, 7, 49):
         one = keys.receiving(index, 1)
         alone = Key(one.rows[0], one.columns[0], one.r[0], one.c[0])
-        assert torch.equal(on_air[index], encrypt(message[index], alone))
+        assert torch.equal(on_air[index], encrypt(message[index : index + 1], alone)[0])
     assert torch.equal(decrypt(on_air, keys.receiving(0, 50)), message)
     assert torch.equal(decrypt(on_air[10:20], sent[10:20]), message[10:20])
     if shape == (28, 28):
@@ -243,8 +252,8 @@ def test_a_message_counter_used_again_is_refused():
 def test_a_secret_of_the_wrong_length_and_keys_for_other_messages_are_refused():
     with pytest.raises(ValueError, match="the secret must have 32 bytes, not 16"):
         PerMessageKeys(bytes(16), 4, 4)
-    with pytest.raises(ValueError, match=r"keys are for 2 messages, got \(3, 1, 16\)"):
-        encrypt(torch.zeros(3, 1, 16), PerMessageKeys(bytes(32), 4, 4).sending(0, 2))
+    with pytest.raises(ValueError, match="keys are for 2 messages, not 3"):
+        encrypt(torch.zeros(3, 16, 1), PerMessageKeys(bytes(32), 4, 4).sending(0, 2))
     with pytest.raises(ValueError, match="not for the same number of messages"):
         Key(torch.arange(3).expand(2, 3), torch.arange(3), 0, 0)
 
