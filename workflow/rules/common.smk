@@ -94,4 +94,15 @@ def teacher_of(wildcards):
     return f"{RUNS}/{teacher}/model.safetensors" if teacher else []
 
 
-TRACKING = f"--uri {shlex.quote(config['mlflow_uri'])}" if config["mlflow_uri"] else ""
+# The folders that commands take whole; as functions, for Snakemake's linter would have a parameter's path in pieces.
+def results_dir(wildcards):
+    return RESULTS
+
+
+def figures_dir(wildcards):
+    return DRAWN
+
+
+def tracking_store(wildcards):
+    uri = config["mlflow_uri"]
+    return f"--uri {shlex.quote(uri)}" if uri else ""

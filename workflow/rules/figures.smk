@@ -11,9 +11,12 @@ rule figure:
         f"{DRAWN}/{{figure}}.png",
         f"{DRAWN}/{{figure}}.svg",
         f"{DRAWN}/{{figure}}.csv",
+    params:
+        results=results_dir,
+        figures=figures_dir,
     log:
         f"{RESULTS}/logs/figures/{{figure}}.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m figures.{wildcards.figure} {RESULTS} {DRAWN} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m figures.{wildcards.figure} {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"

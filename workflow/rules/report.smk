@@ -11,12 +11,15 @@ rule report:
         figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
     output:
         f"{RESULTS}/report.html",
+    params:
+        results=results_dir,
+        figures=figures_dir,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe report {RESULTS} {DRAWN} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe report {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule track:
@@ -27,9 +30,13 @@ rule track:
         figures=expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
     output:
         f"{RESULTS}/tracked.json",
+    params:
+        results=results_dir,
+        figures=figures_dir,
+        uri=tracking_store,
     log:
         f"{RESULTS}/logs/track.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe track {RESULTS} {DRAWN} {input.specs} {TRACKING} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe track {params.results} {params.figures} {input.specs} {params.uri} 2> {log} || {{ cat {log} >&2; exit 1; }}"

@@ -17,12 +17,14 @@ rule tables:
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/reconstructions.npz",
         f"{RESULTS}/tables/provenance.json",
+    params:
+        results=results_dir,
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {RESULTS} {input.specs} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe tables {params.results} {input.specs} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule summary:
@@ -40,12 +42,14 @@ rule summary:
         f"{RESULTS}/summary/cost.csv",
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
+    params:
+        results=results_dir,
     log:
         f"{RESULTS}/logs/summary.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe summary {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe summary {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule compare:
@@ -54,12 +58,14 @@ rule compare:
         "workflow/paper/numbers.csv",
     output:
         f"{RESULTS}/comparison.csv",
+    params:
+        results=results_dir,
     log:
         f"{RESULTS}/logs/compare.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe compare {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe compare {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule claims:
@@ -70,12 +76,14 @@ rule claims:
         "workflow/paper/claims.yaml",
     output:
         f"{RESULTS}/claims.csv",
+    params:
+        results=results_dir,
     log:
         f"{RESULTS}/logs/claims.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe claims {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe claims {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule decisions:
@@ -85,9 +93,11 @@ rule decisions:
         "workflow/paper/decisions.yaml",
     output:
         f"{RESULTS}/decisions.csv",
+    params:
+        results=results_dir,
     log:
         f"{RESULTS}/logs/decisions.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe decisions {RESULTS} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe decisions {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
