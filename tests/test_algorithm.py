@@ -1,6 +1,9 @@
 """Algorithm 1 and Eqs. 14-16, on the real method with its channel silent, against formulas written out anew."""
 
+import ast
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,3 +129,14 @@ def test_repobe_and_undefended_with_the_same_weights_and_noise_give_the_same_log
         expected = plain.system.receive(channel.apply(sent, 0.1, (None, noise)))
         heard = channel.apply(keyed.system.transmit(image, key), 0.1, (None, shuffle(noise, key)))
         assert torch.equal(keyed.system.receive(heard, key), expected)
+
+
+def test_every_equation_of_the_paper_is_named_where_it_lives():
+    """Eqs. 1-21: the docstring of the function or class that is the equation carries its number."""
+    named = set()
+    for path in Path("repobe").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                for first, last in re.findall(r"Eqs?\. (\d+)(?:-(\d+))?", ast.get_docstring(node) or ""):
+                    named |= set(range(int(first), int(last or first) + 1))
+    assert named == set(range(1, 22))
