@@ -42,7 +42,7 @@ def judge(o: argparse.Namespace) -> None:
 
     device = _device(o.device, o.threads)
     loaded = load(o.data, device)
-    trained = room.train(loaded, o.epochs or (5 if len(loaded.train[0]) < 10_000 else 4))
+    trained = room.train(loaded, o.epochs or (10 if len(loaded.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
 
@@ -61,20 +61,23 @@ def train(o: argparse.Namespace) -> None:
     described, run, loaded = _open(o)
     teacher = None
     if described.after:
-        folder = run.resolve().parents[3] / described.teacher
-        teacher = training.restore(Spec.load(folder / "spec.yaml"), loaded, folder)
+        teacher = _sibling(described.teacher, run, loaded)
     began = time.time()
     training.train(described, loaded, run, teacher)
     _provenance(run, described, loaded, time.time() - began)
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    """Writes evasion.csv: accuracy at every SNR, natural and attacked."""
+    """Writes evasion.csv: accuracy at every SNR, natural and attacked; a killed one goes on where it was."""
     from repobe.evaluation import evasion
+    from repobe.partial import Partial
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded))
+    partial = Partial(run / "partial", o.spec, run / "model.safetensors")
+    surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
+    _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded, surrogates, partial))
+    partial.clear()
 
 
 def invert(o: argparse.Namespace) -> None:
@@ -184,6 +187,14 @@ def _open(o: argparse.Namespace):
     return described, run, load(_data(run, described), device).limit(described.train_images)
 
 
+def _sibling(path: str, run: Path, loaded):
+    """Another run of the same results, trained."""
+    from repobe.training import restore
+
+    folder = run.resolve().parents[3] / path
+    return restore(Spec.load(folder / "spec.yaml"), loaded, folder)
+
+
 def _data(run: Path, described: Spec) -> Path:
     """<results>/data/<dataset>.safetensors for a run in <results>/runs/<dataset>/<channel>/<label>/<seed>."""
     return run.resolve().parents[4] / "data" / f"{described.dataset}.safetensors"
@@ -252,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
     judging = command(judge, "data", "out", device=True)
-    judging.add_argument("--epochs", type=int, help="default: 5, or 4 from 10,000 training images up")
+    judging.add_argument("--epochs", type=int, help="default: 10, or 4 from 10,000 training images up")
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(white, "json", "out")

@@ -1,5 +1,6 @@
 """The stages that measure a trained run: what its receiver gets, what its enemies get, and its cipher."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -8,15 +9,16 @@ from torch import Tensor, nn
 from repobe import cryptanalysis, leakage, metrics
 from repobe.channels import noise_power
 from repobe.data import Data
-from repobe.evasion import ATTACKS, NoisyClassifier
+from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier
 from repobe.inversion import ATTACKERS, SCORED, Knowledge, Tap, mean_image
 from repobe.method import Method, parts
-from repobe.obfuscation import Key
-from repobe.spec import Spec, seed
+from repobe.obfuscation import FixedKey, Key
+from repobe.spec import Attack, Spec, seed
 from repobe.system import resize
 from repobe.training import images
 
 BATCH = 250
+ADVERSARIAL = "adversarial_accuracy"
 SHOWN = 2  # reconstructions of each class kept as pictures
 WRONG_KEYS = 20
 AUDITED = 500  # test images whose messages the eavesdropper may come to know
@@ -55,53 +57,111 @@ def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, gener
     return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
 
 
-def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
-    """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4)."""
+def evasion(
+    trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], partial: Callable[[str, Callable], dict]
+) -> list[dict]:
+    """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4).
+
+    surrogates: the trained runs that transfer attacks are crafted on, by label.
+    """
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
     rows = []
     for snr_db in spec.snr_db:
-        n0 = noise_power(snr_db)
-        symbols, key = on_air(trained, image, n0, "evaluate", snr_db)
-        values: dict[str, list[Tensor]] = {}
-        for draw in range(spec.evaluation.draws):
-            # Named without the method: every method with as many symbols meets the very same air.
-            noise = generator_for(data.device, "evaluate", spec.dataset, spec.channel, spec.seed, snr_db, draw)
-            output = received(trained, symbols, key, n0, noise)
-            if spec.task == "reconstruction":
-                measured = _fidelity(output, pixels)
-            else:
-                measured = {"natural_accuracy": metrics.correct(output, label)}
-            for metric, value in measured.items():
-                values.setdefault(metric, []).append(value)
-        for metric, value in values.items():
-            rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, torch.stack(value), trained.system.k))
-        if spec.task == "classification":
-            chosen = slice(spec.evaluation.attack_images)
-            for attack in spec.evaluation.attacks:
-                value = attacked(trained, spec, attack, snr_db, image[chosen], label[chosen])
-                eps = ATTACKS[attack][1]
-                rows.append(_evasion_row(spec, snr_db, attack, eps, "adversarial_accuracy", value, trained.system.k))
+        natural = partial(
+            f"natural {snr_db:g} dB", lambda snr_db=snr_db: unattacked(trained, spec, data, image, snr_db)
+        )
+        for metric, value in natural.items():
+            rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, value, trained.system.k))
+        if spec.task == "reconstruction":
+            continue
+        survived: dict[float, list[dict]] = {}
+        for name, attack in spec.evaluation.attacks.items():
+            if attack.snr_db is not None and snr_db not in attack.snr_db:
+                continue
+            for eps in attack.eps:
+                outcomes = partial(
+                    f"{name} {eps:g} {snr_db:g} dB",
+                    lambda name=name, attack=attack, eps=eps, snr_db=snr_db: attacked(
+                        trained, spec, name, attack, eps, snr_db, image, label, surrogates
+                    ),
+                )
+                survived.setdefault(eps, []).append(outcomes)
+                rows.append(_evasion_row(spec, snr_db, name, eps, ADVERSARIAL, outcomes["scored"], trained.system.k))
+        for eps, several in survived.items():
+            rows.append(_evasion_row(spec, snr_db, "worst", eps, ADVERSARIAL, worst(several), trained.system.k))
     return rows
 
 
-def attacked(trained: Method, spec: Spec, attack: str, snr_db: float, image: Tensor, label: Tensor) -> Tensor:
-    """Float[draws, n]: correctness on adversarial images, each re-scored on fresh channel draws."""
-    perturb, _ = ATTACKS[attack]
+def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: float) -> dict[str, Tensor]:
+    """Float[draws, n] by metric: what the receiver makes of the whole test split."""
+    pixels, label = data.test
     n0 = noise_power(snr_db)
-    name = (attack, spec.dataset, spec.channel, spec.seed, snr_db)
-    keys = trained.keys.session("attack", *name)
-    model = NoisyClassifier(trained.system, n0, keys, generator_for(image.device, "attack", *name))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed("start", *name))
-        pairs = zip(image.split(BATCH), label.split(BATCH), strict=True)
-        adversarial = torch.cat([perturb(model.eval(), x, y) for x, y in pairs])
-    symbols, key = on_air(trained, adversarial, n0, "rescore", *name)
-    outcomes = []
+    symbols, key = on_air(trained, image, n0, "evaluate", snr_db)
+    values: dict[str, list[Tensor]] = {}
     for draw in range(spec.evaluation.draws):
-        noise = generator_for(image.device, "rescore", *name, draw)
-        outcomes.append(metrics.correct(received(trained, symbols, key, n0, noise), label))
-    return torch.stack(outcomes)
+        # Named without the method: every method with as many symbols meets the very same air.
+        noise = generator_for(data.device, "evaluate", spec.dataset, spec.channel, spec.seed, snr_db, draw)
+        output = received(trained, symbols, key, n0, noise)
+        if spec.task == "reconstruction":
+            measured = _fidelity(output, pixels)
+        else:
+            measured = {"natural_accuracy": metrics.correct(output, label)}
+        for metric, value in measured.items():
+            values.setdefault(metric, []).append(value)
+    return {metric: torch.stack(value) for metric, value in values.items()}
+
+
+def attacked(
+    trained: Method,
+    spec: Spec,
+    name: str,
+    attack: Attack,
+    eps: float,
+    snr_db: float,
+    image: Tensor,
+    label: Tensor,
+    surrogates: dict[str, Method],
+) -> dict[str, Tensor]:
+    """Correctness Float[draws, n] on adversarial images, each re-scored on fresh channel draws: `scored`.
+
+    `selected`: the same on as many draws more, by which `worst` picks each image's attack.
+    """
+    image, label, n0 = image[: attack.images], label[: attack.images], noise_power(snr_db)
+    stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
+    noise = generator_for(image.device, "attack", *stream)
+    victim = surrogates[attack.surrogate] if attack.kind == "transfer" else trained
+    if attack.kind == "autoattack_standard":
+        model = FrozenClassifier(trained.system, n0, seed("frozen", *stream))
+    elif attack.kind == "keyless":
+        model = NoisyClassifier(trained.system, n0, FixedKey(None), noise)
+    else:
+        model = NoisyClassifier(victim.system, n0, victim.keys.session("attack", *stream), noise)
+    perturb = KINDS[attack.kind]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed("start", *stream))
+        cut = parts(len(image), BATCH)
+        adversarial = torch.cat([perturb(model.eval(), image[p], label[p], eps, attack) for p in cut])
+    symbols, key = on_air(trained, adversarial, n0, "rescore", *stream)
+    outcomes = {}
+    for purpose in ("scored", "selected"):
+        draws = []
+        for draw in range(spec.evaluation.draws):
+            air = generator_for(image.device, purpose, *stream, draw)
+            draws.append(metrics.correct(received(trained, symbols, key, n0, air), label))
+        outcomes[purpose] = torch.stack(draws)
+    return outcomes
+
+
+def worst(several: list[dict[str, Tensor]]) -> Tensor:
+    """Correctness Float[draws, n] under each image's worst attack, over the images that all attacks have had.
+
+    Picked on other draws than it is scored on, else luck in the draws would pass for strength.
+    """
+    n = min(outcomes["scored"].shape[1] for outcomes in several)
+    survival = torch.stack([outcomes["selected"][:, :n].mean(dim=0) for outcomes in several])
+    scored = torch.stack([outcomes["scored"][:, :n] for outcomes in several])
+    return scored.gather(0, survival.argmin(dim=0).expand(1, *scored.shape[1:]))[0]
 
 
 def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value: Tensor, k: int) -> dict:

@@ -21,10 +21,10 @@ def network(colours: int, classes: int) -> nn.Sequential:
     """Image [b, C, 32, 32] in [0, 1] to Logits [b, classes]: a small residual network."""
     return nn.Sequential(
         Standardise(),
-        convolution(colours, 32),
+        convolution(colours, 16),
+        ResidualBlock(16, 32, 2),
         ResidualBlock(32, 64, 2),
         ResidualBlock(64, 128, 2),
-        ResidualBlock(128, 128, 2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(128, classes),

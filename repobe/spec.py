@@ -38,12 +38,30 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Attack:
+    """One line of `evaluation.attacks`: an attack of repobe.evasion by its kind, at each radius eps in [0, 1] pixels.
+
+    images: the first so many test images; snr_db: where it is run, None at every SNR; steps, restarts and eot (channel
+    draws a gradient step averages over) are what the kind understands by them; surrogate: the label of the run that
+    a transfer attack is crafted on.
+    """
+
+    kind: str
+    images: int
+    eps: tuple[float, ...] = (0.016,)  # Sec. 4.2
+    snr_db: tuple[float, ...] | None = None
+    steps: int = 5
+    restarts: int = 1
+    eot: int = 1
+    surrogate: str | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """draws: channel realisations per image and SNR (D4); attack_images: at most so many test images attacked."""
+    """draws: channel realisations per image and SNR (D4); attacks: by the name that tables give them."""
 
     draws: int
-    attacks: tuple[str, ...]
-    attack_images: int
+    attacks: dict[str, Attack]
 
 
 @dataclass(frozen=True)
@@ -109,8 +127,18 @@ class Spec:
 
     @property
     def teacher(self) -> str | None:
-        """The path of the run that `after` names: the same dataset, channel and seed (D9)."""
-        return f"{self.dataset}/{self.channel}/{self.after}/seed{self.seed}" if self.after else None
+        """The path of the run that `after` names (D9)."""
+        return self.sibling(self.after) if self.after else None
+
+    def sibling(self, label: str) -> str:
+        """The path of the run of that label on the same dataset and channel with the same seed."""
+        return f"{self.dataset}/{self.channel}/{label}/seed{self.seed}"
+
+    @property
+    def surrogates(self) -> dict[str, str]:
+        """The paths of the runs that transfer attacks are crafted on, by their labels."""
+        labels = [attack.surrogate for attack in self.evaluation.attacks.values() if attack.surrogate]
+        return {label: self.sibling(label) for label in labels}
 
     @property
     def snr_train_name(self) -> str:
@@ -176,7 +204,11 @@ def from_plain(cls, values: dict, where: str):
     needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [n for n in needed if n not in values]:
         raise ValueError(f"{where}: missing key {', '.join(missing)}")
-    return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in values.items()})
+    values = {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
+    if cls is Evaluation:
+        attacks = values["attacks"].items()
+        values["attacks"] = {name: from_plain(Attack, attack, f"evaluation.attacks.{name}") for name, attack in attacks}
+    return cls(**values)
 
 
 def grid(config: dict) -> list[Spec]:
@@ -210,6 +242,11 @@ def grid(config: dict) -> list[Spec]:
             "threads": config["threads"],
             "hyper": method.get("hyper", {}),
         }
+        for name, attack in config["evaluation"]["attacks"].items():
+            if (surrogate := attack.get("surrogate")) is not None and surrogate not in config["methods"]:
+                raise ValueError(
+                    f"evaluation.attacks.{name}.surrogate names '{surrogate}', which methods does not list"
+                )
         if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
             own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
             specs += [Spec.from_dict(common | at) for at in own]

@@ -22,7 +22,7 @@ CONFIG = {
     "seeds": [0],
     "snr_db": [7, 23],
     "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.05},
-    "evaluation": {"draws": 2, "attacks": ["paper"], "attack_images": 20},
+    "evaluation": {"draws": 2, "attacks": {"paper": {"kind": "pgd", "images": 20}}},
     "inversion": {"attackers": ["keyless"], "snr_db": [23], "epochs": 1, "images": 100},
     "audit": {"trials": 2, "snr_db": [23], "known_messages": [1]},
     "threads": 1,

@@ -94,6 +94,10 @@ def teacher_of(wildcards):
     return f"{RUNS}/{teacher}/model.safetensors" if teacher else []
 
 
+def surrogates_of(wildcards):
+    return [f"{RUNS}/{path}/model.safetensors" for path in EVERY[wildcards.run].surrogates.values()]
+
+
 # The folders that commands take whole; as functions, for Snakemake's linter would have a parameter's path in pieces.
 def results_dir(wildcards):
     return RESULTS

@@ -38,6 +38,7 @@ rule evaluate:
         spec=f"{RUNS}/{{run}}/spec.yaml",
         data=data_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
+        surrogates=surrogates_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",
     log:
