@@ -74,7 +74,7 @@ def evaluate(o: argparse.Namespace) -> None:
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    partial = Partial(run / "partial", o.spec, run / "model.safetensors")
+    partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors")
     surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
     _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded, surrogates, partial))
     partial.clear()
@@ -88,15 +88,19 @@ def invert(o: argparse.Namespace) -> None:
 
     from repobe import judge as room
     from repobe.evaluation import inversion
+    from repobe.partial import Partial
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    classifier = room.load(loaded, _data(run, described).with_suffix(".judge.safetensors"))
-    rows, pictures = inversion(restore(described, loaded, run), described, loaded, classifier)
+    judged_by = _data(run, described).with_suffix(".judge.safetensors")
+    partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by)
+    trained, classifier = restore(described, loaded, run), room.load(loaded, judged_by)
+    rows, pictures = inversion(trained, described, loaded, classifier, partial)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
     replace(run / "reconstructions.npz", buffer.getvalue())
     _table(run / "inversion.csv", rows)
+    partial.clear()
 
 
 def audit(o: argparse.Namespace) -> None:

@@ -12,18 +12,19 @@ from torch.nn.functional import mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.networks import image_decoder
-from repobe.system import features, resize
-
-SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
+from repobe.cryptanalysis import recover
+from repobe.decoders import Attention, Convolutional, FullyConnected, unordered
+from repobe.obfuscation import decrypt
+from repobe.system import features, shuffle
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What an attacker owns: pairs of the same kind, and functions it can evaluate; never the System.
+    """What an attacker owns: pairs of an image and its message, and the air; never the System.
 
-    image: Float[n, c, SCORED, SCORED]; sent: Complex[n, k], what a stolen encoder makes of each, under no key;
-    grid: (H, W) of the feature map, public; air: Symbols to Symbols as the eavesdropper's receiver hears them.
+    image: Float[n, c, 32, 32]; sent: Complex[n, k], the message of each as the attacker has it: of a stolen encoder
+    under no key, under the key in force, or each under a key unknown to it; grid: (H, W) of the feature map, public;
+    air: Symbols to Symbols, as the eavesdropper's receiver hears them.
     """
 
     image: Tensor
@@ -34,39 +35,33 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Tap:
-    """All that an attacker is given. heard: Complex[n, k], the messages in the air, the key in force."""
+    """All that an attacker is given. heard: Complex[n, k], the messages in the air that it wants to see."""
 
     heard: Tensor
     knowledge: Knowledge
 
 
-Reconstruct = Callable[[Tensor], Tensor]  # Symbols to Image [b, c, SCORED, SCORED]
+Reconstruct = Callable[[Tensor], Tensor]  # Symbols to Image [b, c, 32, 32]
+BATCH, HELD = 64, 0.1  # of its pairs an attacker keeps a tenth, to choose among its decoders
 
 
-def keyless(tap: Tap, epochs: int, generator: torch.Generator) -> Reconstruct:
-    """The paper's implicit attacker (Figs. 3d, 3e): a decoder trained on a stolen encoder's unshuffled features.
-
-    It meets the shuffled ones with no key; a system that does not shuffle is met in its own form.
-    """
-    return train_decoder(tap.knowledge, epochs, generator)
-
-
-def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> Reconstruct:
-    """An image decoder (the legitimate user's architecture) trained from received symbols to images.
+def train_decoder(
+    known: Knowledge, network: Callable, epochs: int, generator: torch.Generator
+) -> tuple[Reconstruct, float]:
+    """(a decoder trained from received symbols to images, its mean squared error on the pairs held back).
 
     Every epoch hears every message through fresh air. Adam, one cycle with a peak of 1e-3.
     """
-    batch, image = 64, known.image
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        decoder = decoder_for(image.shape[1], known.sent.shape[1], known.grid)
-    decoder.to(image.device, memory_format=torch.channels_last)
+        decoder: nn.Module = network(known.image.shape[1], known.sent.shape[1], known.grid)
+    decoder.to(known.image.device, memory_format=torch.channels_last)
+    learned = len(known.image) - max(1, int(HELD * len(known.image)))
     optimiser = Adam(decoder.parameters())
-    schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-len(image) // batch) + 1)
+    schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-learned // BATCH) + 1)
     for _ in range(epochs):
-        for index in torch.randperm(len(image), generator=generator).to(image.device).split(batch):
-            heard = features(known.air(known.sent[index]), known.grid)
-            loss = mse_loss(resize(decoder(heard), SCORED), image[index])
+        for index in torch.randperm(learned, generator=generator).to(known.image.device).split(BATCH):
+            loss = mse_loss(decoder(known.air(known.sent[index])), known.image[index])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -75,26 +70,58 @@ def train_decoder(known: Knowledge, epochs: int, generator: torch.Generator) -> 
 
     @torch.no_grad()
     def reconstruct(symbols: Tensor) -> Tensor:
-        return resize(decoder(features(symbols, known.grid)), SCORED)
+        return torch.cat([decoder(part) for part in symbols.split(250)])
 
-    return reconstruct
-
-
-def decoder_for(colours: int, k: int, grid: tuple[int, int]) -> nn.Module:
-    """Features [b, 2m, H, W] to an image; symbols without places are first laid out on 4×4 of them."""
-    if grid != (1, 1):
-        return image_decoder(colours, 2 * k // (grid[0] * grid[1]))
-    laid_out = [nn.Flatten(), nn.Linear(2 * k, 64 * 4 * 4), nn.ReLU(inplace=True), nn.Unflatten(1, (64, 4, 4))]
-    return nn.Sequential(*laid_out, image_decoder(colours, 64))
+    error = mse_loss(reconstruct(known.air(known.sent[learned:])), known.image[learned:]).item()
+    return reconstruct, error
 
 
-def mean_image(image: Tensor) -> Reconstruct:
+def with_stolen_encoder(taps: dict[str, Tap], epochs: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """One decoder, trained on a stolen encoder's own features, shown what each of these attackers has made of the air.
+
+    keyless: the shuffled messages as they are, the paper's implicit attacker (Figs. 3d, 3e); known_plaintext: opened by
+    a key recovered from known messages; with_key: opened by the leaked key. Those of them that `taps` holds.
+    """
+    decoder, _ = train_decoder(taps["keyless"].knowledge, Convolutional, epochs, generator)
+    return {attacker: decoder(tap.heard) for attacker, tap in taps.items()}
+
+
+def with_pairs(decoders: dict[str, Callable]) -> Callable[[str, Tap, int, torch.Generator], dict[str, Tensor]]:
+    """Attackers that learn from messages as they are on the air: each decoder's images, and those of the best.
+
+    The best is the one with the least error on the pairs held back, by the attacker's own lights.
+    """
+
+    def attack(name: str, tap: Tap, epochs: int, generator: torch.Generator) -> dict[str, Tensor]:
+        images, errors = {}, {}
+        for kind, network in decoders.items():
+            reconstruct, errors[f"{name}_{kind}"] = train_decoder(tap.knowledge, network, epochs, generator)
+            images[f"{name}_{kind}"] = reconstruct(tap.heard)
+        return images | {name: images[min(errors, key=errors.get)]}
+
+    return attack
+
+
+same_key = with_pairs({"conv": Convolutional, "fc": FullyConnected, "attention": Attention})
+fresh_key = with_pairs({"conv": Convolutional, "set": unordered})
+
+
+def open_by_known_messages(plain: Tensor, known: Tensor, heard: Tensor, grid: tuple[int, int]) -> Tensor:
+    """heard Complex[n, k], unshuffled by the key found from known messages: plain and known Complex[p, k]."""
+    key = recover(features(plain, grid).cpu(), features(known, grid).cpu())
+    return shuffle(heard, key, decrypt)
+
+
+def mean_image(image: Tensor, messages: int) -> Tensor:
     """The floor: the mean of the attacker's images, whatever it hears."""
-    mean = image.mean(dim=0, keepdim=True)
-    return lambda symbols: mean.expand(len(symbols), -1, -1, -1)
+    return image.mean(dim=0, keepdim=True).expand(messages, -1, -1, -1)
 
 
-# The attackers that a config names, each with what the tables call its knowledge.
-ATTACKERS: dict[str, tuple[Callable[[Tap, int, torch.Generator], Reconstruct], str]] = {
-    "keyless": (keyless, "encoder"),
+# What a config may ask for, each with what the tables call its knowledge.
+ATTACKERS = {
+    "keyless": "encoder",
+    "same_key": "pairs under the key",
+    "known_plaintext": "encoder and one known message",
+    "fresh_key": "pairs under unknown keys",
+    "with_key": "encoder and key",
 }

@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.data import Data, augment, batches
-from repobe.inversion import SCORED
+from repobe.decoders import SCORED
 from repobe.networks import ResidualBlock, Standardise, convolution
 from repobe.spec import seed
 from repobe.system import resize
