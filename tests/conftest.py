@@ -48,6 +48,23 @@ def digits_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def colour_file(tmp_path_factory):
+    from repobe.data import build
+
+    path = tmp_path_factory.mktemp("data") / "digits_rgb.safetensors"
+    build("digits_rgb", None, path)
+    return path
+
+
+@pytest.fixture
+def dataset(digits_file, colour_file):
+    """By the number of colours, with 64 training images."""
+    from repobe.data import load
+
+    return {1: load(digits_file).limit(64), 3: load(colour_file).limit(64)}
+
+
 @pytest.fixture
 def digits(digits_file):
     from repobe.data import load

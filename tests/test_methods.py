@@ -3,33 +3,84 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from repobe import method
 from repobe.channels import BY_NAME
 from repobe.evaluation import evasion
-from repobe.spec import Evaluation
+from repobe.spec import Attack, Evaluation
 from repobe.training import build, images, restore, train
 
 NAMES = ["repobe", *sorted(p.stem for p in Path("baselines").glob("[a-z]*.py"))]
+every_method = pytest.mark.parametrize("name", NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def spec_of(specs, name, channel="awgn", size=32, task="classification"):
+    spec = replace(specs["undefended"], label=name, method=name, channel=channel, image_size=size, task=task)
+    spec = replace(spec, training=replace(spec.training, epochs=1, batch_size=32))
+    return replace(spec, evaluation=Evaluation(draws=1, attacks={"paper": Attack("pgd", 4, steps=1)}), snr_db=(23,))
+
+
+@every_method
+@pytest.mark.parametrize(("channel", "colours"), [("awgn", 1), ("rayleigh", 3)])
+def test_every_method_trains_evaluates_and_reloads_to_the_same_logits(name, channel, colours, specs, dataset, tmp_path):
+    spec, data = spec_of(specs, name, channel), dataset[colours]
+    train(spec, data, tmp_path)
+    first, second = (restore(spec, data, tmp_path) for _ in range(2))
+    logits = []
+    for trained in (first, second):
+        generator = torch.Generator().manual_seed(1)
+        key = trained.keys.receiving(0, 8)
+        logits.append(trained.system(images(data.test[0][:8], 32), 0.01, key, generator))
+    assert torch.equal(*logits)
+    assert logits[0].shape == (8, 10)
+    short = replace(data, test=(data.test[0][:20], data.test[1][:20]))
+    rows = evasion(first, spec, short, {}, lambda _, compute: compute())
+    assert {(row["metric"], row["attack"]) for row in rows} == {
+        ("natural_accuracy", "none"), ("adversarial_accuracy", "paper"), ("adversarial_accuracy", "worst")
+    }  # fmt: skip
+    assert pd.read_csv(tmp_path / "cost.csv").loc[0, "symbols_k"] == first.system.k
+
+
+@every_method
 @pytest.mark.parametrize("channel", sorted(BY_NAME))
-def test_every_method_trains_evaluates_and_reloads(name, channel, specs, digits, tmp_path):
-    spec = replace(specs["undefended"], label=name, method=name, channel=channel)
-    spec = replace(spec, evaluation=Evaluation(draws=1, attacks={}))
-    train(spec, digits, tmp_path)
-    first, second = (restore(spec, digits, tmp_path) for _ in range(2))
-    image = images(digits.test[0][:8], 16)
-    key = first.keys.sending(0, 8)
-    symbols = first.system.transmit(image, key)
-    torch.testing.assert_close(symbols.abs().square().mean(dim=1), torch.ones(8))
-    assert torch.equal(first.system.receive(symbols, key), second.system.receive(symbols, second.keys.receiving(0, 8)))
-    assert {row["metric"] for row in evasion(first, spec, digits, {}, lambda _, compute: compute())} == {
-        "natural_accuracy"
-    }
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("size", [32, 64])
+def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradient(
+    name, channel, colours, size, specs, dataset
+):
+    built = build(spec_of(specs, name, channel, size), dataset[colours]).eval()
+    system, key = built.system, built.keys.sending(0, 3)
+    image = images(dataset[colours].test[0][:3], size).requires_grad_()
+    sent = system.transmit(image, key, 0.01, torch.Generator().manual_seed(0))
+    if not system.digital:
+        assert sent.shape == (3, system.k)
+        torch.testing.assert_close(sent.abs().square().mean(dim=1), torch.ones(3))
+    for n0 in (0.01, torch.full((3,), 0.01)):
+        logits = system.deliver(sent, n0, key, torch.Generator().manual_seed(0))
+        assert logits.shape == (3, 10)
+    (gradient,) = torch.autograd.grad(cross_entropy(logits, torch.arange(3)), image)
+    assert gradient.abs().sum() > 0
+    assert torch.isfinite(gradient).all()
+
+
+@every_method
+def test_every_methods_loss_falls(name, specs, dataset):
+    student = build(spec_of(specs, name), dataset[1])
+    student.optimise()
+    image, label = images(dataset[1].train[0], 32), dataset[1].train[1]
+    student.prepare(None, image, label, 0.01)
+    for scheduler in student.schedulers:
+        scheduler.step = lambda: None
+    for optimiser in student.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = 0.02 if isinstance(optimiser, torch.optim.SGD) else 1e-3
+    terms = [student.update(image, label, 0.01) for _ in range(25)]
+    first, last = (sum(t["loss"].item() for t in part) / 5 for part in (terms[:5], terms[-5:]))
+    assert last < first
 
 
 @pytest.mark.parametrize("label", ["undefended", "repobe", "repobe_adversarial", "repobe_reconstruction"])
