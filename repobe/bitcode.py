@@ -96,14 +96,15 @@ class BitSystem(System):
         return resize(output, self.image_size).clamp(0, 1) if self.reconstruct else output
 
     def distortion(self, bits: Tensor, image: Tensor, label: Tensor) -> Tensor:
-        """Minus the log-likelihood [b] of what the bits [b, k] stand for, in nats but for a constant.
+        """Minus the log-likelihood [K, b] of what K codewords [K, b, k] stand for, in nats but for a constant.
 
-        Cross-entropy of the class; or a Gaussian likelihood of variance 1/2, Σ (x − x̂)² over the native pixels.
+        Cross-entropy of the class; or a Gaussian likelihood of variance 1/2, Σ (x − x̂)² over the native pixels, as in
+        the released code.
         """
-        output = self.decoder(bits)
+        output = self.decoder(bits.flatten(0, 1)).unflatten(0, bits.shape[:2])
         if self.reconstruct:
-            return (output - resize(image, self.native)).square().sum(dim=(1, 2, 3))
-        return cross_entropy(output, label, reduction="none")
+            return (output - resize(image, self.native)).square().flatten(2).sum(dim=2)
+        return cross_entropy(output.permute(1, 2, 0), label[:, None].expand(-1, len(bits)), reduction="none").T
 
     def loss(self, image: Tensor, label: Tensor, rate: float, samples: int, released_sign: bool) -> Tensor:
         """VIMCO's bound, a batch's mean: `samples` codewords an image, each bit flipped at `rate` (the collapsed
@@ -112,9 +113,8 @@ class BitSystem(System):
         logits = self.logits(image)
         probability = flipped(torch.sigmoid(logits.detach()), rate)
         bits = torch.bernoulli(probability.expand(samples, -1, -1))
-        copies = (samples, *(1,) * (image.dim() - 1))
-        distortion = self.distortion(bits.flatten(0, 1), image.repeat(copies), label.repeat(samples))
-        return vimco(distortion.view(samples, -1), log_probability(bits, logits, rate), released_sign).mean()
+        log_q = log_probability(bits, logits, rate)
+        return vimco(self.distortion(bits, image, label), log_q, released_sign).mean()
 
 
 def adam(system: BitSystem, learning_rate: float, encoder_l2: float) -> Adam:
