@@ -51,11 +51,12 @@ class VariationalCode(System):
         self.reconstruct = problem.reconstruct
         self.encoder = nn.Sequential(
             Standardise(),
-            convolution(problem.colours, 32),
+            convolution(problem.colours, 32, stride=2),
             ResidualBlock(32, 64, 2),
+            ResidualBlock(64, 64),
             ResidualBlock(64, 128, 2),
-            ResidualBlock(128, 256, 2),
-            convolution(256, 64, 1),
+            ResidualBlock(128, 128),
+            convolution(128, 64, 1),
             nn.Flatten(),
             nn.Linear(64 * 4 * 4, 2 * 2 * k),
         )
@@ -70,8 +71,8 @@ class VariationalCode(System):
             nn.Linear(2 * k, 64 * 4 * 4),
             nn.ReLU(inplace=True),
             nn.Unflatten(1, (64, 4, 4)),
-            ResidualBlock(64, 128),
-            double(128, 64),
+            ResidualBlock(64, 64),
+            double(64, 64),
             ResidualBlock(64, 64),
             double(64, 32),
             ResidualBlock(32, 32),
