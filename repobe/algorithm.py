@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe import losses, method
-from repobe.evasion import pgd
+from repobe.evasion import craft
 from repobe.method import Problem, evaluating
 from repobe.networks import ATTENTION_BLOCKS
 from repobe.obfuscation import FixedKey, Key, PerMessageKeys
@@ -102,20 +102,18 @@ class Method(method.Method):
 
         Its trial transmissions stay in the transmitter, so one key a message does for all of them.
         """
-        key = self.keys.session("craft").sending(0, len(image))
+        hyper, key = self.hyper, self.keys.session("craft").sending(0, len(image))
+
+        def model(x: Tensor) -> Tensor:
+            return self.system(x, n0, key, generator)
+
+        def divergence(natural: Tensor, logits: Tensor) -> Tensor:
+            if hyper.inner == "cross_entropy":
+                return cross_entropy(logits, label, reduction="none")
+            return losses.kl_divergence(natural, logits)
+
         with evaluating(self.system):
-            with torch.no_grad():
-                natural = self.system(image, n0, key, generator)
-
-            def loss(x: Tensor) -> Tensor:
-                logits = self.system(x, n0, key, generator)
-                if self.hyper.inner == "cross_entropy":
-                    return cross_entropy(logits, label, reduction="sum")
-                return losses.kl_divergence(natural, logits).sum()
-
-            noise = torch.randn(image.shape, generator=generator, device=image.device)
-            start = image + self.hyper.start * noise
-            return pgd(loss, image, start, self.hyper.eps, self.hyper.step, self.hyper.steps)
+            return craft(model, divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
 
     def l_class(self, nat: Tensor, adv: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """L_class and its terms, each weighed as Hyper says (Eq. 16): Image twice to scalars.

@@ -357,9 +357,10 @@ def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, va
 def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     """Rows of audit.csv: how a known message gives the key away, and what no shuffle hides.
 
-    None for a method without a key; for reconstruction, whose receiver names no class, without the wrong key's row.
+    None for a method that does not shuffle by a key; for reconstruction, whose receiver names no class, without the
+    wrong key's row.
     """
-    if trained.keys.sending(0, 1) is None:
+    if not isinstance(trained.keys.sending(0, 1), Key):
         return []
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)

@@ -30,6 +30,26 @@ def project(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
     return (x + (x_adv - x).clamp(-eps, eps)).clamp(0, 1).detach()
 
 
+def craft(
+    model: Callable[[Tensor], Tensor],
+    divergence: Callable[[Tensor, Tensor], Tensor],
+    image: Tensor,
+    start: float,
+    eps: float,
+    step: float,
+    steps: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """PGD as TRADES begins it (Zhang et al. 2019, Algorithm 1): raises divergence(M(I_nat), M(I_adv)), Float[b].
+
+    From I_nat + start·randn; a model with a channel in it meets fresh noise at each call.
+    """
+    with torch.no_grad():
+        natural = model(image)
+    noise = torch.randn(image.shape, generator=generator, device=image.device)
+    return pgd(lambda x: divergence(natural, model(x)).sum(), image, image + start * noise, eps, step, steps)
+
+
 class NoisyClassifier(nn.Module):
     """Image [b, c, S, S] to Logits through a fresh channel draw: the white box that is attacked.
 

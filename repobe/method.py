@@ -67,12 +67,12 @@ class Method(nn.Module, ABC):
             return -(output - image).square().mean(dim=(1, 2, 3))
         return (output.argmax(dim=1) == label).float()
 
-    def descend(self, loss: Tensor) -> None:
-        """One step of the one optimiser that most methods have, its gradient clipped (D19)."""
-        (optimiser,), (scheduler,) = self.optimisers, self.schedulers
+    def descend(self, loss: Tensor, turn: int = 0) -> None:
+        """One step of one optimiser, the gradient of what it moves clipped (D19); players in turn have one each."""
+        optimiser, scheduler = self.optimisers[turn], self.schedulers[turn]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        clip_grad_norm_(self.system.parameters(), MAX_GRADIENT_NORM)
+        clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], MAX_GRADIENT_NORM)
         optimiser.step()
         scheduler.step()
 

@@ -1,0 +1,121 @@
+import math
+
+import pytest
+import torch
+from scipy.integrate import quad
+
+from baselines.ibal import UNSAID, kl_to_log_uniform
+from repobe.channels import AWGN
+from repobe.method import Problem, load
+from repobe.system import features
+
+
+def ibal(updates=1200, reconstruct=False, **hyper):
+    return load("ibal", Problem(1, 10, 32, AWGN(), reconstruct, updates, 0.05, 5e-4, 0), hyper)
+
+
+def integrated(alpha: float) -> float:
+    """KL of N(1, α) to the log-uniform, up to the additive constant: −½ log α + E log|1 + √α ε|."""
+    root = alpha**0.5
+
+    def integrand(e):
+        return math.exp(-e * e / 2) / math.sqrt(2 * math.pi) * math.log(abs(1 + root * e))
+
+    return (
+        -0.5 * math.log(alpha) + quad(integrand, -12, 12, points=[-1 / root] if root > 1 / 12 else None, limit=400)[0]
+    )
+
+
+def test_the_kl_is_the_integral_up_to_its_constant():
+    """Molchanov et al. 2017, Fig. 1: the approximation lies on the integral for every α.
+
+    The constant makes the KL vanish as α grows: −E log|ε| = (Euler's γ + ln 2)/2.
+    """
+    constant = (0.5772156649 + math.log(2)) / 2
+    alpha = [math.exp(x) for x in range(-10, 7)]
+    expected = torch.tensor([integrated(a) + constant for a in alpha])
+    assert (kl_to_log_uniform(torch.tensor(alpha)) - expected).abs().max() < 0.01
+
+
+def test_the_kl_has_a_gradient_everywhere_it_is_used():
+    """α = n0/2 / (z² + 1e-4), from the largest z at 23 dB to z = 0 at 7 dB."""
+    alpha = torch.tensor([0.5 * 10**-2.3 / 32, 0.5 * 10**-0.7 / 1e-4], requires_grad=True)
+    (gradient,) = torch.autograd.grad(kl_to_log_uniform(alpha).sum(), alpha)
+    assert gradient.isfinite().all()
+    assert (gradient < 0).all()  # more noise, less information
+
+
+def test_the_anneal_is_silent_for_five_epochs_and_rises_over_ten():
+    student = ibal(updates=1200)  # ten updates are one of the schedules' 120 epochs
+    values = []
+    for updated in (0, 50, 75, 100, 150, 1199):
+        student.updated.fill_(updated)
+        values.append(student.anneal().item())
+    assert values == pytest.approx([0, 0, 0.25, 0.5, 1, 1])
+
+
+def test_the_rate_is_halved_after_sixty_epochs():
+    student = ibal(updates=4)
+    student.optimise()
+    rates = []
+    for _ in range(4):
+        rates.append([group["lr"] for optimiser in student.optimisers for group in optimiser.param_groups])
+        student.update(torch.rand(4, 1, 32, 32), torch.arange(4), 0.1)
+    assert rates == [[1e-3, 1e-3], [1e-3, 1e-3], [5e-4, 5e-4], [5e-4, 5e-4]]
+
+
+def test_the_loss_is_its_equation():
+    student = ibal()
+    student.optimise()
+    student.updated.fill_(100)  # the anneal is 0.5
+    terms = student.update(torch.rand(8, 1, 32, 32), torch.arange(8), 0.02)  # σ = 0.1 in each real dimension
+    expected = terms["task"] + 1e-3 * 0.5 * terms["kl"] - terms["adversary"] / 1.1
+    torch.testing.assert_close(terms["loss"], expected)
+    assert student.updated == 101
+
+
+def test_the_bound_of_a_message_is_the_sum_over_its_64_numbers():
+    sent = torch.full((3, 32), (1 + 1j) / 2**0.5)  # every real number is ±√½: α = n0/2 / 0.5001
+    expected = 64 * (integrated(0.05 / 0.5001) + (0.5772156649 + math.log(2)) / 2)
+    assert ibal().kl(sent, 0.1).item() == pytest.approx(expected, abs=64 * 0.01)
+
+
+def test_the_first_half_of_a_batch_trains_the_adversary_the_second_the_system():
+    first, second, other = torch.rand(3, 4, 1, 32, 32)
+    label = torch.arange(8)
+
+    def after(*halves):
+        torch.manual_seed(1)
+        student = ibal()
+        student.optimise()
+        student.update(torch.cat(halves), label, 0.1)
+        return student.adversary.weight.detach(), student.system.encoder[2].weight.detach()
+
+    adversary, system = after(first, second)
+    assert torch.equal(after(first, other)[0], adversary)
+    assert not torch.equal(after(other, second)[0], adversary)
+    assert not torch.equal(after(first, other)[1], system)
+
+
+def test_the_64_numbers_reach_the_receiver_in_their_order_each_image_at_unit_power():
+    system = ibal().system
+    image = torch.rand(3, 1, 28, 28)
+    sent = features(system.transmit(image), (1, 1)).flatten(1)
+    numbers = system.encoder(image)
+    torch.testing.assert_close(sent, numbers / numbers.square().mean(dim=1, keepdim=True).sqrt() * 0.5**0.5)
+
+
+def test_the_receiver_is_told_the_snr():
+    system = ibal().system
+    symbols = system.transmit(torch.rand(2, 1, 28, 28))
+    by_float, by_image = system.receive(symbols, n0=0.01), system.receive(symbols, n0=torch.tensor([0.01, 0.2]))
+    torch.testing.assert_close(by_float[0], by_image[0])
+    assert not torch.allclose(by_float[1], by_image[1])
+    torch.testing.assert_close(system.receive(symbols), system.receive(symbols, n0=UNSAID))
+    assert pytest.approx(10**-1.5) == UNSAID
+
+
+def test_a_last_batch_of_one_image_trains_both():
+    student = ibal()
+    student.optimise()
+    assert student.update(torch.rand(1, 1, 32, 32), torch.tensor([3]), 0.1)["loss"].isfinite()

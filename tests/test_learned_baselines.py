@@ -1,0 +1,126 @@
+"""What the learned rivals have in common, at every size, colour depth, channel and task that they are for."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from repobe import training
+from repobe.channels import AWGN, Rayleigh
+from repobe.method import Problem, load
+from repobe.training import build, images, train
+
+CLASSIFY = ["adversarial_training", "trades", "ibal", "escst", "vae"]
+RECONSTRUCT = ["ibal", "escst", "vae"]
+FEW_STEPS = {"adversarial_training": {"steps": 1}, "trades": {"steps": 1}}
+PLACES = [(1, 32, AWGN), (3, 32, Rayleigh), (1, 64, Rayleigh), (3, 64, AWGN)]
+
+
+def method_for(name, colours=1, size=32, channel=AWGN, reconstruct=False, updates=20, **hyper):
+    problem = Problem(colours, 10, size, channel(), reconstruct, updates, 0.05, 5e-4, 0)
+    return load(name, problem, FEW_STEPS.get(name, {}) | hyper)
+
+
+@pytest.mark.parametrize(("colours", "size", "channel"), PLACES)
+@pytest.mark.parametrize(
+    ("name", "reconstruct"), [(name, False) for name in CLASSIFY] + [(name, True) for name in RECONSTRUCT]
+)
+def test_it_learns_and_sends_k_symbols_of_unit_power(name, reconstruct, colours, size, channel):
+    student = method_for(name, colours, size, channel, reconstruct)
+    student.optimise()
+    image, label = torch.rand(3, colours, size, size), torch.arange(3)
+    student.prepare(None, image, label, 0.1)
+    before = [p.clone() for p in student.system.parameters()]
+    assert all(term.isfinite() for term in student.update(image, label, 0.1).values())
+    assert any(not torch.equal(p, q) for p, q in zip(before, student.system.parameters(), strict=True))
+
+    student.eval()
+    image.requires_grad_()
+    key = student.keys.session("test").sending(0, 3)
+    symbols = student.system.transmit(image, key)
+    assert symbols.shape == (3, 32 if name == "ibal" else 2 * (size // 8) ** 2)
+    assert symbols.is_complex()
+    torch.testing.assert_close(symbols.abs().square().mean(dim=1), torch.ones(3))
+    output = student.system.deliver(symbols, torch.full((3,), 0.1), key)
+    if reconstruct:
+        assert output.shape == (3, colours, size, size)
+        assert 0 <= output.min() <= output.max() <= 1
+    else:
+        assert output.shape == (3, 10)
+    (gradient,) = torch.autograd.grad(output.square().sum(), image)
+    assert (gradient.abs().sum(dim=(1, 2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("size", [28, 32, 224])
+def test_images_of_any_size_are_resized_by_the_transmitter(size):
+    for name in RECONSTRUCT:
+        assert method_for(name).eval().system(torch.rand(2, 1, size, size), 0.1).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "term", "reconstruct"),
+    [(name, "loss", False) for name in ("adversarial_training", "trades", "vae")]
+    + [("ibal", "task", False), ("escst", "encrypted", False), ("escst", "plain", False)]
+    + [("ibal", "task", True), ("escst", "encrypted", True), ("vae", "mse", True)],
+)
+def test_the_loss_falls(name, term, reconstruct, digits):
+    student = method_for(name, size=16, reconstruct=reconstruct, updates=20)
+    student.optimise()
+    image, label = images(digits.train[0][:32], 16), digits.train[1][:32]
+    student.prepare(None, image, label, 0.01)
+    losses = [student.update(image, label, 0.01)[term].item() for _ in range(20)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("name", RECONSTRUCT)
+def test_an_interrupted_training_gives_the_same_bytes(name, specs, digits, tmp_path, monkeypatch):
+    spec, digits = replace(specs["undefended"], label=name, method=name), digits.limit(48)
+    digits = replace(digits, validation=tuple(tensor[:20] for tensor in digits.validation))
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    train(spec, digits, whole)
+    save, calls = training._save_resume, []
+
+    def killed_after_two_epochs(*args):
+        save(*args)
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save_resume", killed_after_two_epochs)
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, digits, cut)
+    train(spec, digits, cut)
+    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    history = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (whole, cut)]
+    pd.testing.assert_frame_equal(*history)
+
+
+@pytest.mark.parametrize(("name", "rival"), [("ibal", "adversary"), ("escst", "eve")])
+@pytest.mark.parametrize("still", [0, 1])
+def test_each_player_moves_its_own_weights_alone(name, rival, still):
+    student = method_for(name)
+    student.optimise()
+    for group in student.optimisers[still].param_groups:
+        group["lr"] = 0.0
+    players = (student.system, getattr(student, rival))
+    before = [[p.clone() for p in player.parameters()] for player in players]
+    student.update(torch.rand(8, 1, 32, 32), torch.arange(8), 0.1)
+    for number, (player, old) in enumerate(zip(players, before, strict=True)):
+        moved = any(not torch.equal(p, q) for p, q in zip(player.parameters(), old, strict=True))
+        assert moved == (number != still)
+
+
+@pytest.mark.parametrize("name", ["adversarial_training", "trades"])
+def test_adversarial_rivals_refuse_to_reconstruct(name):
+    with pytest.raises(ValueError, match=rf"{name}: its loss is of classification"):
+        method_for(name, reconstruct=True)
+
+
+@pytest.mark.parametrize("name", RECONSTRUCT)
+def test_no_audit_of_a_shuffle_where_there_is_none(name, specs, digits):
+    from repobe.evaluation import audit
+
+    spec = replace(specs["undefended"], label=name, method=name)
+    assert audit(build(spec, digits), spec, digits) == []

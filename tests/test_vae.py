@@ -1,0 +1,49 @@
+import pytest
+import torch
+from torch.distributions import Independent, Normal, kl_divergence
+
+from baselines.vae import kl_to_standard_normal
+from repobe.channels import AWGN
+from repobe.method import Problem, load
+
+
+def vae(size=32, reconstruct=False, **hyper):
+    return load("vae", Problem(1, 10, size, AWGN(), reconstruct, 20, 0.05, 5e-4, 0), hyper)
+
+
+def test_the_kl_is_torch_distributions():
+    mu, log_var = torch.randn(5, 64), torch.randn(5, 64)
+    code = Independent(Normal(mu, log_var.exp().sqrt()), 1)
+    prior = Independent(Normal(torch.zeros(5, 64), torch.ones(5, 64)), 1)
+    torch.testing.assert_close(kl_to_standard_normal(mu, log_var), kl_divergence(code, prior))
+
+
+@pytest.mark.parametrize(("size", "symbols", "k"), [(32, 0, 32), (64, 0, 128), (224, 0, 1568), (32, 128, 128)])
+def test_it_has_as_many_symbols_as_repobe_or_as_it_is_told(size, symbols, k):
+    system = vae(size, symbols=symbols).eval().system
+    assert system.k == k
+    assert system.transmit(torch.rand(2, 1, 28, 28)).shape == (2, k)
+
+
+def test_what_is_sent_is_the_mean_the_same_each_time():
+    system = vae().eval().system
+    image = torch.rand(3, 1, 32, 32)
+    sent = system.transmit(image, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(sent, system.transmit(image, generator=torch.Generator().manual_seed(2)))
+    mu, _ = system.encode(image)
+    scale = mu.square().mean(dim=1, keepdim=True).sqrt() * 2**0.5  # E|x|² = 1 over pairs of numbers
+    torch.testing.assert_close(torch.cat([sent.real, sent.imag], dim=1), mu / scale)
+
+
+@pytest.mark.parametrize("reconstruct", [False, True])
+def test_the_loss_is_its_equation_for_either_task(reconstruct):
+    student = vae(reconstruct=reconstruct, beta=0.01)
+    student.optimise()
+    image, label = torch.rand(8, 1, 32, 32), torch.arange(8)
+    terms = student.update(image, label, 0.1)
+    torch.testing.assert_close(terms["loss"], terms["cross_entropy"] + terms["mse"] + 0.01 * terms["kl"])
+
+
+def test_a_negative_number_of_symbols_is_refused():
+    with pytest.raises(ValueError, match=r"hyper.symbols: -3 is negative"):
+        vae(symbols=-3)
