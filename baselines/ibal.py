@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from repobe import method
 from repobe.channels import noise_power
-from repobe.inversion import decoder_for
+from repobe.decoders import Convolutional
 from repobe.method import Problem
 from repobe.networks import ResidualBlock, Standardise, convolution
 from repobe.system import System, features, resize, symbols
@@ -104,7 +104,7 @@ class Bottleneck(System):
         self.side = 28 if problem.colours == 1 else 32
         self.encoder = grey_encoder() if problem.colours == 1 else colour_encoder()
         if problem.reconstruct:
-            self.decoder = decoder_for(problem.colours, self.k, self.grid)
+            self.decoder = Convolutional(problem.colours, self.k, self.grid)
         else:
             self.decoder = Classifier(problem.classes)
 
@@ -112,10 +112,9 @@ class Bottleneck(System):
         return symbols(self.encoder(resize(image, self.side))[:, :, None, None])
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
-        z = features(symbols, self.grid)
         if self.reconstruct:
-            return resize(self.decoder(z), self.image_size)
-        return self.decoder(z.flatten(1), UNSAID if n0 is None else n0)
+            return resize(self.decoder(symbols), self.image_size)
+        return self.decoder(features(symbols, self.grid).flatten(1), UNSAID if n0 is None else n0)
 
 
 class Method(method.Method):
