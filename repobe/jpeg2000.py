@@ -49,10 +49,11 @@ class Codec:
     def encode(self, pixels: Tensor, budget: int) -> bytes | None:
         """The packets of the largest codestream of uint8 [C, size, size] that fits `budget` bytes; None if none does.
 
-        OpenJPEG counts the main header and the comment towards the rate it is asked for, the tile's header not.
+        OpenJPEG counts the main header and the comment towards the rate it is asked for, the tile's header not; and it
+        rounds the bytes up, in single precision, so that half a byte less is asked for.
         """
         image = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
-        rate = image.size / (max(budget, 0) + len(self.main) + self.comment)
+        rate = image.size / (max(budget, 0) + len(self.main) + self.comment - 0.5)
         # 1 stands for all there is; where that is too much, the least loss that can be asked for is a little more.
         for asked in (max(rate, 1.0), max(rate, 1.001)):
             packets = self._codestream(image, asked)[self.header + self.comment : -len(END)]

@@ -68,6 +68,14 @@ def test_no_message_is_longer_than_its_budget_and_every_one_decodes(kind, photog
     assert codec.failures == 0
 
 
+def test_every_budget_above_the_smallest_codestream_is_met(photographs, digits):
+    """No number of bytes is rounded the wrong way: at 375, in single precision, one was."""
+    for image, budgets in ((photographs[0], range(60, 1500)), (digits.test[0][0, :, 2:30, 2:30], range(60, 1500, 7))):
+        codec = Codec(image.shape[0], image.shape[1])
+        messages = [codec.encode(image, budget) for budget in budgets]
+        assert all(0 < len(message) <= budget for message, budget in zip(messages, budgets, strict=True))
+
+
 def test_the_header_is_constant_98_bytes_and_the_message_may_be_padded_with_zeros(photographs):
     """So neither header nor length need be sent: decoding is the same from the rebuilt codestream, padded or not."""
     codec = Codec(3, 32)
