@@ -123,6 +123,14 @@ def white(o: argparse.Namespace) -> None:
     _table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), KEYS["audit"] + VALUES["audit"])
 
 
+def blocks(o: argparse.Namespace) -> None:
+    """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
+    from repobe import blocks as room
+
+    _device("cpu", 1)
+    replace(o.out, room.simulate(o.blocks).to_csv(index=False))
+
+
 def tables(o: argparse.Namespace) -> None:
     """Gathers the runs' tables."""
     from repobe import results
@@ -271,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(white, "json", "out")
+    command(blocks, "out").add_argument("--blocks", type=int, default=1000, help="at most so many a row; default: 1000")
     for stage in (train, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
