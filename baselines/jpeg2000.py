@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
 from repobe import blocks, judge, method
-from repobe.inversion import SCORED
+from repobe.decoders import SCORED
 from repobe.jpeg2000 import Codec
 from repobe.links import Coded, Ideal
 from repobe.method import Problem
