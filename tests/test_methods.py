@@ -18,8 +18,12 @@ NAMES = ["repobe", *sorted(p.stem for p in Path("baselines").glob("[a-z]*.py"))]
 every_method = pytest.mark.parametrize("name", NAMES)
 
 
-def spec_of(specs, name, channel="awgn", size=32, task="classification"):
-    spec = replace(specs["undefended"], label=name, method=name, channel=channel, image_size=size, task=task)
+HYPER = {"jpeg2000": {"symbols": 1568}}  # the paper's k: with 32 symbols no image is sent, so none has a gradient
+
+
+def spec_of(specs, name, channel="awgn", size=32):
+    spec = replace(specs["undefended"], label=name, method=name, channel=channel, image_size=size)
+    spec = replace(spec, hyper=HYPER.get(name, {}))
     spec = replace(spec, training=replace(spec.training, epochs=1, batch_size=32))
     return replace(spec, evaluation=Evaluation(draws=1, attacks={"paper": Attack("pgd", 4, steps=1)}), snr_db=(23,))
 
@@ -47,8 +51,7 @@ def test_every_method_trains_evaluates_and_reloads_to_the_same_logits(name, chan
 
 @every_method
 @pytest.mark.parametrize("channel", sorted(BY_NAME))
-@pytest.mark.parametrize("colours", [1, 3])
-@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize(("colours", "size"), [(1, 32), (3, 64)])
 def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradient(
     name, channel, colours, size, specs, dataset
 ):
@@ -69,9 +72,9 @@ def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradien
 
 @every_method
 def test_every_methods_loss_falls(name, specs, dataset):
-    student = build(spec_of(specs, name), dataset[1])
+    student = build(spec_of(specs, name, size=16), dataset[1])
     student.optimise()
-    image, label = images(dataset[1].train[0], 32), dataset[1].train[1]
+    image, label = images(dataset[1].train[0][:32], 16), dataset[1].train[1][:32]
     student.prepare(None, image, label, 0.01)
     for scheduler in student.schedulers:
         scheduler.step = lambda: None
@@ -83,7 +86,7 @@ def test_every_methods_loss_falls(name, specs, dataset):
     assert last < first
 
 
-@pytest.mark.parametrize("label", ["undefended", "repobe", "repobe_adversarial", "repobe_reconstruction"])
+@pytest.mark.parametrize("label", ["repobe_adversarial", "repobe_reconstruction"])
 def test_the_loss_falls(label, specs, digits):
     student = build(specs[label], digits)
     student.optimise()
