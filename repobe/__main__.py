@@ -18,11 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; what the user can mend is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (ValueError, OSError) as error:
         print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
 
 
 def data(o: argparse.Namespace) -> None:
@@ -69,12 +68,17 @@ def train(o: argparse.Namespace) -> None:
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    """Writes evasion.csv: accuracy at every SNR, natural and attacked."""
-    from repobe.evaluation import evasion
+    """Writes evasion.csv, accuracy at every SNR, natural and attacked, and outcomes.parquet, image by image."""
+    from repobe import outcomes
+    from repobe.evaluation import evasion, evasion_steps
+    from repobe.progress import Progress
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded))
+    with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
+        rows, counts = evasion(restore(described, loaded, run), described, loaded, progress.step)
+        outcomes.write(outcomes.frame(described, counts), run / "outcomes.parquet")
+        _table(run / "evasion.csv", rows)
 
 
 def invert(o: argparse.Namespace) -> None:
@@ -84,16 +88,18 @@ def invert(o: argparse.Namespace) -> None:
     import numpy as np
 
     from repobe import judge as room
-    from repobe.evaluation import inversion
+    from repobe.evaluation import inversion, inversion_steps
+    from repobe.progress import Progress
     from repobe.training import restore
 
     described, run, loaded = _open(o)
     classifier = room.load(loaded, _data(run, described).with_suffix(".judge.safetensors"))
-    rows, pictures = inversion(restore(described, loaded, run), described, loaded, classifier)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
-    replace(run / "reconstructions.npz", buffer.getvalue())
-    _table(run / "inversion.csv", rows)
+    with Progress(described, run, "invert", inversion_steps(described)) as progress:
+        rows, pictures = inversion(restore(described, loaded, run), described, loaded, classifier, progress.step)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
+        replace(run / "reconstructions.npz", buffer.getvalue())
+        _table(run / "inversion.csv", rows)
 
 
 def audit(o: argparse.Namespace) -> None:
@@ -132,9 +138,9 @@ def summary(o: argparse.Namespace) -> None:
 
 def compare(o: argparse.Namespace) -> None:
     """Ours beside every printed number."""
-    from repobe import claims
+    from repobe import comparison
 
-    claims.compare(o.results)
+    comparison.compare(o.results)
 
 
 def claims(o: argparse.Namespace) -> None:
@@ -163,6 +169,30 @@ def track(o: argparse.Namespace) -> None:
     from repobe import tracking
 
     tracking.track(o.results, o.figures, o.specs, o.uri)
+
+
+def verify(o: argparse.Namespace) -> int:
+    """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
+    from repobe import verification
+
+    said = verification.verify(o.results)
+    for line, _ in said:
+        print(line)
+    return 0 if all(agrees for _, agrees in said) else 1
+
+
+def show(o: argparse.Namespace) -> None:
+    """The whole story of one printed number (n21), claim (c04) or decision (D7)."""
+    from repobe import story
+
+    print(story.story(o.name, o.results))
+
+
+def status(o: argparse.Namespace) -> None:
+    """What of a config's grid is done, running, failed, not started; reads only."""
+    from repobe import status as room
+
+    print(room.status(o.config))
 
 
 def _json(text: str) -> dict:
@@ -263,6 +293,10 @@ def _parser() -> argparse.ArgumentParser:
         command(stage, "results")
     command(report, "results", "figures")
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
+    command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
+    command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    asking = command(status)
+    asking.add_argument("config", type=Path, nargs="?", default=Path("config/config.yaml"), help="default: the demo's")
     return parser
 
 

@@ -1,7 +1,9 @@
 """The stages that measure a trained run: what its receiver gets, what its enemies get, and its cipher."""
 
+from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,7 @@ from repobe.inversion import ATTACKERS, SCORED, Knowledge, Tap, mean_image
 from repobe.method import Method, parts
 from repobe.obfuscation import Key
 from repobe.spec import Spec, seed
+from repobe.statistics import is_proportion
 from repobe.system import resize
 from repobe.training import images
 
@@ -20,6 +23,12 @@ BATCH = 250
 SHOWN = 2  # reconstructions of each class kept as pictures
 WRONG_KEYS = 20
 AUDITED = 500  # test images whose messages the eavesdropper may come to know
+
+Told = Callable[[str], None]  # hears what is done, step by step
+
+
+def untold(what: str) -> None:
+    """Nobody listens."""
 
 
 def generator_for(device: torch.device, *parts) -> torch.Generator:
@@ -55,11 +64,21 @@ def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, gener
     return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
 
 
-def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
-    """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4)."""
+def evasion_steps(spec: Spec) -> int:
+    """How often `evasion` tells that a step is done."""
+    return len(spec.snr_db) * (1 + len(spec.evaluation.attacks) * (spec.task == "classification"))
+
+
+def evasion(
+    trained: Method, spec: Spec, data: Data, told: Told = untold
+) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
+    """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4).
+
+    Of a classifier also {(snr_db, attack): (in how many draws each image was right, uint8 [n]; draws)}.
+    """
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
-    rows = []
+    rows, counts = [], {}
     for snr_db in spec.snr_db:
         n0 = noise_power(snr_db)
         symbols, key = on_air(trained, image, n0, "evaluate", snr_db)
@@ -76,13 +95,28 @@ def evasion(trained: Method, spec: Spec, data: Data) -> list[dict]:
                 values.setdefault(metric, []).append(value)
         for metric, value in values.items():
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, torch.stack(value), trained.system.k))
+            if metric == "natural_accuracy":
+                counts[snr_db, "none"] = _counted(torch.stack(value))
+        told(f"{snr_db:g} dB")
         if spec.task == "classification":
             chosen = slice(spec.evaluation.attack_images)
             for attack in spec.evaluation.attacks:
                 value = attacked(trained, spec, attack, snr_db, image[chosen], label[chosen])
                 eps = ATTACKS[attack][1]
                 rows.append(_evasion_row(spec, snr_db, attack, eps, "adversarial_accuracy", value, trained.system.k))
-    return rows
+                counts[snr_db, attack] = _counted(value)
+                told(f"{snr_db:g} dB, attack {attack}")
+    return rows, counts
+
+
+def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
+    """Of Float[draws, n] in {0, 1}: how often each image was right, uint8 [n], and the draws."""
+    return correct.sum(dim=0).byte().cpu().numpy(), len(correct)
+
+
+def _images_sd(metric: str, value: Tensor) -> float | None:
+    """The standard deviation of Float[n] over images; None of a proportion, whose value and n say it."""
+    return None if is_proportion(metric) or len(value) < 2 else value.double().std().item()
 
 
 def attacked(trained: Method, spec: Spec, attack: str, snr_db: float, image: Tensor, label: Tensor) -> Tensor:
@@ -113,6 +147,7 @@ def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value
         "split": "test",
         "metric": metric,
         "value": each_draw.mean().item(),
+        "images_sd": _images_sd(metric, value.double().mean(dim=0)),
         "draws_sd": each_draw.std().item() if len(each_draw) > 1 else None,
         "n": value.shape[1],
         "draws": value.shape[0],
@@ -126,7 +161,14 @@ def _fidelity(output: Tensor, pixels: Tensor) -> dict[str, Tensor]:
     return {"mse": metrics.mse(x, y), "psnr_db": metrics.psnr_db(x, y), "ssim": metrics.ssim(x, y)}
 
 
-def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) -> tuple[list[dict], dict[str, Tensor]]:
+def inversion_steps(spec: Spec) -> int:
+    """How often `inversion` tells that a step is done."""
+    return len(spec.inversion.snr_db) * (1 + len(spec.inversion.attackers))
+
+
+def inversion(
+    trained: Method, spec: Spec, data: Data, classifier: nn.Module, told: Told = untold
+) -> tuple[list[dict], dict[str, Tensor]]:
     """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
 
     The attackers learn from the training split; test images are what they are judged on.
@@ -154,6 +196,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
             attack, what = ATTACKERS[attacker]
             rebuild = attack(tap, spec.inversion.epochs, generator_for(torch.device("cpu"), attacker, *name))
             results[attacker, what] = torch.cat([rebuild(part) for part in heard.split(BATCH)])
+            told(f"{snr_db:g} dB, attacker {attacker}")
         if spec.task == "reconstruction":
             legitimate = generator_for(data.device, "legitimate", *name)
             results["legitimate", "key"] = received(trained, symbols, key, n0, legitimate)
@@ -165,6 +208,7 @@ def inversion(trained: Method, spec: Spec, data: Data, classifier: nn.Module) ->
                 rows.append(_inversion_row(spec, snr_db, attacker, what, metric, value, system.k))
             if snr_db == max(spec.inversion.snr_db) and attacker != "mean_image":
                 pictures[attacker] = _bytes(resize(image[shown], SCORED).clamp(0, 1))
+        told(f"{snr_db:g} dB, pictures judged")
     return rows, pictures
 
 
@@ -190,6 +234,7 @@ def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, va
         "knowledge": what,
         "metric": metric,
         "value": value.double().mean().item(),
+        "images_sd": _images_sd(metric, value),
         "n": len(value),
         "symbols_k": k,
     }

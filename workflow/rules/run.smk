@@ -40,6 +40,7 @@ rule evaluate:
         model=f"{RUNS}/{{run}}/model.safetensors",
     output:
         f"{RUNS}/{{run}}/evasion.csv",
+        f"{RUNS}/{{run}}/outcomes.parquet",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
     threads: config["threads"]
