@@ -73,6 +73,8 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
             raise ValueError(f"{path}: a value is missing or infinite")
         if not frame.loc[accuracy, "value"].between(0, 1).all():
             raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
+        if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
+            raise ValueError(f"{path}: images_sd is missing where the value is no accuracy")
 
 
 def tables(results: Path, specs: list[Path]) -> None:
