@@ -18,11 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; what the user can mend is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (ValueError, OSError) as error:
         print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
 
 
 def data(o: argparse.Namespace) -> None:
@@ -68,16 +67,24 @@ def train(o: argparse.Namespace) -> None:
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    """Writes evasion.csv: accuracy at every SNR, natural and attacked; a killed one goes on where it was."""
-    from repobe.evaluation import evasion
+    """Writes evasion.csv, accuracy at every SNR, natural and attacked, and outcomes.parquet, image by image.
+
+    A killed one goes on where it was.
+    """
+    from repobe import outcomes
+    from repobe.evaluation import evasion, evasion_steps
     from repobe.partial import Partial
+    from repobe.progress import Progress
     from repobe.training import restore
 
     described, run, loaded = _open(o)
-    partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors")
     surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
-    _table(run / "evasion.csv", evasion(restore(described, loaded, run), described, loaded, surrogates, partial))
-    partial.clear()
+    with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
+        partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors", told=progress.step)
+        rows, counts = evasion(restore(described, loaded, run), described, loaded, surrogates, partial)
+        outcomes.write(outcomes.frame(described, counts), run / "outcomes.parquet")
+        _table(run / "evasion.csv", rows)
+        partial.clear()
 
 
 def invert(o: argparse.Namespace) -> None:
@@ -87,20 +94,22 @@ def invert(o: argparse.Namespace) -> None:
     import numpy as np
 
     from repobe import judge as room
-    from repobe.evaluation import inversion
+    from repobe.evaluation import inversion, inversion_steps
     from repobe.partial import Partial
+    from repobe.progress import Progress
     from repobe.training import restore
 
     described, run, loaded = _open(o)
     judged_by = _data(run, described).with_suffix(".judge.safetensors")
-    partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by)
     trained, classifier = restore(described, loaded, run), room.load(loaded, judged_by)
-    rows, pictures = inversion(trained, described, loaded, classifier, partial)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
-    replace(run / "reconstructions.npz", buffer.getvalue())
-    _table(run / "inversion.csv", rows)
-    partial.clear()
+    with Progress(described, run, "invert", inversion_steps(described)) as progress:
+        partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by, told=progress.step)
+        rows, pictures = inversion(trained, described, loaded, classifier, partial)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
+        replace(run / "reconstructions.npz", buffer.getvalue())
+        _table(run / "inversion.csv", rows)
+        partial.clear()
 
 
 def audit(o: argparse.Namespace) -> None:
@@ -147,9 +156,9 @@ def summary(o: argparse.Namespace) -> None:
 
 def compare(o: argparse.Namespace) -> None:
     """Ours beside every printed number."""
-    from repobe import claims
+    from repobe import comparison
 
-    claims.compare(o.results)
+    comparison.compare(o.results)
 
 
 def claims(o: argparse.Namespace) -> None:
@@ -164,6 +173,30 @@ def decisions(o: argparse.Namespace) -> None:
     from repobe import decisions as room
 
     room.weigh(o.results)
+
+
+def verify(o: argparse.Namespace) -> int:
+    """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
+    from repobe import verification
+
+    said = verification.verify(o.results)
+    for line, _ in said:
+        print(line)
+    return 0 if all(agrees for _, agrees in said) else 1
+
+
+def show(o: argparse.Namespace) -> None:
+    """The whole story of one printed number (n21), claim (c04) or decision (D7)."""
+    from repobe import story
+
+    print(story.story(o.name, o.results))
+
+
+def status(o: argparse.Namespace) -> None:
+    """What of a config's grid is done, running, failed, not started; reads only."""
+    from repobe import status as room
+
+    print(room.status(o.config))
 
 
 def report(o: argparse.Namespace) -> None:
@@ -285,6 +318,10 @@ def _parser() -> argparse.ArgumentParser:
     command(tables, "results", "specs")
     for stage in (summary, compare, claims, decisions):
         command(stage, "results")
+    command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
+    command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    asking = command(status)
+    asking.add_argument("config", type=Path, nargs="?", default=Path("config/config.yaml"), help="default: the demo's")
     command(report, "results", "figures")
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
     return parser

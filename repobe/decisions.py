@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from repobe.claims import PAPER
-from repobe.results import KEYS, interval, is_proportion, read, write
+from repobe.comparison import PAPER
+from repobe.results import KEYS, read, write_derived
+from repobe.statistics import interval, is_proportion, newcombe
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]
@@ -30,7 +31,7 @@ def weigh(results: Path) -> None:
         for weighed in decision.get("weighed_by", [])
         for row in differences(tables[weighed.get("table", "evasion")], weighed)
     ]
-    write(pd.DataFrame(rows, columns=COLUMNS), results / "decisions.csv")
+    write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "decisions.csv")
 
 
 def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
@@ -70,10 +71,5 @@ def _chosen(table: pd.DataFrame, selection: dict) -> pd.DataFrame:
 
 def _bounds(variant: np.ndarray, reference: np.ndarray, n: int, n_of: int, proportion: bool) -> tuple[float, float]:
     if len(variant) > 1:
-        return interval(variant - reference, n, accuracy=False)
-    if not proportion:
-        return np.nan, np.nan
-    (p,), (q,) = variant, reference
-    (p_low, p_high), (q_low, q_high) = interval(variant, n, accuracy=True), interval(reference, n_of, accuracy=True)
-    # Newcombe 1998, method 10.
-    return p - q - np.hypot(p - p_low, q_high - q), p - q + np.hypot(p_high - p, q - q_low)
+        return interval(variant - reference, n, proportion=False)
+    return newcombe(variant[0], n, reference[0], n_of) if proportion else (np.nan, np.nan)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +25,7 @@ from repobe.inversion import (
 from repobe.method import Method, parts
 from repobe.obfuscation import FixedKey, Key, PerMessageKeys, decrypt
 from repobe.spec import Attack, Spec, secret, seed
+from repobe.statistics import is_proportion
 from repobe.system import resize, shuffle
 from repobe.training import images
 
@@ -67,22 +69,33 @@ def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, gener
     return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
 
 
+def evasion_steps(spec: Spec) -> int:
+    """How many parts `evasion` keeps."""
+    steps = len(spec.snr_db)
+    if spec.task == "classification":
+        for attack in spec.evaluation.attacks.values():
+            steps += len(attack.eps) * sum(attack.snr_db is None or snr_db in attack.snr_db for snr_db in spec.snr_db)
+    return steps
+
+
 def evasion(
     trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], keep: Callable[[str, Callable], dict]
-) -> list[dict]:
+) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
     """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4).
 
-    surrogates: the trained runs that transfer attacks are crafted on, by label.
+    surrogates: the trained runs that transfer attacks are crafted on, by label. Of a classifier, without attack and
+    under the paper's, also {(snr_db, attack): (in how many draws each image was right, uint8 [n]; draws)}.
     """
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
-    rows = []
+    rows, counts = [], {}
     for snr_db in spec.snr_db:
         natural = keep(f"natural {snr_db:g} dB", lambda snr_db=snr_db: unattacked(trained, spec, data, image, snr_db))
         for metric, value in natural.items():
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, value, trained.system.k))
         if spec.task == "reconstruction":
             continue
+        counts[snr_db, "none"] = _counted(natural["natural_accuracy"])
         survived: dict[float, list[dict]] = {}
         for name, attack in spec.evaluation.attacks.items():
             if attack.snr_db is not None and snr_db not in attack.snr_db:
@@ -95,10 +108,22 @@ def evasion(
                     ),
                 )
                 survived.setdefault(eps, []).append(outcomes)
+                if name == "paper":
+                    counts[snr_db, name] = _counted(outcomes["scored"])
                 rows.append(_evasion_row(spec, snr_db, name, eps, ADVERSARIAL, outcomes["scored"], trained.system.k))
         for eps, several in survived.items():
             rows.append(_evasion_row(spec, snr_db, "worst", eps, ADVERSARIAL, worst(several), trained.system.k))
-    return rows
+    return rows, counts
+
+
+def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
+    """Of Float[draws, n] in {0, 1}: how often each image was right, uint8 [n], and the draws."""
+    return correct.sum(dim=0).byte().cpu().numpy(), len(correct)
+
+
+def _images_sd(metric: str, value: Tensor) -> float | None:
+    """The standard deviation of Float[n] over images; None of a proportion, whose value and n say it."""
+    return None if is_proportion(metric) or len(value) < 2 else value.double().std().item()
 
 
 def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: float) -> dict[str, Tensor]:
@@ -181,6 +206,7 @@ def _evasion_row(spec: Spec, snr_db, attack: str, eps: float, metric: str, value
         "split": "test",
         "metric": metric,
         "value": each_draw.mean().item(),
+        "images_sd": _images_sd(metric, value.double().mean(dim=0)),
         "draws_sd": each_draw.std().item() if len(each_draw) > 1 else None,
         "n": value.shape[1],
         "draws": value.shape[0],
@@ -192,6 +218,12 @@ def _fidelity(output: Tensor, pixels: Tensor) -> dict[str, Tensor]:
     """Each image's mse, psnr_db and ssim at 32×32 pixels (D14)."""
     x, y = resize(output, SCORED).clamp(0, 1), images(pixels, SCORED)
     return {"mse": metrics.mse(x, y), "psnr_db": metrics.psnr_db(x, y), "ssim": metrics.ssim(x, y)}
+
+
+def inversion_steps(spec: Spec) -> int:
+    """How many parts `inversion` keeps, at most: without a shuffle there are fewer attackers."""
+    kinds = {"encoder" if a in ("keyless", "known_plaintext", "with_key") else a for a in spec.inversion.attackers}
+    return len(spec.inversion.snr_db) * (1 + len(kinds))
 
 
 def inversion(
@@ -349,6 +381,7 @@ def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, va
         "knowledge": what,
         "metric": metric,
         "value": value.double().mean().item(),
+        "images_sd": _images_sd(metric, value),
         "n": len(value),
         "symbols_k": k,
     }

@@ -12,10 +12,13 @@ from repobe import files
 
 
 class Partial:
-    """Results by name in a folder of their own, each with the digest of what it was computed from."""
+    """Results by name in a folder of their own, each with the digest of what it was computed from.
 
-    def __init__(self, folder: Path, *sources: Path) -> None:
-        self.folder = folder
+    told: hears the name of each as it is there.
+    """
+
+    def __init__(self, folder: Path, *sources: Path, told: Callable[[str], None] = lambda name: None) -> None:
+        self.folder, self.told = folder, told
         self.digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def __call__(self, name: str, compute: Callable[[], dict]) -> dict:
@@ -27,12 +30,14 @@ class Partial:
             except Exception:  # of whatever kind: what cannot be read is computed again
                 kept = {}
             if kept.get("digest") == self.digest:
+                self.told(name)
                 return kept["result"]
         result = compute()
         self.folder.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         torch.save({"digest": self.digest, "result": result}, content)
         files.replace(path, content.getvalue())
+        self.told(name)
         return result
 
     def clear(self) -> None:

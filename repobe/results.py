@@ -1,5 +1,6 @@
 """Tables: what a row must have, how runs are gathered, how seeds become intervals."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from repobe import outcomes
 from repobe.files import replace
 from repobe.spec import Spec
+from repobe.statistics import interval, is_proportion
 
 RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
 # The key of each table: what makes a row the measurement that it is.
@@ -20,10 +22,13 @@ KEYS = {
     "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
     "cost": [*RUN, "seed"],
 }
+GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
+GATHERED += ["reconstructions.npz"]
 OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
+# images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
 VALUES = {
-    "evasion": ["value", "draws_sd", "n", "draws", "symbols_k"],
-    "inversion": ["value", "n", "symbols_k"],
+    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],
+    "inversion": ["value", "images_sd", "n", "symbols_k"],
     "audit": ["value", "n"],
     "cost": [
         "parameters",
@@ -68,10 +73,15 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
             raise ValueError(f"{path}: a value is missing or infinite")
         if not frame.loc[accuracy, "value"].between(0, 1).all():
             raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
+        if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
+            raise ValueError(f"{path}: images_sd is missing where the value is no accuracy")
 
 
 def tables(results: Path, specs: list[Path]) -> None:
-    """Gathers the runs' CSVs, pictures and provenance, and the audit of no run, into <results>/tables."""
+    """Gathers the runs' tables, pictures and provenance, and the audit of no run, into <results>/tables.
+
+    sha256.json holds what each file was when it was gathered.
+    """
     out = results / "tables"
     out.mkdir(parents=True, exist_ok=True)
     for table in KEYS:
@@ -81,6 +91,7 @@ def tables(results: Path, specs: list[Path]) -> None:
         frame = pd.concat([read(path) for path in paths], ignore_index=True)
         check(frame, table, out / f"{table}.csv")
         write(frame, out / f"{table}.csv")
+    outcomes.gather([spec.parent / "outcomes.parquet" for spec in specs], out / "outcomes.parquet")
     histories, pictures, provenance = [], {}, []
     for path in specs:
         spec = Spec.load(path)
@@ -94,6 +105,12 @@ def tables(results: Path, specs: list[Path]) -> None:
     np.savez_compressed(buffer, **pictures)
     replace(out / "reconstructions.npz", buffer.getvalue())
     replace(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    replace(out / "sha256.json", json.dumps(sums(out), indent=1) + "\n")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every gathered file of a tables folder, by its name."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GATHERED}
 
 
 def pictures_of(path: Path) -> dict[str, np.ndarray]:
@@ -110,11 +127,11 @@ def summary(results: Path) -> None:
     source, out = results / "tables", results / "summary"
     out.mkdir(parents=True, exist_ok=True)
     for table in ("evasion", "inversion", "audit"):
-        write(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
+        write_derived(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
     cost = read(source / "cost.csv", "cost")
     group = cost.groupby([*RUN, "device", "threads"], sort=False)
     mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
-    write(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
+    write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):
         replace(out / name, (source / name).read_bytes())
 
@@ -126,7 +143,8 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     for values, group in frame.groupby(key, sort=False, dropna=False):
         row = dict(zip(key, values, strict=True))
         accuracy = is_proportion(row.get("metric", row.get("quantity")))
-        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy)
+        images_sd = float(group["images_sd"].iloc[0]) if "images_sd" in group else np.nan
+        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, images_sd)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}
         if "draws_sd" in group:
@@ -149,27 +167,11 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     )
 
 
-def is_proportion(name: str) -> bool:
-    """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
-    return name.endswith("accuracy") or name == "key_recovered"
-
-
-def interval(values: np.ndarray, n: int, accuracy: bool) -> tuple[float, float]:
-    """95 %: Student's t over seeds; for one seed Wilson's over the n images of an accuracy; else (nan, nan).
-
-    Wilson's says how sure the figure is of this model, not how another seed's would turn out.
-    """
-    if len(values) > 1:
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-        low, high = values.mean() - half, values.mean() + half
-        return (max(0.0, low), min(1.0, high)) if accuracy else (low, high)
-    if not accuracy:
-        return np.nan, np.nan
-    p, z = values[0], stats.norm.ppf(0.975)  # n·p need not be whole: it is a mean over channel draws
-    centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
-
-
 def write(frame: pd.DataFrame, path: Path) -> None:
     """A CSV, whole or not at all."""
     replace(path, frame.to_csv(index=False))
+
+
+def write_derived(frame: pd.DataFrame, path: Path) -> None:
+    """A CSV of what follows from other tables, in 12 digits: what another machine's sums differ in is cut off."""
+    replace(path, frame.to_csv(index=False, float_format="%.12g"))

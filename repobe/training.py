@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 from repobe import channels, method
 from repobe.data import Data, augment, batches
 from repobe.files import replace
 from repobe.method import Method, Problem
+from repobe.progress import Progress
 from repobe.spec import Spec, seed
 from repobe.system import resize
 
@@ -77,8 +77,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     best: dict = {"score": -float("inf"), "weights": None}
     _load_resume(run / "resume.pt", student, history, best, spec)
 
-    epochs = range(len(history), spec.training.epochs)
-    for epoch in tqdm(epochs, desc=spec.path, disable=None):
+    progress = Progress(spec, run, "train", spec.training.epochs, len(history))
+    for epoch in range(len(history), spec.training.epochs):
         began = time.perf_counter()
         student.train()
         total: dict[str, Tensor] = {}
@@ -103,11 +103,13 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
                 for name, value in student.system.state_dict().items()
             }
         _save_resume(run / "resume.pt", student, history, best, spec)
+        progress.step(f"validation {score:.4f}")
 
     replace(run / "model.safetensors", safetensors.torch.save(best["weights"], {"run": spec.path}))
     replace(run / "history.csv", pd.DataFrame(history).to_csv(index=False))
     replace(run / "cost.csv", pd.DataFrame([_cost(spec, data, student, history)]).to_csv(index=False))
     (run / "resume.pt").unlink(missing_ok=True)
+    progress.close()
 
 
 def validate(student: Method, spec: Spec, data: Data) -> float:

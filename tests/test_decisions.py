@@ -4,13 +4,13 @@ import pytest
 import yaml
 
 from repobe import decisions, results
-from repobe.claims import PAPER
+from repobe.comparison import PAPER
 from repobe.spec import grid
 
 ROW = {
     "method": "repobe", "dataset": "mnist", "image_size": 32, "channel": "awgn", "snr_train_db": "mixed",
     "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
-    "value": 0.9, "draws_sd": 0.002, "n": 1000, "draws": 3, "symbols_k": 32,
+    "value": 0.9, "images_sd": float("nan"), "draws_sd": 0.002, "n": 1000, "draws": 3, "symbols_k": 32,
 }  # fmt: skip
 
 

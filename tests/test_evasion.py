@@ -155,7 +155,7 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     method, spec = build(specs["repobe"], digits).eval(), specs["repobe"]
     source = tmp_path / "spec.yaml"
     source.write_text(spec.dump())
-    uninterrupted = evasion(method, spec, digits, {}, lambda _, compute: compute())
+    uninterrupted, _ = evasion(method, spec, digits, {}, lambda _, compute: compute())
     done, real = [], evaluation.attacked
 
     def killed(*args):
@@ -169,9 +169,10 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
         evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     done.clear()
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[5]) or real(*args))
-    rows = evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+    rows, counts = evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     assert done == [23]  # not 7 dB again
     assert rows == uninterrupted
+    assert set(counts) == {(snr, attack) for snr in (7, 23) for attack in ("none", "paper")}
     source.write_text("another spec")
     done.clear()
     evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))

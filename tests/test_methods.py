@@ -42,7 +42,7 @@ def test_every_method_trains_evaluates_and_reloads_to_the_same_logits(name, chan
     assert torch.equal(*logits)
     assert logits[0].shape == (8, 10)
     short = replace(data, test=(data.test[0][:20], data.test[1][:20]))
-    rows = evasion(first, spec, short, {}, lambda _, compute: compute())
+    rows, _ = evasion(first, spec, short, {}, lambda _, compute: compute())
     assert {(row["metric"], row["attack"]) for row in rows} == {
         ("natural_accuracy", "none"), ("adversarial_accuracy", "paper"), ("adversarial_accuracy", "worst")
     }  # fmt: skip

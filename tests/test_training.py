@@ -121,6 +121,6 @@ def test_no_file_of_a_run_holds_its_key(specs, digits, tmp_path, monkeypatch):
         for kind in (torch.uint8, torch.int32, torch.int64, torch.float32)
     ]
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["cost.csv", "history.csv", "model.safetensors", "resume.pt"]
+    assert names == ["cost.csv", "history.csv", "model.safetensors", "resume.pt", "train.progress.json"]
     for name in names:
         assert not any(spelling in (tmp_path / name).read_bytes() for spelling in spellings)

@@ -41,6 +41,7 @@ rule evaluate:
         surrogates=surrogates_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",
+        f"{RUNS}/{{run}}/outcomes.parquet",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
     threads: config["threads"]

@@ -2,6 +2,7 @@ rule tables:
     input:
         specs=of_runs("spec.yaml"),
         evasion=of_runs("evasion.csv"),
+        outcomes=of_runs("outcomes.parquet"),
         inversion=of_runs("inversion.csv"),
         pictures=of_runs("reconstructions.npz"),
         audit=of_runs("audit.csv"),
@@ -11,12 +12,14 @@ rule tables:
         provenance=of_runs("provenance.json"),
     output:
         f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/outcomes.parquet",
         f"{RESULTS}/tables/inversion.csv",
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/cost.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/reconstructions.npz",
         f"{RESULTS}/tables/provenance.json",
+        f"{RESULTS}/tables/sha256.json",
     params:
         results=results_dir,
     log:
@@ -70,12 +73,13 @@ rule compare:
 
 rule claims:
     input:
-        f"{RESULTS}/summary/evasion.csv",
-        f"{RESULTS}/summary/inversion.csv",
-        f"{RESULTS}/summary/audit.csv",
+        f"{RESULTS}/tables/outcomes.parquet",
+        f"{RESULTS}/tables/inversion.csv",
+        f"{RESULTS}/tables/audit.csv",
         "workflow/paper/claims.yaml",
     output:
         f"{RESULTS}/claims.csv",
+        f"{RESULTS}/evidence.csv",
     params:
         results=results_dir,
     log:

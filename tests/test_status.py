@@ -1,0 +1,131 @@
+import json
+import os
+
+import pytest
+import yaml
+
+from repobe import progress
+from repobe.__main__ import main
+from repobe.progress import Progress, clock
+from repobe.status import STAGES, state_of
+
+
+@pytest.fixture
+def run(specs, tmp_path):
+    folder = tmp_path / "runs" / specs["repobe"].path
+    folder.mkdir(parents=True)
+    (folder / "spec.yaml").write_text(specs["repobe"].dump())
+    return folder
+
+
+def leave(run, *stages: str) -> None:
+    for stage in stages:
+        for name in STAGES[stage]:
+            (run / name).touch()
+
+
+def log(tmp_path, spec, stage: str, text: str) -> None:
+    path = tmp_path / "logs" / stage / f"{spec.path}.log"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+def test_a_log_has_rare_plain_lines_with_the_time_left(specs, run, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "RARELY", 1000.0)
+    with Progress(specs["repobe"], run, "train", 3) as told:
+        for score in (0.1, 0.2, 0.3):
+            told.step(f"validation {score}")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[20:] for line in lines] == [  # after the date and the time
+        f"train {specs['repobe'].path}: 3 steps",
+        f"train {specs['repobe'].path}: 3 of 3, validation 0.3, 0:00 left",
+    ]
+
+
+def test_the_file_says_where_a_stage_is_and_goes_with_its_end(specs, run):
+    with Progress(specs["repobe"], run, "train", 8, done=3) as told:
+        told.began -= 10  # ten seconds ago
+        told.step()
+        state = json.loads((run / "train.progress.json").read_text())
+        assert (state["done"], state["total"], state["pid"]) == (4, 8, os.getpid())
+        assert state["seconds_left"] == pytest.approx(40, abs=1)
+    assert not (run / "train.progress.json").exists()
+    with pytest.raises(KeyError), Progress(specs["repobe"], run, "train", 8):
+        raise KeyError
+    assert (run / "train.progress.json").exists()
+
+
+def test_times_are_written_as_on_a_clock():
+    assert [clock(s) for s in (0, 59.6, 61, 3725)] == ["0:00", "1:00", "1:01", "1:02:05"]
+
+
+def test_a_run_is_not_started_then_at_work_then_waiting_then_done(specs, run, tmp_path):
+    spec = specs["repobe"]
+    assert state_of(spec, tmp_path) == ("not started", "")
+    with Progress(spec, run, "train", 3) as told:
+        told.step()
+        state, note = state_of(spec, tmp_path)
+        assert state == "running"
+        assert note.startswith("train: epoch 1 of 3, 0:00 left, told 0:00 ago")
+    leave(run, "train")
+    assert state_of(spec, tmp_path) == ("waiting", "for evaluate, invert, audit")
+    leave(run, "evaluate", "invert", "audit")
+    assert state_of(spec, tmp_path) == ("done", "")
+
+
+def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed(specs, run, tmp_path):
+    spec = specs["repobe"]
+    Progress(spec, run, "train", 3)
+    path = run / "train.progress.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps(state | {"pid": 2**22 + 1}))  # above Linux' largest
+    assert state_of(spec, tmp_path)[0] == "interrupted"
+    path.write_text(json.dumps(state | {"pid": 2**22 + 1, "host": "elsewhere"}))
+    assert state_of(spec, tmp_path)[0] == "running"
+    path.write_text(json.dumps(state | {"spec_sha256": "of another run"}))
+    assert state_of(spec, tmp_path)[0] == "not started"
+
+
+@pytest.mark.parametrize(
+    ("last", "state"),
+    [
+        ("repobe: the term 'loss' is nan in epoch 2", "failed"),
+        ("torch.OutOfMemoryError: CUDA out of memory", "failed"),
+        ("KeyboardInterrupt", "failed"),
+        ("Killed", "failed"),
+        ("2026-11-24 21:00:00 train digits/awgn/repobe/seed0: 1 of 3, 0:10 left", "not started"),
+        ("/usr/lib/python3/x.py:3: UserWarning: Error in the weather", "not started"),
+    ],
+)
+def test_a_log_that_ends_in_an_error_is_a_failure(last, state, specs, run, tmp_path):
+    log(tmp_path, specs["repobe"], "train", f"first\n{last}\n")
+    assert state_of(specs["repobe"], tmp_path)[0] == state
+
+
+def test_what_another_config_left_does_not_count(specs, run, tmp_path):
+    leave(run, *STAGES)
+    (run / "spec.yaml").write_text(specs["undefended"].dump())
+    assert state_of(specs["repobe"], tmp_path) == ("not started", "what is there is of another config")
+
+
+def test_the_command_line_counts_a_grid(config, specs, run, tmp_path, capsys):
+    leave(run, *STAGES)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config | {"results_dir": str(tmp_path)}))
+    before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+    assert main(["status", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["digits/awgn/repobe/seed0", "done"] in [line.split() for line in lines]
+    assert lines[-1] == f"{path}: 4 runs in {tmp_path}: 1 done, 3 not started"
+    assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
+
+
+def test_a_config_that_is_none_is_one_line(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    for text in (None, "seeds: [0]", "a: [", "just words"):
+        if text is not None:
+            path.write_text(text)
+        assert main(["status", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert str(path) in error
+        assert len(error.splitlines()) == 1

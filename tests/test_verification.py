@@ -1,0 +1,175 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from repobe import claims, comparison, decisions, outcomes, results, story
+from repobe.__main__ import main
+from repobe.spec import grid
+
+ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A results folder of two methods on `mnist`, of which every number is made up, with all that follows from it."""
+    values = {
+        "datasets": {"mnist": {"image_size": 32}}, "channels": ["rayleigh"],
+        "methods": {"undefended": {}, "repobe": {}}, "seeds": [0], "snr_db": [7.0, 23.0], "threads": 1,
+        "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+        "evaluation": {"draws": 5, "attacks": ["paper"], "attack_images": 50},
+        "inversion": {"attackers": [], "snr_db": [23], "epochs": 1},
+        "audit": {"trials": 1, "snr_db": [7], "known_messages": [1]},
+    }  # fmt: skip
+    random, folder, specs = np.random.default_rng(0), tmp_path_factory.mktemp("verified") / "results", []
+    for spec in grid(values):
+        run = folder / "runs" / spec.path
+        run.mkdir(parents=True)
+        (run / "spec.yaml").write_text(spec.dump())
+        specs.append(run / "spec.yaml")
+        counts, rows = {}, []
+        for snr in spec.snr_db:
+            for attack, metric, n in (("none", "natural_accuracy", 200), ("paper", "adversarial_accuracy", 50)):
+                right = random.binomial(5, 0.9, n).astype(np.uint8)
+                counts[snr, attack] = (right, 5)
+                row = {"snr_test_db": snr, "attack": attack, "metric": metric, "value": right.mean() / 5, "n": n}
+                rows.append(spec.columns | ROW | row | {"images_sd": None})
+        outcomes.write(outcomes.frame(spec, counts), run / "outcomes.parquet")
+        write(run / "evasion.csv", rows, "evasion")
+        write(run / "inversion.csv", [], "inversion")
+        write(run / "audit.csv", [], "audit")
+        cost = dict.fromkeys(results.VALUES["cost"], 1) | {"device": "cpu"}
+        write(run / "cost.csv", [spec.columns | cost], "cost")
+        pd.DataFrame({"epoch": [1]}).to_csv(run / "history.csv", index=False)
+        np.savez_compressed(run / "reconstructions.npz", original=np.zeros((2, 1, 32, 32), np.uint8))
+        about = {"run": spec.path, "commit": "0123456789abcdef", "device": "cpu", "threads": 1}
+        about |= {"train_wall_seconds": 3.0, "finished": "2026-11-24T21:00:00Z"}
+        (run / "provenance.json").write_text(json.dumps(about))
+    white = {"method": "white", "dataset": "none", "image_size": 224, "channel": "awgn", "snr_train_db": "none"}
+    white |= {"seed": 0, "quantity": "distinct_ciphers", "grid": "2x2", "value": 4.0, "n": 16}
+    write(folder / "white.csv", [white], "audit")
+    results.tables(folder, specs)
+    for make in (results.summary, comparison.compare, claims.judge, decisions.weigh):
+        make(folder)
+    return folder
+
+
+@pytest.fixture
+def made(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "results")
+
+
+def write(path, rows, table):
+    columns = results.KEYS[table] + results.VALUES[table]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+
+
+def verify(folder, capsys) -> tuple[int, list[str]]:
+    code = main(["verify", str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    return code, [line for line in lines if not (" agree" in line or line.endswith(": as gathered"))]
+
+
+def test_what_was_made_agrees(made, capsys):
+    assert verify(made, capsys) == (0, [])
+
+
+def change_a_digit(path, place: int, column: str) -> tuple[int, str, str]:
+    """The last digit of the `place`th cell of the column that is not empty; (its line, what it was, what it is)."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    row = frame.index[frame[column] != ""][place]
+    was = frame.loc[row, column]
+    now = was[:-1] + str((int(was[-1]) + 1) % 10)
+    frame.loc[row, column] = now
+    frame.to_csv(path, index=False)
+    return row + 2, was, now
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "column"),
+    [
+        ("summary/evasion.csv", 2, "mean"),
+        ("summary/evasion.csv", 0, "high"),
+        ("summary/cost.csv", 1, "flops"),
+        ("summary/audit.csv", 0, "mean"),
+        ("comparison.csv", 2, "ours"),
+        ("claims.csv", 0, "p_holm"),
+        ("evidence.csv", 1, "snr_db"),
+    ],
+)
+def test_a_digit_changed_in_a_derived_table_is_named_with_its_cell(name, place, column, made, capsys):
+    line, was, now = change_a_digit(made / name, place, column)
+    assert verify(made, capsys) == (1, [f"{name}: DIFFERS, line {line}, {column}: {now}; made again {was}"])
+
+
+def test_a_digit_changed_in_a_raw_table_shows_in_all_that_follows_from_it(made, capsys):
+    path = made / "tables" / "evasion.csv"
+    text = path.read_text()
+    value = str(pd.read_csv(path)["value"][4])
+    path.write_text(text.replace(f",{value},", f",{float(value) - 0.1:.3f},", 1))
+    code, lines = verify(made, capsys)
+    assert code == 1
+    named = [line.split(":")[0] for line in lines]
+    assert named[:3] == [
+        "tables/evasion.csv",
+        "tables/evasion.csv against tables/outcomes.parquet",
+        "summary/evasion.csv",
+    ]
+    assert "comparison.csv" in named
+
+
+def test_an_outcome_changed_is_found_by_the_accuracies(made, capsys):
+    path = made / "tables" / "outcomes.parquet"
+    rows = outcomes.read(path)
+    rows.loc[7, "correct"] = rows.loc[7, "correct"] - 1
+    outcomes.write(rows, path)
+    _, lines = verify(made, capsys)
+    assert lines[0] == "tables/outcomes.parquet: CHANGED since it was gathered"
+    assert "DIFFER in 1 of 8, first method undefended" in lines[1]
+
+
+def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
+    path = made / "claims.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    (made / "decisions.csv").unlink()
+    assert verify(made, capsys) == (
+        1,
+        ["claims.csv: DIFFERS, it has 11 rows; made again 12", "decisions.csv: is not there"],
+    )
+
+
+def test_where_nothing_lies_there_is_nothing_to_verify(tmp_path, capsys):
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "there is nothing to verify" in capsys.readouterr().err
+
+
+def test_a_numbers_story_has_what_is_printed_what_is_ours_and_where_it_comes_from(made):
+    text = story.story("n21", made)
+    assert "Fig. 4b: adversarial accuracy of undefended, mnist over rayleigh at 7 dB" in text
+    ours = pd.read_csv(made / "comparison.csv").set_index("id").loc["n21"]
+    assert "0.7912" in text
+    assert f"{ours['ours']:.4f} [{ours['low']:.4f}, {ours['high']:.4f}]" in text
+    assert "mnist/rayleigh/undefended/seed0: commit 0123456789ab, trained 3.0 s on cpu, 1 threads" in text
+    assert "repobe/seed0" not in text
+    assert text.endswith(f"run it again\n{ours['command']}")
+
+
+def test_a_claims_and_a_decisions_story(made):
+    text = story.story("c08", made)
+    assert "Adversarial training costs RepObE little" in text
+    assert "not run" in text
+    text = story.story("c03", made)
+    assert "itself at 7 dB" in text
+    assert "mnist/awgn/repobe mnist/rayleigh/repobe" in text
+    assert "no run in" in story.story("D7", made)
+    assert "as what PGD maximises" in " ".join(story.story("D7", made).split())
+    assert "no run weighs it" in story.story("D16", made)
+
+
+def test_a_story_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
+    assert f"There is nothing measured in {tmp_path}" in story.story("n21", tmp_path)
+    assert f"There is nothing measured in {tmp_path}" in story.story("c04", tmp_path)
+    with pytest.raises(ValueError, match="'n99' is no number, claim or decision; there are n01 to n31, c01 to c12, D1"):
+        story.story("n99", tmp_path)
