@@ -56,6 +56,11 @@ def original(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def made(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "results")
+
+
 def write(path, rows, table):
     columns = results.KEYS[table] + results.VALUES[table]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
