@@ -19,7 +19,7 @@ def original(tmp_path_factory):
         "datasets": {"mnist": {"image_size": 32}}, "channels": ["rayleigh"],
         "methods": {"undefended": {}, "repobe": {}}, "seeds": [0], "snr_db": [7.0, 23.0], "threads": 1,
         "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-        "evaluation": {"draws": 5, "attacks": ["paper"], "attack_images": 50},
+        "evaluation": {"draws": 5, "attacks": {"paper": {"kind": "pgd", "images": 50}}},
         "inversion": {"attackers": [], "snr_db": [23], "epochs": 1},
         "audit": {"trials": 1, "snr_db": [7], "known_messages": [1]},
     }  # fmt: skip
