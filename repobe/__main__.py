@@ -116,6 +116,14 @@ def white(o: argparse.Namespace) -> None:
     _table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), KEYS["audit"] + VALUES["audit"])
 
 
+def layers(o: argparse.Namespace) -> None:
+    """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
+    from repobe import layers as room
+
+    _device("cpu", 1)
+    _table(o.out, room.layers(), room.COLUMNS)
+
+
 def tables(o: argparse.Namespace) -> None:
     """Gathers the runs' tables."""
     from repobe import results
@@ -256,6 +264,7 @@ def _parser() -> argparse.ArgumentParser:
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(white, "json", "out")
+    command(layers, "out")
     for stage in (train, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
