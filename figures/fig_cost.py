@@ -57,6 +57,13 @@ def draw() -> None:
                     )
             axes.grid(alpha=0.3)
         row[0].set_ylabel(f"{dataset}\nnatural accuracy")
+    for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
+        least, most = table[column].min(), table[column].max()
+        axes.set_xlabel(label)
+        if most > 3 * least:
+            axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
+        else:
+            axes.set(xlim=(0, 1.3 * most))
     figure.suptitle(
         f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, {mine['snr_test_db'].max():g} dB", fontsize=10
     )

@@ -163,7 +163,7 @@ def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe import report as room
 
-    room.write(o.results, o.figures)
+    room.write(o.results, o.figures, o.configfile)
 
 
 def track(o: argparse.Namespace) -> None:
@@ -270,7 +270,11 @@ def _parser() -> argparse.ArgumentParser:
     command(tables, "results", "specs")
     for stage in (summary, compare, claims, decisions):
         command(stage, "results")
-    command(report, "results", "figures")
+    command(report, "results", "figures").add_argument(
+        "--configfile",
+        default="config/config.yaml",
+        help="what described the runs, for the commands that the page shows",
+    )
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
     return parser
 

@@ -36,10 +36,26 @@ rule summary:
         f"{RESULTS}/tables/reconstructions.npz",
         f"{RESULTS}/tables/provenance.json",
     output:
-        f"{RESULTS}/summary/evasion.csv",
-        f"{RESULTS}/summary/inversion.csv",
-        f"{RESULTS}/summary/audit.csv",
-        f"{RESULTS}/summary/cost.csv",
+        report(
+            f"{RESULTS}/summary/evasion.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/inversion.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/audit.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/cost.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
     params:
@@ -57,7 +73,11 @@ rule compare:
         f"{RESULTS}/summary/evasion.csv",
         "workflow/paper/numbers.csv",
     output:
-        f"{RESULTS}/comparison.csv",
+        report(
+            f"{RESULTS}/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Tables",
+        ),
     params:
         results=results_dir,
     log:
@@ -75,7 +95,11 @@ rule claims:
         f"{RESULTS}/summary/audit.csv",
         "workflow/paper/claims.yaml",
     output:
-        f"{RESULTS}/claims.csv",
+        report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+        ),
     params:
         results=results_dir,
     log:
@@ -92,7 +116,11 @@ rule decisions:
         f"{RESULTS}/tables/audit.csv",
         "workflow/paper/decisions.yaml",
     output:
-        f"{RESULTS}/decisions.csv",
+        report(
+            f"{RESULTS}/decisions.csv",
+            caption="../report/decisions.rst",
+            category="Tables",
+        ),
     params:
         results=results_dir,
     log:
