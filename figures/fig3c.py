@@ -3,4 +3,4 @@
 from repobe.plots import lines
 
 if __name__ == "__main__":
-    lines("fig3c", "cifar10", "rayleigh", ["vae", "jpeg2000", "repobe"], ["natural_accuracy"])
+    lines("fig3c", "cifar10", "rayleigh", ["vae", "vae_128", "jpeg2000", "repobe"], ["natural_accuracy"])

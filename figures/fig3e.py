@@ -8,9 +8,9 @@ if __name__ == "__main__":
         "cifar10",
         (8, 7),
         {
-            "Attacker:\nIBAL": ("ibal", "keyless"),
-            "Attacker:\nNECST": ("necst", "keyless"),
-            "Attacker:\nNECST-DP0.9": ("necst_dp", "keyless"),
+            "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
+            "Attacker:\nNECST": ("necst_reconstruction", "keyless"),
+            "Attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
             "Attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
             "Legitimate user:\nRepObE": ("repobe_reconstruction", "legitimate"),
         },

@@ -140,6 +140,14 @@ def blocks(o: argparse.Namespace) -> None:
     replace(o.out, room.simulate(o.blocks).to_csv(index=False))
 
 
+def layers(o: argparse.Namespace) -> None:
+    """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
+    from repobe import layers as room
+
+    _device("cpu", 1)
+    _table(o.out, room.layers(), room.COLUMNS)
+
+
 def tables(o: argparse.Namespace) -> None:
     """Gathers the runs' tables."""
     from repobe import results
@@ -203,7 +211,7 @@ def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe import report as room
 
-    room.write(o.results, o.figures)
+    room.write(o.results, o.figures, o.configfile)
 
 
 def track(o: argparse.Namespace) -> None:
@@ -313,6 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     command(spec, "json", "out")
     command(white, "json", "out")
     command(blocks, "out").add_argument("--blocks", type=int, default=1000, help="at most so many a row; default: 1000")
+    command(layers, "out")
     for stage in (train, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
@@ -322,7 +331,11 @@ def _parser() -> argparse.ArgumentParser:
     command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
     asking = command(status)
     asking.add_argument("config", type=Path, nargs="?", default=Path("config/config.yaml"), help="default: the demo's")
-    command(report, "results", "figures")
+    command(report, "results", "figures").add_argument(
+        "--configfile",
+        default="config/config.yaml",
+        help="what described the runs, for the commands that the page shows",
+    )
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
     return parser
 

@@ -1,7 +1,13 @@
-"""One style, one colour and one marker a method, in the paper's order; each figure also as the numbers it shows."""
+"""One style a method, in the paper's order; each figure also as the numbers it shows.
 
+A figure is written by `save`: PDF, SVG and PNG of stable bytes, its title and a sentence for who cannot see it inside
+the SVG and the PDF, and its numbers as CSV.
+"""
+
+import hashlib
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -13,21 +19,42 @@ import seaborn as sns
 
 from repobe.results import pictures_of, read
 
-# Okabe and Ito's palette: told apart without colour vision; markers tell the same in print.
+
+class Style(NamedTuple):
+    """How a method is called, coloured and marked."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+# Okabe and Ito's palette, told apart without colour vision; markers tell the same in print. In the paper's order.
+BLUE, SKY, ORANGE, GREEN, PINK, OLIVE, RED, GREY = (
+    "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#8C8C00", "#D55E00", "#555555",
+)  # fmt: skip
 STYLE = {
-    "necst": ("NECST", "#0072B2", "s"),
-    "necst_dp": ("NECST-DP", "#56B4E9", "v"),
-    "ibal": ("IBAL", "#E69F00", "^"),
-    "escst": ("ESCST (our reconstruction)", "#009E73", "D"),
-    "vae": ("VAE", "#CC79A7", "P"),
-    "jpeg2000": ("JPEG2000", "#8C8C00", "X"),
-    "adversarial_training": ("AT", "#0072B2", "s"),
-    "trades": ("TRADES", "#E69F00", "^"),
-    "undefended": ("Undefended", "#555555", "o"),
-    "repobe": ("RepObE", "#D55E00", "*"),
-    "repobe_adversarial": ("RepObE, adversarial training", "#D55E00", "*"),
-    "repobe_reconstruction": ("RepObE", "#D55E00", "*"),
+    "necst": Style("NECST", BLUE, "s"),
+    # One family, darker with the budget: a larger one perturbs less.
+    "necst_dp": Style("NECST-DP", SKY, "v"),
+    "necst_dp_005": Style("NECST-DP0.05", "#A3D4F0", "v"),
+    "necst_dp_01": Style("NECST-DP0.1", "#7FC3EB", "<"),
+    "necst_dp_03": Style("NECST-DP0.3", SKY, ">"),
+    "necst_dp_05": Style("NECST-DP0.5", "#3D96CB", "d"),
+    "necst_dp_09": Style("NECST-DP0.9", "#2A6F9B", "p"),
+    "ibal": Style("IBAL", ORANGE, "^"),
+    "escst": Style("ESCST (our reconstruction)", GREEN, "D"),
+    "vae": Style("VAE", PINK, "P"),
+    "vae_128": Style("VAE, k = 128", "#8E4B6E", "h"),
+    "jpeg2000": Style("JPEG2000, ideal code", OLIVE, "X"),
+    "jpeg2000_ldpc": Style("JPEG2000, LDPC", "#4D4D00", "8"),
+    "adversarial_training": Style("AT", BLUE, "s"),
+    "trades": Style("TRADES", ORANGE, "^"),
+    "undefended": Style("Undefended", GREY, "o"),
+    "repobe": Style("RepObE", RED, "*"),
+    "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
 }
+ALIASES = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
+MARKERS = "osD^v<>PXph8d"
 # The paper's dataset of a panel, and what may stand in for it where the real one has not run.
 STANDS_IN = {"mnist": "digits", "cifar10": "digits_rgb"}
 TITLES = {
@@ -38,77 +65,141 @@ TITLES = {
 }
 AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
 PRINTED = Path(__file__).parent.parent / "workflow" / "paper" / "numbers.csv"
+NOTHING = "Nothing of this figure has run."
+
+
+def style(method: str) -> Style:
+    """A method's style; of `<rival>_reconstruction` the rival's; of any other label one that its name alone chooses."""
+    method = ALIASES.get(method, method)
+    known = STYLE.get(method) or STYLE.get(method.removesuffix("_reconstruction"))
+    if known:
+        return known
+    drawn = hashlib.sha256(method.encode()).digest()
+    colours = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY]
+    return Style(method.replace("_", " "), colours[drawn[0] % len(colours)], MARKERS[drawn[1] % len(MARKERS)])
+
+
+def in_order(methods) -> list[str]:
+    """Each method once, in the paper's order, those that it does not know behind by name."""
+    known = {name: place for place, name in enumerate(STYLE)}
+
+    def place(method: str) -> tuple:
+        reconstructs = method not in known and method.endswith("_reconstruction")
+        return reconstructs, known.get(method.removesuffix("_reconstruction"), len(known)), method
+
+    return sorted(set(methods), key=place)
+
+
+def title_of(dataset: str, channel: str | None = None) -> str:
+    """The heading of a panel."""
+    name = TITLES.get(dataset, dataset)
+    return name if channel is None else f"{name}, {AIR.get(channel, channel.replace('_', ' '))}"
+
+
+def in_order_of_data(datasets) -> list[str]:
+    """Each dataset once, the paper's before their stand-ins before others."""
+    known = list(TITLES)
+    return sorted(set(datasets), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def preferred_channel(frame: pd.DataFrame) -> str:
+    """AWGN where anything ran over it, else the first by name."""
+    return "awgn" if (frame["channel"] == "awgn").any() else min(frame["channel"])
+
+
+def theme() -> None:
+    """One look for every figure, told to matplotlib before it draws."""
+    sns.set_theme(context="paper", style="ticks", font_scale=1.1)
+    plt.rcParams.update({"svg.hashsalt": "repobe", "svg.fonttype": "path", "pdf.fonttype": 42, "axes.axisbelow": True})
 
 
 def lines(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
     """A figure of accuracy over SNR from the command line's RESULTS and FIGURES_DIR.
 
-    quantities: natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals, hollow markers
-    the paper's printed points, where the dataset is the paper's.
+    quantities: natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals, set apart sideways
+    so that each can be seen; hollow markers are the paper's printed points, where the dataset is the paper's.
     """
-    results, out = _arguments()
+    results, out = arguments()
     table = read(results / "summary" / "evasion.csv")
-    shown = _present(dataset, set(table["dataset"]))
+    shown = present(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
-    sns.set_theme(context="paper", style="ticks", font_scale=1.1)
-    figure, axes = plt.subplots(figsize=(5.2, 3.9), layout="constrained")
-    drawn, absent = [], []
-    for method in methods:
-        label, colour, marker = STYLE[method]
-        mine = table[table["method"] == method]
-        if mine.empty:
-            absent.append(label)
-        for quantity in quantities:
-            rows = mine[mine["metric"] == quantity].sort_values("snr_test_db")
-            if rows.empty:
-                continue
-            adversarial = quantity == "adversarial_accuracy"
-            name_of = f"{label}: {'adversarial' if adversarial else 'natural'}" if len(quantities) > 1 else label
-            spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
-            axes.errorbar(
-                rows["snr_test_db"],
-                rows["mean"],
-                yerr=spread if np.isfinite(spread).all() else None,
-                color=colour,
-                marker=marker,
-                linestyle="--" if adversarial else "-",
-                linewidth=1.4,
-                markersize=7 if marker == "*" else 5,
-                capsize=2.5,
-                label=name_of,
-            )
-            drawn.append(rows)
+    theme()
+    figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
+    drawn, told = [], []
+    chosen = [
+        (method, quantity, table[(table["method"] == method) & (table["metric"] == quantity)])
+        for method in methods
+        for quantity in quantities
+    ]
+    run = [entry for entry in chosen if len(entry[2])]
+    step = min(0.25, 1.6 / max(1, len(run)))
+    for place, (method, quantity, rows) in enumerate(run):
+        rows = rows.sort_values("snr_test_db")
+        adversarial = quantity == "adversarial_accuracy"
+        label = style(method).label
+        if len(quantities) > 1:
+            label += ": adversarial" if adversarial else ": natural"
+        aside = step * (place - (len(run) - 1) / 2)
+        line = "--" if adversarial and len(quantities) > 1 else "-"
+        interval_line(axes, rows["snr_test_db"] + aside, rows, style(method), label, line)
+        drawn.append(rows.assign(source="measured"))
+        told.append(f"{label} {_ends(rows)}")
+    absent = [style(method) for method, _, rows in chosen if rows.empty]
     if shown == dataset and drawn:
-        printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": {"at": "adversarial_training"}})
-        printed = printed[(printed["figure"] == name.removeprefix("fig")) & (printed["relation"] == "equals")]
-        for row in printed[printed["quantity"].isin(quantities)].to_dict("records"):
-            _, colour, marker = STYLE[row["method"]]
-            style = {"marker": marker, "markersize": 10, "markerfacecolor": "none", "color": colour}
-            axes.plot(float(row["snr_db"]), row["value"], linestyle="none", **style)
-        if len(printed):
-            axes.plot([], [], "o", color="black", markerfacecolor="none", label="printed in the paper")
-    axes.set_xlabel("SNR (dB)")
-    axes.set_ylabel("Accuracy")
-    axes.set_title(f"{TITLES[shown]}, {AIR[channel]}")
+        drawn.append(_printed(axes, name, quantities))
+    axes.set(xlabel="SNR (dB)", ylabel="Accuracy", title=title_of(shown, channel))
     if drawn:
         axes.set_xticks(sorted(set(pd.concat(drawn)["snr_test_db"])))
         axes.grid(axis="y", alpha=0.35)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+        for one in dict.fromkeys(absent):
+            axes.plot([], [], color="#B8B8B8", marker=one.marker, linewidth=1, label=f"{one.label} (not run)")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=2.8)
         sns.despine(figure)
     else:
-        _nothing(axes)
-    if absent:
-        axes.annotate(
-            "Not run: " + ", ".join(absent),
-            (0.02, 0.02),
-            xycoords="axes fraction",
-            fontsize=7,
-            color="#444444",
-        )
-        low, high = axes.get_ylim()
-        axes.set_ylim(low - 0.12 * (high - low), high)
-    empty = table.iloc[:0]
-    _save(figure, out / name, pd.concat(drawn) if drawn else empty)
+        nothing(axes)
+    alt = f"Accuracy over SNR, {title_of(shown, channel)}. " + ("; ".join(told) + "." if told else NOTHING)
+    if drawn and absent:
+        alt += " Not run: " + ", ".join(one.label for one in dict.fromkeys(absent)) + "."
+    empty = table.iloc[:0].assign(source=[])
+    save(figure, out / name, pd.concat(drawn) if drawn else empty, f"Fig. {name.removeprefix('fig')}", alt)
+
+
+def _printed(axes, name: str, quantities: list[str]) -> pd.DataFrame:
+    """Draws the paper's printed points of a figure; they too are numbers of it."""
+    printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": ALIASES})
+    printed = printed[(printed["figure"] == name.removeprefix("fig")) & (printed["relation"] == "equals")]
+    printed = printed[printed["quantity"].isin(quantities)].astype({"snr_db": float})
+    for row in printed.to_dict("records"):
+        _, colour, marker = style(row["method"])
+        axes.plot(row["snr_db"], row["value"], marker, markersize=10, markerfacecolor="none", color=colour)
+    if len(printed):
+        axes.plot([], [], "o", color="black", markerfacecolor="none", label="printed in the paper")
+    renamed = printed.rename(columns={"quantity": "metric", "snr_db": "snr_test_db", "value": "mean"})
+    return renamed[["method", "dataset", "channel", "snr_test_db", "metric", "mean"]].assign(source="printed")
+
+
+def interval_line(axes, x, rows: pd.DataFrame, look: Style, label: str | None = None, line: str = "-") -> None:
+    """Means joined by a line, a 95 % bar at each that has one."""
+    spread = np.abs(rows[["low", "high"]].to_numpy(float).T - rows["mean"].to_numpy(float))
+    axes.errorbar(
+        x,
+        rows["mean"],
+        yerr=np.nan_to_num(spread) if np.isfinite(spread).any() else None,
+        color=look.colour,
+        marker=look.marker,
+        linestyle=line,
+        linewidth=1.4,
+        elinewidth=0.9,
+        markersize=8 if look.marker == "*" else 5,
+        capsize=2,
+        label=label,
+    )
+
+
+def _ends(rows: pd.DataFrame) -> str:
+    first, last = rows.iloc[0], rows.iloc[-1]
+    span = f"{first['mean']:.4f} at {first['snr_test_db']:g} dB"
+    return span if len(rows) == 1 else f"{span} to {last['mean']:.4f} at {last['snr_test_db']:g} dB"
 
 
 def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str, tuple[str, str]]) -> None:
@@ -116,43 +207,57 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
 
     What has not run is an empty frame that says so.
     """
-    results, out = _arguments()
+    results, out = arguments()
     table = read(results / "summary" / "inversion.csv")
     pictures = pictures_of(results / "summary" / "reconstructions.npz")
-    shown = _present(dataset, set(table["dataset"]))
+    shown = present(dataset, set(table["dataset"]))
     columns = {"Original": (next(iter(columns.values()))[0], "original")} | columns
-    sns.set_theme(context="paper", style="white")
-    figure, axes = plt.subplots(2, len(columns), figsize=(1.45 * len(columns), 3.7), layout="constrained")
+    theme()
+    figure, axes = plt.subplots(2, len(columns), figsize=(1.3 * len(columns), 3.5), layout="constrained")
+    told, numbers = [], []
     for column, (title, (method, attacker)) in enumerate(columns.items()):
-        methods = [method] if attacker != "original" else [m for m in STYLE]
-        heads = [h for m in methods if (h := _head(pictures, shown, m)) is not None]
+        # The original is nobody's: of whichever run has it.
+        heads = _heads(pictures, shown, None if attacker == "original" else method)
+        seen = bool(heads) and f"{heads[0]}/{attacker}" in pictures
+        ssim = None
+        if seen:
+            rows = table[(table["dataset"] == shown) & (table["method"] == method) & (table["attacker"] == attacker)]
+            rows = rows[(rows["channel"] == heads[0].split("/")[1]) & (rows["metric"] == "ssim")]
+            rows = rows[rows["snr_tap_db"] == rows["snr_tap_db"].max()]  # the pictures are of the highest
+            numbers.append(rows)
+            ssim = rows["mean"].iloc[0] if len(rows) else None
         for row, wanted in enumerate(classes):
             axis = axes[row, column]
             axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_color("#999999")
             if row == 0:
                 axis.set_title(title, fontsize=8)
-            if not heads or f"{heads[0]}/{attacker}" not in pictures:
+            if not seen:
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, transform=axis.transAxes)
+                axis.set_aspect("equal")
                 continue
             index = int(np.flatnonzero(pictures[f"{heads[0]}/label"] == wanted)[0])
             picture = pictures[f"{heads[0]}/{attacker}"][index].transpose(1, 2, 0)
             axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            rows = table[(table["dataset"] == shown) & (table["method"] == method) & (table["attacker"] == attacker)]
-            ssim = rows[(rows["channel"] == heads[0].split("/")[1]) & (rows["metric"] == "ssim")]["mean"]
-            if row == 1 and len(ssim):
-                axis.set_xlabel(f"SSIM {ssim.iloc[-1]:.2f}\n(all test images)", fontsize=7)
-    figure.suptitle(f"{TITLES[shown]}: what attackers and the legitimate user see", fontsize=9)
-    kept = [method for method, _ in columns.values()]
-    _save(figure, out / name, table[(table["dataset"] == shown) & table["method"].isin(kept)])
+            if row == 1 and ssim is not None:
+                axis.set_xlabel(f"SSIM {ssim:.2f}", fontsize=8)
+        if attacker != "original":
+            said = "not run" if not seen else "shown" if ssim is None else f"SSIM {ssim:.2f}"
+            told.append(f"{title.replace(chr(10), ' ')}: {said}")
+    figure.suptitle(f"{title_of(shown)}; SSIM over all test images", fontsize=9)
+    alt = f"Two test images of {title_of(shown)} as attackers and the legitimate user see them. {'; '.join(told)}."
+    kept = pd.concat(numbers) if numbers else table.iloc[:0]
+    save(figure, out / name, kept, f"Fig. {name.removeprefix('fig')}", alt)
 
 
-def _head(pictures: dict, dataset: str, method: str) -> str | None:
-    """The run whose pictures are shown: <dataset>/<channel>/<method>/seed<k>, AWGN and the first seed before others."""
+def _heads(pictures: dict, dataset: str, method: str | None) -> list[str]:
+    """Runs with pictures: <dataset>/<channel>/<method>/seed<k>, AWGN and the first seed before others."""
     heads = sorted({name.rsplit("/", 1)[0] for name in pictures if name.startswith(f"{dataset}/")})
-    return next((head for head in heads if head.split("/")[2] == method), None)
+    return [head for head in heads if method is None or head.split("/")[2] == method]
 
 
-def _arguments() -> tuple[Path, Path]:
+def arguments() -> tuple[Path, Path]:
+    """(RESULTS, FIGURES_DIR) of the command line, the second made."""
     if len(sys.argv) != 3:
         sys.exit(f"usage: python -m figures.{Path(sys.argv[0]).stem} RESULTS FIGURES_DIR")
     out = Path(sys.argv[2])
@@ -160,22 +265,34 @@ def _arguments() -> tuple[Path, Path]:
     return Path(sys.argv[1]), out
 
 
-def _present(dataset: str, datasets: set[str]) -> str:
+def present(dataset: str, datasets: set[str]) -> str:
     """The paper's dataset where it has run, else its stand-in where that has, else the paper's."""
     stand_in = STANDS_IN[dataset]
     return stand_in if dataset not in datasets and stand_in in datasets else dataset
 
 
-def _nothing(axes) -> None:
+def nothing(axes) -> None:
+    """An empty frame that says so."""
     axes.text(0.5, 0.5, "nothing of this figure has run", ha="center", va="center", transform=axes.transAxes)
     axes.set(xticks=[], yticks=[])
 
 
-def _save(figure, stem: Path, numbers: pd.DataFrame) -> None:
-    """PDF, SVG and PNG of stable bytes (no dates, a fixed salt), and the plotted numbers as CSV."""
-    with plt.rc_context({"svg.hashsalt": "repobe", "svg.fonttype": "path", "pdf.fonttype": 42}):
-        figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
-        figure.savefig(stem.with_suffix(".png"), dpi=200)
+def empty(stem: Path, numbers: pd.DataFrame, title: str) -> None:
+    """A whole figure of which nothing has run."""
+    theme()
+    figure, axes = plt.subplots(figsize=(5.2, 2.0), layout="constrained")
+    nothing(axes)
+    axes.set_title(title)
+    save(figure, stem, numbers.iloc[:0], title, NOTHING)
+
+
+def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> None:
+    """PDF, SVG and PNG of stable bytes (no dates, a fixed salt), and the plotted numbers as CSV.
+
+    title and alt, what the figure shows in words, go into the SVG and the PDF; the report reads them there.
+    """
+    figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
+    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None, "Title": title, "Description": alt})
+    figure.savefig(stem.with_suffix(".png"), dpi=200)
     plt.close(figure)
     numbers.to_csv(stem.with_suffix(".csv"), index=False)

@@ -50,6 +50,11 @@ DRAWN = config["figures_dir"]
 FIGURES = sorted(
     Path(name).stem for name in glob(f"{workflow.basedir}/figures/fig*.py")
 )
+PAGE = sorted(glob("repobe/page/*", root_dir=workflow.basedir))
+# The one that the user named, else the default: for the commands that the report shows.
+CONFIGFILE = os.path.relpath(
+    next(reversed(workflow.config_settings.configfiles), "config/config.yaml")
+)
 ENVIRONMENT = f"{workflow.basedir}/environment.yml"
 if config["data_dir"]:
     # By the environment and not by a parameter: moving the files is no reason to train again.
@@ -95,7 +100,10 @@ def teacher_of(wildcards):
 
 
 def surrogates_of(wildcards):
-    return [f"{RUNS}/{path}/model.safetensors" for path in EVERY[wildcards.run].surrogates.values()]
+    return [
+        f"{RUNS}/{path}/model.safetensors"
+        for path in EVERY[wildcards.run].surrogates.values()
+    ]
 
 
 # The folders that commands take whole; as functions, for Snakemake's linter would have a parameter's path in pieces.

@@ -5,8 +5,10 @@ rule report:
         f"{RESULTS}/decisions.csv",
         f"{RESULTS}/summary/cost.csv",
         f"{RESULTS}/summary/audit.csv",
+        f"{RESULTS}/summary/evasion.csv",
+        f"{RESULTS}/summary/inversion.csv",
         f"{RESULTS}/tables/provenance.json",
-        "repobe/report.html.j2",
+        PAGE,
         "workflow/paper/decisions.yaml",
         figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
     output:
@@ -14,12 +16,13 @@ rule report:
     params:
         results=results_dir,
         figures=figures_dir,
+        configfile=CONFIGFILE,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe report {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe report {params.results} {params.figures} --configfile {params.configfile:q} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
 rule track:

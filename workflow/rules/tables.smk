@@ -39,10 +39,26 @@ rule summary:
         f"{RESULTS}/tables/reconstructions.npz",
         f"{RESULTS}/tables/provenance.json",
     output:
-        f"{RESULTS}/summary/evasion.csv",
-        f"{RESULTS}/summary/inversion.csv",
-        f"{RESULTS}/summary/audit.csv",
-        f"{RESULTS}/summary/cost.csv",
+        report(
+            f"{RESULTS}/summary/evasion.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/inversion.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/audit.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
+        report(
+            f"{RESULTS}/summary/cost.csv",
+            caption="../report/summary.rst",
+            category="Summaries",
+        ),
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
     params:
@@ -60,7 +76,11 @@ rule compare:
         f"{RESULTS}/summary/evasion.csv",
         "workflow/paper/numbers.csv",
     output:
-        f"{RESULTS}/comparison.csv",
+        report(
+            f"{RESULTS}/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Tables",
+        ),
     params:
         results=results_dir,
     log:
@@ -78,7 +98,11 @@ rule claims:
         f"{RESULTS}/tables/audit.csv",
         "workflow/paper/claims.yaml",
     output:
-        f"{RESULTS}/claims.csv",
+        report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+        ),
         f"{RESULTS}/evidence.csv",
     params:
         results=results_dir,
@@ -96,7 +120,11 @@ rule decisions:
         f"{RESULTS}/tables/audit.csv",
         "workflow/paper/decisions.yaml",
     output:
-        f"{RESULTS}/decisions.csv",
+        report(
+            f"{RESULTS}/decisions.csv",
+            caption="../report/decisions.rst",
+            category="Tables",
+        ),
     params:
         results=results_dir,
     log:

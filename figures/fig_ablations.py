@@ -1,0 +1,90 @@
+"""What each decision weighs: the change in accuracy of every variant beside its reference, with its interval."""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+
+from repobe.plots import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    RED,
+    arguments,
+    empty,
+    in_order_of_data,
+    save,
+    theme,
+    title_of,
+)
+from repobe.results import read
+
+TITLE = "What each decision weighs"
+QUANTITIES = {
+    "natural_accuracy": "Natural accuracy",
+    "adversarial_accuracy": "Adversarial accuracy",
+    "key_recovered": "Key recovered",
+}
+LOOKS = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (PINK, "D"), (RED, "v"), (GREY, "P")]
+
+
+def draw() -> None:
+    """Writes fig_ablations."""
+    results, out = arguments()
+    table = read(results / "decisions.csv")
+    table = table[table["quantity"].isin(QUANTITIES)]
+    if table.empty:
+        return empty(out / "fig_ablations", table, TITLE)
+    changes = list(dict.fromkeys(zip(table["id"], table["change"], strict=True)))
+    settings = [
+        (dataset, channel)
+        for dataset in in_order_of_data(table["dataset"])
+        for channel in sorted(set(table[table["dataset"] == dataset]["channel"]))
+    ]
+    shown = [quantity for quantity in QUANTITIES if (table["quantity"] == quantity).any()]
+    theme()
+    figure, grid = plt.subplots(
+        1,
+        len(shown),
+        figsize=(3.2 + 2.3 * len(shown), 1.4 + 0.42 * len(changes)),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
+    )
+    handles, told = {}, []
+    for axes, quantity in zip(grid[0], shown, strict=True):
+        axes.axvline(0, color="#777777", linewidth=0.8)
+        for number, (dataset, channel) in enumerate(settings):
+            rows = table[
+                (table["dataset"] == dataset) & (table["channel"] == channel) & (table["quantity"] == quantity)
+            ]
+            if rows.empty:
+                continue
+            colour, marker = LOOKS[number % len(LOOKS)]
+            aside = 0.66 * (number - (len(settings) - 1) / 2) / len(settings)
+            places = [changes.index(change) + aside for change in zip(rows["id"], rows["change"], strict=True)]
+            axes.hlines(places, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=1)
+            label = title_of(dataset, channel)
+            handles[label] = axes.scatter(100 * rows["difference"], places, 22, colour, marker=marker, zorder=3)
+            words = QUANTITIES[quantity].lower()
+            told += [
+                f"{r['id']}, {r['change']}, {label}: {100 * r['difference']:+.1f} points of {words}"
+                for r in rows.to_dict("records")
+            ]
+        axes.set_title(QUANTITIES[quantity], fontsize=9)
+        axes.set_xlabel("Difference (points)")
+        axes.grid(axis="x", alpha=0.35)
+        axes.margins(x=0.08)
+    names = [textwrap.fill(f"{id_}: {change}", 46) for id_, change in changes]
+    grid[0][0].set(yticks=range(len(changes)), ylim=(len(changes) - 0.5, -0.5))
+    grid[0][0].set_yticklabels(names, fontsize=7.5)
+    for axes in grid[0]:
+        axes.hlines([place + 0.5 for place in range(len(changes) - 1)], 0, 1, "#E5E5E5", linewidth=0.6,
+                    transform=axes.get_yaxis_transform(), zorder=0)  # fmt: skip
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    save(figure, out / "fig_ablations", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,75 @@
+"""Accuracy against what it costs: channel uses, operations and training time, at the highest SNR."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from repobe.plots import arguments, empty, in_order, in_order_of_data, preferred_channel, save, style, theme, title_of
+from repobe.results import read
+
+TITLE = "Cost against accuracy"
+RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
+COSTS = {
+    "symbols_k": "Channel uses an image (k)",
+    "flops": "Operations of a forward pass (FLOPs)",
+    "train_seconds": "Training (s)",
+}
+
+
+def draw() -> None:
+    """Writes fig_cost."""
+    results, out = arguments()
+    accuracy = read(results / "summary" / "evasion.csv")
+    accuracy = accuracy[accuracy["metric"] == "natural_accuracy"].drop(columns="symbols_k")
+    accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(RUN)["snr_test_db"].transform("max")]
+    cost = read(results / "summary" / "cost.csv").drop(columns="seeds")
+    table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
+    if table.empty:
+        return empty(out / "fig_cost", table, TITLE)
+    table = table[table["channel"] == preferred_channel(table)]
+    datasets = in_order_of_data(table["dataset"])
+    theme()
+    figure, grid = plt.subplots(
+        len(datasets),
+        len(COSTS),
+        figsize=(8.6, 0.8 + 2.5 * len(datasets)),
+        layout="constrained",
+        sharey="row",
+        sharex="col",
+        squeeze=False,
+    )
+    handles, told = {}, []
+    for dataset, row in zip(datasets, grid, strict=True):
+        mine = table[table["dataset"] == dataset]
+        for axes, column in zip(row, COSTS, strict=True):
+            for method in in_order(mine["method"]):
+                rows, look = mine[mine["method"] == method], style(method)
+                # RepObE's two systems share colour and marker: the adversarially trained one is hollow.
+                face = "none" if method == "repobe_adversarial" else look.colour
+                axes.vlines(rows[column], rows["low"], rows["high"], color=look.colour, linewidth=1)
+                handles[look.label] = axes.scatter(
+                    rows[column], rows["mean"], 70, marker=look.marker, edgecolors=look.colour, facecolors=face
+                )
+                if column == "symbols_k":
+                    r = rows.iloc[0]
+                    told.append(
+                        f"{look.label} on {dataset}: accuracy {r['mean']:.3f}, k {r['symbols_k']:g}, "
+                        f"{r['flops']:.2g} FLOPs, {r['train_seconds']:.0f} s"
+                    )
+            axes.grid(alpha=0.3)
+        row[0].set_ylabel(f"{dataset}\nnatural accuracy")
+    for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
+        least, most = table[column].min(), table[column].max()
+        axes.set_xlabel(label)
+        if most > 3 * least:
+            axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
+        else:
+            axes.set(xlim=(0, 1.3 * most))
+    figure.suptitle(
+        f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, {mine['snr_test_db'].max():g} dB", fontsize=10
+    )
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
+
+
+if __name__ == "__main__":
+    draw()

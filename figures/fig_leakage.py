@@ -1,0 +1,96 @@
+"""What attackers rebuild: SSIM and an independent classifier's accuracy on their pictures, by method and attacker."""
+
+import matplotlib.pyplot as plt
+
+from repobe.plots import (
+    BLUE,
+    GREEN,
+    GREY,
+    OLIVE,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    arguments,
+    empty,
+    in_order,
+    in_order_of_data,
+    preferred_channel,
+    save,
+    style,
+    theme,
+    title_of,
+)
+from repobe.results import read
+
+TITLE = "Leakage"
+METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}
+# From the floor to the ceiling; a variant of an attacker, same_key_attention, goes with it.
+ATTACKERS = {
+    "mean_image": ("the mean image (floor)", GREY, "|"),
+    "fresh_key": ("fresh key", PINK, "v"),
+    "keyless": ("keyless", ORANGE, "^"),
+    "same_key": ("same key", SKY, "s"),
+    "known_plaintext": ("known plaintext", BLUE, "D"),
+    "with_key": ("with the key", RED, "X"),
+    "legitimate": ("legitimate user (ceiling)", GREEN, "o"),
+}
+
+
+def look(attacker: str) -> tuple[str, str, str]:
+    """(label, colour, marker) of an attacker."""
+    family = next((name for name in ATTACKERS if attacker.startswith(name)), None)
+    if family is None:
+        return attacker.replace("_", " "), OLIVE, "P"
+    label, colour, marker = ATTACKERS[family]
+    return label + attacker.removeprefix(family).replace("_", " "), colour, marker
+
+
+def draw() -> None:
+    """Writes fig_leakage."""
+    results, out = arguments()
+    table = read(results / "summary" / "inversion.csv")
+    table = table[table["metric"].isin(METRICS) & (table["attacker"] != "original")]
+    if table.empty:
+        return empty(out / "fig_leakage", table, TITLE)
+    table = table[table["channel"] == preferred_channel(table)]
+    table = table[table["snr_tap_db"] == table["snr_tap_db"].max()]
+    datasets = in_order_of_data(table["dataset"])
+    theme()
+    most = max(table[table["dataset"] == dataset]["method"].nunique() for dataset in datasets)
+    figure, grid = plt.subplots(
+        len(datasets), 2, figsize=(8, len(datasets) * (0.9 + 0.36 * most)), layout="constrained", squeeze=False
+    )
+    handles, told = {}, []
+    for dataset, row in zip(datasets, grid, strict=True):
+        mine = table[table["dataset"] == dataset]
+        methods = in_order(mine["method"])
+        for axes, (metric, label) in zip(row, METRICS.items(), strict=True):
+            for attacker in sorted(set(mine["attacker"]), key=lambda name: [*ATTACKERS].index(_family(name))):
+                name, colour, marker = look(attacker)
+                rows = mine[(mine["attacker"] == attacker) & (mine["metric"] == metric)].set_index("method")
+                rows = rows.loc[[method for method in methods if method in rows.index]]
+                places = [methods.index(method) for method in rows.index]
+                axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
+                size = 110 if marker == "|" else 36
+                handles[name] = axes.scatter(rows["mean"], places, size, colour, marker=marker, zorder=3)
+                told += [f"{style(m).label} on {dataset}, {name}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
+            axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
+            axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
+            axes.grid(axis="x", alpha=0.35)
+            axes.label_outer()
+    figure.suptitle(f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
+
+
+def _family(attacker: str) -> str:
+    return next((name for name in ATTACKERS if attacker.startswith(name)), "with_key")
+
+
+def _label(method: str) -> str:
+    return style(method).label + (", images" if method.endswith("_reconstruction") else "")
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,132 @@
+"""Figures: the same bytes twice, a style for whatever is run, and numbers beside every drawing."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from repobe import layers, plots
+from repobe.results import write
+
+SCRIPTS = sorted(path.stem for path in (Path(__file__).parent.parent / "figures").glob("fig*.py"))
+RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
+PLANNED = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst", "vae"]
+PLANNED += ["vae_128", "jpeg2000", "jpeg2000_ldpc", "adversarial_training", "trades", "undefended", "repobe"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Small tables with a method that no style knows; no pictures."""
+    folder = tmp_path_factory.mktemp("results")
+    (folder / "summary").mkdir()
+    bounds = {"sd": None, "low": 0.8, "high": 0.95, "seeds": 1, "n": 100}
+    evasion = [
+        {"method": method, "dataset": "digits", **RUN, "snr_test_db": snr, "attack": attack, "eps": eps}
+        | {"split": "test", "metric": metric, "mean": 0.9 - eps, **bounds, "draws_sd": 0.01, "symbols_k": 8}
+        for method in ("undefended", "repobe", "brand_new")
+        for snr in (7, 23)
+        for attack, eps, metric in [
+            ("none", 0.0, "natural_accuracy"),
+            ("paper", 0.016, "adversarial_accuracy"),
+            ("strong", 0.032, "adversarial_accuracy"),
+        ]
+    ]
+    inversion = [
+        {"method": method, "dataset": "digits", **RUN, "snr_tap_db": 23, "attacker": attacker, "knowledge": "encoder"}
+        | {"metric": metric, "mean": 0.5, **bounds, "symbols_k": 8}
+        for method in ("undefended", "brand_new")
+        for attacker in ("mean_image", "keyless", "same_key_attention", "a_new_attacker")
+        for metric in ("ssim", "attacker_accuracy")
+    ]
+    audit = [
+        {"method": method, "dataset": dataset, **RUN, "quantity": "key_recovered", "grid": "2x2", "schedule": schedule}
+        | {"known_messages": known, "snr_db": snr, "mean": 0.9, **bounds}
+        for method, dataset in [("white", "none"), ("brand_new", "digits")]
+        for schedule in ("fixed", "per_message")
+        for known in (1, 5)
+        for snr in (-10, 7)
+    ]
+    cost = [
+        {"method": method, "dataset": "digits", **RUN, "device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8}
+        | {"flops": 100.0, "train_seconds": seconds, "images_per_second": 5.0, "peak_memory_mb": 3.0, "seeds": 1}
+        for method, seconds in [("undefended", 1.0), ("brand_new", 50.0)]
+    ]
+    for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
+        write(pd.DataFrame(rows), folder / "summary" / f"{name}.csv")
+    write(pd.DataFrame(layers.layers(16)), folder / "summary" / "layers.csv")
+    decision = {"id": "D1", "change": "one", "dataset": "digits", "channel": "awgn", "quantity": "natural_accuracy"}
+    decision |= {"variant": 0.9, "reference": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2, "seeds": 1, "n": 9}
+    write(pd.DataFrame([decision]), folder / "decisions.csv")
+    import numpy as np
+
+    np.savez_compressed(folder / "summary" / "reconstructions.npz")
+    return folder
+
+
+@pytest.fixture
+def draw(results, monkeypatch):
+    def run(script: str, out: Path) -> None:
+        monkeypatch.setattr(sys, "argv", [script, str(results), str(out)])
+        with matplotlib.rc_context():
+            runpy.run_module(f"figures.{script}", run_name="__main__")
+
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(script, draw, tmp_path):
+    draw(script, tmp_path / "one")
+    draw(script, tmp_path / "two")
+    for kind in ("pdf", "svg", "png", "csv"):
+        one, two = ((tmp_path / folder / f"{script}.{kind}").read_bytes() for folder in ("one", "two"))
+        assert one == two, kind
+    drawing = (tmp_path / "one" / f"{script}.svg").read_text()
+    assert "<dc:title>" in drawing
+    assert "<dc:description>" in drawing
+
+
+def test_a_method_that_no_style_knows_has_one_that_stays_and_comes_last():
+    assert plots.style("brand_new") == plots.style("brand_new")
+    assert plots.style("brand_new").label == "brand new"
+    assert plots.in_order(["brand_new", "repobe", "ibal", "necst"]) == ["necst", "ibal", "repobe", "brand_new"]
+
+
+def test_planned_methods_of_one_figure_never_share_both_colour_and_marker():
+    systems = [name for name in PLANNED if name not in ("adversarial_training", "trades")]
+    looks = [plots.style(name)[1:] for name in systems]
+    assert len(set(looks)) == len(systems)
+    assert plots.style("ibal_reconstruction") == plots.style("ibal")
+    assert plots.style("necst_dp_09_reconstruction") == plots.style("necst_dp_09")
+
+
+def test_markers_alone_tell_the_methods_of_figs_3a_to_3c_apart():
+    for shown in ([*PLANNED[:8], "repobe"], ["vae", "vae_128", "jpeg2000", "repobe"]):
+        assert len({plots.style(name).marker for name in shown}) == len(shown)
+
+
+def test_lines_are_dark_enough_to_see_on_white():
+    """WCAG 2's contrast of graphics, 3 to 1, but for the pale end of the NECST-DP family, which its marker tells."""
+    for name in ("necst", "vae_128", "undefended", "repobe", "escst", "necst_dp_09", "jpeg2000"):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(plots.style(name).colour)]
+        luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+        assert 1.05 / (luminance + 0.05) > 3, name
+
+
+def test_the_layer_table_is_the_papers_network_at_224():
+    """Sec. 3.1: features 4×28×28, so k = 1568 complex symbols; parameters are the system's own."""
+    rows = pd.DataFrame(layers.layers(224), columns=layers.COLUMNS)
+    last = rows[rows["part"] == "encoder"].iloc[-1]
+    assert (last["channels"], last["height"], last["width"]) == (4, 28, 28)
+    assert rows[rows["layer"] == "channel"]["channels"].item() == 1568
+    image = rows[rows["part"] == "image decoder"].iloc[-1]
+    assert (image["channels"], image["height"], image["width"]) == (3, 224, 224)
+    from repobe.channels import AWGN
+    from repobe.system import SemanticSystem
+
+    system = SemanticSystem(3, 10, 224, AWGN())
+    walked = rows[rows["part"].isin(["encoder", "class decoder"])]["parameters"].sum()
+    assert walked == sum(p.numel() for p in system.parameters())

@@ -1,0 +1,213 @@
+"""The report in a real browser: everything shows, tables sort and filter, nothing leaves the page."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from repobe import plots, report
+from repobe.results import write
+
+BROWSERS = shutil.which("chromium"), shutil.which("chromedriver")
+NEEDED = pytest.mark.skipif(
+    not all(BROWSERS),
+    reason="chromium or chromedriver is not on PATH (Debian: apt-get install chromium chromium-driver)",
+)
+RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    """results/report.html of small tables, with text that would be a script if it were not escaped."""
+    root = tmp_path_factory.mktemp("report")
+    results, figures = root / "results", root / "figures"
+    (results / "summary").mkdir(parents=True)
+    (results / "tables").mkdir()
+    figures.mkdir()
+    bounds = {"sd": None, "low": 0.85, "high": 0.95, "seeds": 1, "n": 100}
+    key = {"method": "repobe", "dataset": "digits", **RUN}
+    evasion = [
+        key
+        | {"snr_test_db": snr, "attack": "none", "eps": 0.0, "split": "test", "metric": "natural_accuracy"}
+        | {"mean": mean, **bounds, "draws_sd": 0.01, "symbols_k": 8}
+        for snr, mean in [(7, 0.9), (11, 0.1), (15, 0.95), (23, 0.3)]
+    ]
+    inversion = [
+        key
+        | {"snr_tap_db": 23, "attacker": attacker, "knowledge": "encoder", "metric": metric, "mean": mean, **bounds}
+        | {"symbols_k": 8}
+        for attacker in ("mean_image", "keyless")
+        for metric, mean in [("ssim", 0.21), ("attacker_accuracy", 0.1234)]
+    ]
+    audit = [
+        key
+        | {"quantity": "key_recovered", "grid": "2x2", "schedule": "fixed", "known_messages": 1, "snr_db": snr}
+        | {"mean": 0.75, **bounds}
+        for snr in (0, 7)
+    ]
+    cost = [key | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}]
+    for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
+        write(pd.DataFrame(rows), results / "summary" / f"{name}.csv")
+    claims = [
+        {"id": "c01", "where": "Sec. 4", "figure": "3a", "claim": "<script>alert(1)</script>", "verdict": "reproduced"}
+        | {"evidence": "alpha", "rival": "necst", "margin": 0.02, "difference": 0.031, "low": 0.022, "high": 0.04},
+        {"id": "c02", "where": "Sec. 4", "figure": "3b", "claim": "another", "verdict": "not run", "evidence": "none"},
+    ]
+    write(pd.DataFrame(claims), results / "claims.csv")
+    number = {"where": "Sec. 4", "figure": "3a", "dataset": "mnist", "channel": "awgn", "method": "repobe"}
+    number |= {"quantity": "natural_accuracy", "snr_db": "7", "relation": "equals", "command": "snakemake --cores all"}
+    comparison = [
+        number
+        | {"id": "n01", "printed": 0.9, "ours": 0.92, "low": 0.91, "high": 0.93, "difference": 0.02}
+        | {"seeds": 1, "n": 9, "verdict": "differs"},
+        number | {"id": "n02", "printed": 0.99, "verdict": "not run"},
+        number
+        | {"id": "n10", "printed": 0.5, "ours": 0.6, "low": 0.4, "high": 0.7, "difference": 0.1}
+        | {"seeds": 1, "n": 9, "verdict": "agrees"},
+    ]
+    write(pd.DataFrame(comparison), results / "comparison.csv")
+    columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
+    write(pd.DataFrame(columns=[*columns, "seeds", "n"]), results / "decisions.csv")
+    run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
+    run |= {"threads": 1, "python": "3", "torch": "2", "train_wall_seconds": 1.0}
+    (results / "tables" / "provenance.json").write_text(json.dumps([run]))
+    plots.theme()
+    for name, width in [("fig3a", 5), ("fig_wide", 11)]:
+        figure, axes = plots.plt.subplots(figsize=(width, 3))
+        axes.imshow([[0, 1], [1, 0]])
+        plots.save(figure, figures / name, pd.DataFrame({"x": [1]}), "Fig. X", 'A "drawing" of two & four')
+    report.write(results, figures)
+    return results / "report.html"
+
+
+def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given(page):
+    text = page.read_text()
+    assert "<script>alert" not in text
+    assert "+3.10 points (+2.20 to +4.00)" in text  # a claim's difference is in the table as it stands
+    assert "+2.00 points (+1.00 to +3.00)" in text  # of a printed number: ours 0.91 to 0.93 less 0.9
+    assert "results/runs/digits/awgn/repobe/seed0/evasion.csv --forcerun train" in text
+    assert "0.75 of the trials" in text  # the threat model quotes the audit
+    assert "0.1234 of its pictures" in text
+    assert text.count('role="img" aria-label="A &quot;drawing&quot; of two &amp; four"') == 2
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    profile = tmp_path_factory.mktemp("profile")
+    chromium, driver = BROWSERS
+    # Started here and not by the driver, which gives up on a busy machine before the browser is there.
+    command = [chromium, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        port = profile / "DevToolsActivePort"
+        patience = time.monotonic() + 120
+        while not (port.exists() and port.read_text().strip()):
+            assert process.poll() is None, "chromium ended at once"
+            assert time.monotonic() < patience, "chromium did not open its port"
+            time.sleep(0.1)
+        options = webdriver.ChromeOptions()
+        options.debugger_address = f"127.0.0.1:{port.read_text().split()[0]}"
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        opened = webdriver.Chrome(options=options, service=Service(driver))
+        yield opened
+        opened.quit()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def opened(browser, page):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    browser.get(page.as_uri())
+    return browser
+
+
+def _column(browser, table: str, number: int) -> list[str]:
+    """A column's cells as a reader sees them: hidden rows are left out."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].filter(row => row.offsetParent)"
+        ".map(row => row.cells[arguments[1]].textContent)",
+        f"#{table}-table",
+        number,
+    )
+
+
+def _heading(browser, table: str, text: str):
+    (found,) = [
+        button for button in browser.find_elements("css selector", f"#{table}-table th button") if button.text == text
+    ]
+    return found
+
+
+@NEEDED
+def test_every_drawing_shows_and_nothing_is_fetched_or_complains(opened):
+    boxes = opened.execute_script(
+        "return [...document.querySelectorAll('figure svg, figure svg image')].map(one => one.getBoundingClientRect())"
+        ".map(box => [box.width, box.height])"
+    )
+    assert len(boxes) == 4  # two drawings, a picture in each
+    assert all(width > 50 and height > 50 for width, height in boxes)
+    assert [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"] == []
+    events = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert opened.current_url in asked  # the log works
+    assert [url for url in asked if not url.startswith(("data:", opened.current_url))] == []
+
+
+@NEEDED
+def test_a_table_sorts_by_mouse_and_keyboard_and_says_so(opened):
+    mean = _heading(opened, "accuracy", "mean")
+    mean.click()
+    assert _column(opened, "accuracy", 8) == ["0.1", "0.3", "0.9", "0.95"]
+    heading = mean.find_element("xpath", "..")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    mean.send_keys("\ue007")  # Enter
+    assert _column(opened, "accuracy", 8) == ["0.95", "0.9", "0.3", "0.1"]
+    assert heading.get_attribute("aria-sort") == "descending"
+    # What has not run comes last, whichever way.
+    for _ in range(2):
+        _heading(opened, "numbers", "ours").click()
+        assert _column(opened, "numbers", 0)[-1] == "n02"
+
+
+@NEEDED
+def test_a_table_filters_by_words_and_by_verdict(opened):
+    assert _column(opened, "numbers", 0) == ["n01", "n02", "n10"]
+    field = opened.find_element("css selector", "[aria-label='Filter printed numbers']")
+    field.send_keys("0.99 not")
+    assert _column(opened, "numbers", 0) == ["n02"]
+    field.clear()
+    chip = opened.find_element("css selector", "section[aria-labelledby=numbers] button[data-verdict=agrees]")
+    chip.click()
+    assert _column(opened, "numbers", 0) == ["n10"]
+    assert chip.get_attribute("aria-pressed") == "true"
+    chip.click()
+    assert len(_column(opened, "numbers", 0)) == 3
+    # The summary at the top leads to the rows that it counts.
+    opened.find_element("css selector", "header a[data-verdict=differs]").click()
+    assert _column(opened, "numbers", 0) == ["n01"]
+    assert opened.current_url.endswith("#numbers")
+
+
+@NEEDED
+def test_a_phone_scrolls_down_and_never_sideways(opened):
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    opened.get(opened.current_url)
+    wide, inner = opened.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert (wide, inner) == (390, 390)
+    box = "document.querySelector('#numbers-table').parentElement"
+    assert opened.execute_script(f"return {box}.scrollWidth > {box}.clientWidth")  # the table does, in its box
