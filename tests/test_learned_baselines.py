@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import torch
 
-from repobe import training
 from repobe.channels import AWGN, Rayleigh
 from repobe.method import Problem, load
-from repobe.training import build, images, train
+from repobe.training import build, images
 
 CLASSIFY = ["adversarial_training", "trades", "ibal", "escst", "vae"]
 RECONSTRUCT = ["ibal", "escst", "vae"]
@@ -71,30 +69,6 @@ def test_the_loss_falls(name, term, reconstruct, digits):
     student.prepare(None, image, label, 0.01)
     losses = [student.update(image, label, 0.01)[term].item() for _ in range(20)]
     assert losses[-1] < 0.8 * losses[0]
-
-
-@pytest.mark.parametrize("name", RECONSTRUCT)
-def test_an_interrupted_training_gives_the_same_bytes(name, specs, digits, tmp_path, monkeypatch):
-    spec, digits = replace(specs["undefended"], label=name, method=name), digits.limit(48)
-    digits = replace(digits, validation=tuple(tensor[:20] for tensor in digits.validation))
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    whole.mkdir(), cut.mkdir()
-    train(spec, digits, whole)
-    save, calls = training._save_resume, []
-
-    def killed_after_two_epochs(*args):
-        save(*args)
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "_save_resume", killed_after_two_epochs)
-    with pytest.raises(KeyboardInterrupt):
-        train(spec, digits, cut)
-    train(spec, digits, cut)
-    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    history = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (whole, cut)]
-    pd.testing.assert_frame_equal(*history)
 
 
 @pytest.mark.parametrize(("name", "rival"), [("ibal", "adversary"), ("escst", "eve")])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from repobe import method
+from repobe import method, training
 from repobe.channels import BY_NAME
 from repobe.evaluation import evasion
 from repobe.spec import Attack, Evaluation
@@ -68,6 +68,34 @@ def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradien
     (gradient,) = torch.autograd.grad(cross_entropy(logits, torch.arange(3)), image)
     assert gradient.abs().sum() > 0
     assert torch.isfinite(gradient).all()
+
+
+@every_method
+def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, specs, dataset, tmp_path, monkeypatch):
+    spec, data = spec_of(specs, name, size=16), dataset[1]
+    spec = replace(spec, training=replace(spec.training, epochs=3))
+    data = replace(data, validation=tuple(tensor[:20] for tensor in data.validation))
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    train(spec, data, whole)
+
+    save, calls = training._save_resume, []
+
+    def killed_after_two_epochs(*args):
+        save(*args)
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save_resume", killed_after_two_epochs)
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, data, cut)
+    assert (cut / "resume.pt").exists()
+    train(spec, data, cut)
+    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (cut / "resume.pt").exists()
+    history = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (whole, cut)]
+    pd.testing.assert_frame_equal(*history)
 
 
 @every_method

@@ -8,11 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from baselines.necst_dp import flip_probability, gaussian, randomised_response
-from repobe import method, training
+from repobe import method
 from repobe.bits import demodulate, modulate
 from repobe.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, noise_power
 from repobe.method import Problem
-from repobe.training import build, images, train
+from repobe.training import build, images
 
 BOTH = pytest.mark.parametrize("name", ["necst", "necst_dp"])
 
@@ -165,26 +165,6 @@ def test_the_encoders_weights_alone_decay():
     assert len(decayed["params"]) + len(free["params"]) == len(names)
     assert all(names[id(p)].startswith("encoder.") and p.dim() > 1 for p in decayed["params"])
     assert sum(p.dim() > 1 for p in student.system.encoder.parameters()) == len(decayed["params"])
-
-
-def test_necst_dp_gives_the_same_bytes_interrupted_or_not(specs, digits, tmp_path, monkeypatch):
-    spec = replace(specs["undefended"], label="necst_dp", method="necst_dp", channel="rayleigh")
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    whole.mkdir(), cut.mkdir()
-    train(spec, digits, whole)
-    save, calls = training._save_resume, []
-
-    def killed_after_an_epoch(*args):
-        save(*args)
-        calls.append(args)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "_save_resume", killed_after_an_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        train(spec, digits, cut)
-    train(spec, digits, cut)
-    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
 def test_necst_learns_the_digits_that_it_is_shown(specs, digits):

@@ -1,35 +1,10 @@
 import dataclasses
 
-import pandas as pd
 import pytest
 import torch
 
 from repobe import training
 from repobe.training import build, restore, train
-
-
-def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(specs, digits, tmp_path, monkeypatch):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    whole.mkdir(), cut.mkdir()
-    train(specs["repobe"], digits, whole)
-
-    save, calls = training._save_resume, []
-
-    def killed_after_two_epochs(*args):
-        save(*args)
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "_save_resume", killed_after_two_epochs)
-    with pytest.raises(KeyboardInterrupt):
-        train(specs["repobe"], digits, cut)
-    assert (cut / "resume.pt").exists()
-    train(specs["repobe"], digits, cut)
-    assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert not (cut / "resume.pt").exists()
-    history = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (whole, cut)]
-    pd.testing.assert_frame_equal(*history)
 
 
 def test_the_adversarial_run_resumes_its_tau_and_prototypes(specs, digits, tmp_path):
