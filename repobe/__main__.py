@@ -94,7 +94,7 @@ def invert(o: argparse.Namespace) -> None:
     import numpy as np
 
     from repobe import judge as room
-    from repobe.evaluation import inversion, inversion_steps
+    from repobe.eavesdropping import inversion, inversion_steps
     from repobe.partial import Partial
     from repobe.progress import Progress
     from repobe.training import restore
@@ -114,7 +114,7 @@ def invert(o: argparse.Namespace) -> None:
 
 def audit(o: argparse.Namespace) -> None:
     """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
-    from repobe.evaluation import audit as measured
+    from repobe.audit import audit as measured
     from repobe.results import KEYS, VALUES
     from repobe.training import restore
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from repobe.decoders import Attention, Convolutional, FullyConnected, unordered
-from repobe.evaluation import Situation, inversion
+from repobe.eavesdropping import Situation, inversion
 from repobe.inversion import Knowledge, Tap, open_by_known_messages, same_key, train_decoder
 from repobe.judge import network
 from repobe.obfuscation import Key
@@ -98,14 +98,14 @@ def test_with_the_leaked_key_the_attacker_hears_what_was_sent_and_without_a_shuf
         taps.update(found)
         return {}
 
-    from repobe import evaluation
+    from repobe import eavesdropping
 
-    original, evaluation.with_stolen_encoder = evaluation.with_stolen_encoder, record
+    original, eavesdropping.with_stolen_encoder = eavesdropping.with_stolen_encoder, record
     try:
         situation.by_encoder(["keyless", "known_plaintext", "with_key"])
     finally:
-        evaluation.with_stolen_encoder = original
-    sent = evaluation.stolen(trained, situation.test, situation.n0)
+        eavesdropping.with_stolen_encoder = original
+    sent = eavesdropping.stolen(trained, situation.test, situation.n0)
     torch.testing.assert_close(taps["with_key"].heard, sent, atol=0.02, rtol=0)
     torch.testing.assert_close(taps["known_plaintext"].heard, sent, atol=0.02, rtol=0)
     off = {attacker: (tap.heard - sent).abs().mean() for attacker, tap in taps.items()}
@@ -118,14 +118,14 @@ def test_no_attacker_is_given_the_system():
 
 
 def test_under_fresh_keys_no_two_messages_share_a_shuffle(specs, digits, monkeypatch):
-    from repobe import evaluation
+    from repobe import eavesdropping
 
     seen = []
-    monkeypatch.setattr(evaluation, "fresh_key", lambda name, tap, epochs, generator: seen.append(tap) or {})
+    monkeypatch.setattr(eavesdropping, "fresh_key", lambda name, tap, epochs, generator: seen.append(tap) or {})
     spec = run_of(specs, "repobe")
     trained = build(spec, digits).eval()
     Situation(trained, spec, digits, 60).by_fresh_pairs()
-    plain = evaluation.stolen(trained, evaluation.prepared(digits.train[0][:100], 16), 1e-6)
+    plain = eavesdropping.stolen(trained, eavesdropping.prepared(digits.train[0][:100], 16), 1e-6)
     # Place 0 of each message, found again among the four places of the shuffled one: now here, now there.
     places = seen[0].knowledge.sent.unflatten(1, (4, 2))
     where = (places == plain.unflatten(1, (4, 2))[:, :1]).all(dim=2).int().argmax(dim=1)

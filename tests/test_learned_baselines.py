@@ -94,7 +94,7 @@ def test_adversarial_rivals_refuse_to_reconstruct(name):
 
 @pytest.mark.parametrize("name", RECONSTRUCT)
 def test_no_audit_of_a_shuffle_where_there_is_none(name, specs, digits):
-    from repobe.evaluation import audit
+    from repobe.audit import audit
 
     spec = replace(specs["undefended"], label=name, method=name)
     assert audit(build(spec, digits), spec, digits) == []

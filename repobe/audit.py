@@ -1,0 +1,59 @@
+"""The stage that attacks a trained run's cipher: known messages, a wrong key, and what no shuffle hides."""
+
+import torch
+from torch import Tensor
+
+from repobe import cryptanalysis, leakage, metrics
+from repobe.channels import noise_power
+from repobe.data import Data
+from repobe.method import Method
+from repobe.obfuscation import Key
+from repobe.spec import Spec
+from repobe.splits import generator_for, on_air, prepared, received, stolen
+
+WRONG_KEYS = 20
+AUDITED = 500  # test images whose messages the eavesdropper may come to know
+
+
+def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
+    """Rows of audit.csv: how a known message gives the key away, and what no shuffle hides.
+
+    None for a method that does not shuffle by a key; for reconstruction, whose receiver names no class, without the
+    wrong key's row.
+    """
+    if not isinstance(trained.keys.sending(0, 1), Key):
+        return []
+    pixels, label = data.test
+    image = prepared(pixels, spec.image_size)
+    run = (spec.dataset, spec.channel, spec.label, spec.seed)
+    snr_db = max(spec.inversion.snr_db)
+    n0 = noise_power(snr_db)
+    known, grid = stolen(trained, image[:AUDITED], n0).cpu(), trained.system.grid
+    rows = cryptanalysis.recovery(known, grid[0], trained.system.channel, spec.audit, *run)
+
+    learned, learned_label = data.limit(spec.inversion.images).train
+    heard = {}
+    for name, images_of in (("train", prepared(learned, spec.image_size)), ("test", image)):
+        symbols, _ = on_air(trained, images_of, n0, "audit", name)
+        air = generator_for(data.device, "audit's air", *run, name)
+        heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
+    generator = generator_for(torch.device("cpu"), "leakage", *run)
+    if spec.task == "classification":
+        value = wrong_key(trained, image[:AUDITED], label[:AUDITED], n0, generator)
+        rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db, "value": value, "n": len(label[:AUDITED])})
+    for quantity, infer in leakage.INFERENCES.items():
+        right = infer(heard["train"], learned_label, heard["test"], data.classes, spec.inversion.epochs, generator)
+        value = metrics.correct(right, label)
+        rows.append({"quantity": quantity, "snr_db": snr_db, "value": value.double().mean().item(), "n": len(value)})
+    return [spec.columns | {"grid": "x".join(map(str, grid))} | row for row in rows]
+
+
+def wrong_key(trained: Method, image: Tensor, label: Tensor, n0: float, generator: torch.Generator) -> float:
+    """The receiver's accuracy with a random key that is not the sender's, a mean over WRONG_KEYS of them."""
+    symbols, _ = on_air(trained, image, n0, "wrong key")
+    outcomes = []
+    for number in range(WRONG_KEYS):
+        key = Key.random(*trained.system.grid, generator)
+        air = generator_for(image.device, "wrong key", number)
+        outcomes.append(metrics.correct(received(trained, symbols, key, n0, air), label))
+    return torch.stack(outcomes).mean().item()
