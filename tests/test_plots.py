@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
 from repobe import layers, plots
+from repobe.channels import AWGN
 from repobe.results import write
+from repobe.system import SemanticSystem
 
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parent.parent / "figures").glob("fig*.py"))
 RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
@@ -61,8 +64,6 @@ def results(tmp_path_factory) -> Path:
     decision = {"id": "D1", "change": "one", "dataset": "digits", "channel": "awgn", "quantity": "natural_accuracy"}
     decision |= {"variant": 0.9, "reference": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2, "seeds": 1, "n": 9}
     write(pd.DataFrame([decision]), folder / "decisions.csv")
-    import numpy as np
-
     np.savez_compressed(folder / "summary" / "reconstructions.npz")
     return folder
 
@@ -124,9 +125,6 @@ def test_the_layer_table_is_the_papers_network_at_224():
     assert rows[rows["layer"] == "channel"]["channels"].item() == 1568
     image = rows[rows["part"] == "image decoder"].iloc[-1]
     assert (image["channels"], image["height"], image["width"]) == (3, 224, 224)
-    from repobe.channels import AWGN
-    from repobe.system import SemanticSystem
-
     system = SemanticSystem(3, 10, 224, AWGN())
     walked = rows[rows["part"].isin(["encoder", "class decoder"])]["parameters"].sum()
     assert walked == sum(p.numel() for p in system.parameters())
