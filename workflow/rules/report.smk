@@ -2,6 +2,7 @@ rule report:
     input:
         f"{RESULTS}/comparison.csv",
         f"{RESULTS}/claims.csv",
+        f"{RESULTS}/evidence.csv",
         f"{RESULTS}/decisions.csv",
         f"{RESULTS}/summary/cost.csv",
         f"{RESULTS}/summary/audit.csv",
