@@ -60,6 +60,8 @@ def page(tmp_path_factory) -> Path:
         {"id": "c02", "where": "Sec. 4", "figure": "3b", "claim": "another", "verdict": "not run", "evidence": "none"},
     ]
     write(pd.DataFrame(claims), results / "claims.csv")
+    compared = {"id": "c01", "outcome": "yes", "rival": "necst", "difference": 0.031, "p": 0.001}
+    write(pd.DataFrame([compared]), results / "evidence.csv")
     number = {"where": "Sec. 4", "figure": "3a", "dataset": "mnist", "channel": "awgn", "method": "repobe"}
     number |= {"quantity": "natural_accuracy", "snr_db": "7", "relation": "equals", "command": "snakemake --cores all"}
     comparison = [
