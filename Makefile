@@ -17,7 +17,7 @@ tables: $(READY) ## figures, comparison, claims and report from the tables that 
 	$(SNAKEMAKE) --cores all --profile profiles/tables report
 
 test: lint ## lint, unit tests and the miniature workflow
-	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto
 
 lint: $(READY) ## ruff, snakefmt and the import contracts
 	.venv/bin/ruff check .
