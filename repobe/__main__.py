@@ -41,7 +41,7 @@ def judge(o: argparse.Namespace) -> None:
 
     device = _device(o.device, o.threads)
     loaded = load(o.data, device)
-    trained = room.train(loaded, o.epochs or (10 if len(loaded.train[0]) < 10_000 else 4))
+    trained = room.train(loaded, o.epochs or (7 if len(loaded.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
 
@@ -316,7 +316,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
     judging = command(judge, "data", "out", device=True)
-    judging.add_argument("--epochs", type=int, help="default: 10, or 4 from 10,000 training images up")
+    judging.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
     judging.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(white, "json", "out")
