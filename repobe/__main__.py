@@ -266,11 +266,12 @@ def _device(name: str, threads: int):
 
 
 def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
-    import hashlib
     import subprocess
     from importlib.metadata import version
 
     import torch
+
+    from repobe.progress import digest
 
     git = ["git", "-C", str(Path(__file__).parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -279,7 +280,7 @@ def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
     )
     about = {
         "run": described.path,
-        "spec_sha256": hashlib.sha256(described.dump().encode()).hexdigest(),
+        "spec_sha256": digest(described),
         "commit": commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "") or "not in git",
         "python": sys.version.split()[0],
         "torch": torch.__version__,

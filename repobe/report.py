@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 import yaml
 
+from repobe.comparison import PAPER
 from repobe.files import replace
 from repobe.results import read
 from repobe.statistics import is_proportion
 
-PAPER = Path(__file__).parent.parent / "workflow" / "paper"
 PAGE = Path(__file__).parent / "page"
 HEADINGS = {
     "interval": "95 % interval",
