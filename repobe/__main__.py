@@ -10,8 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from repobe.files import replace
+from repobe.files import about, replace, table
+from repobe.schema import KEYS, VALUES
 from repobe.spec import Audit, Spec, from_plain
+
+AUDIT = KEYS["audit"] + VALUES["audit"]  # the header of a table without rows too
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,8 +85,8 @@ def evaluate(o: argparse.Namespace) -> None:
     with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
         partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors", told=progress.step)
         rows, counts = evasion(restore(described, loaded, run), described, loaded, surrogates, partial)
-        outcomes.write(outcomes.frame(described, counts), run / "outcomes.parquet")
-        _table(run / "evasion.csv", rows)
+        outcomes.write(outcomes.rows(described, counts), run / "outcomes.parquet")
+        table(run / "evasion.csv", rows)
         partial.clear()
 
 
@@ -108,28 +111,28 @@ def invert(o: argparse.Namespace) -> None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
         replace(run / "reconstructions.npz", buffer.getvalue())
-        _table(run / "inversion.csv", rows)
+        table(run / "inversion.csv", rows)
         partial.clear()
 
 
 def audit(o: argparse.Namespace) -> None:
     """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
-    from repobe.audit import audit as measured
-    from repobe.results import KEYS, VALUES
-    from repobe.training import restore
+    out, rows = o.spec.parent / "audit.csv", []
+    if about(o.spec.parent / "model.safetensors").get("shuffles") != "no":
+        from repobe.audit import audit as measured
+        from repobe.training import restore
 
-    described, run, loaded = _open(o)
-    rows = measured(restore(described, loaded, run), described, loaded)
-    _table(run / "audit.csv", rows, KEYS["audit"] + VALUES["audit"])
+        described, run, loaded = _open(o)
+        rows = measured(restore(described, loaded, run), described, loaded)
+    table(out, rows, AUDIT)
 
 
 def white(o: argparse.Namespace) -> None:
     """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
     from repobe import cryptanalysis
-    from repobe.results import KEYS, VALUES
 
     _device("cpu", 1)
-    _table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), KEYS["audit"] + VALUES["audit"])
+    table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), AUDIT)
 
 
 def blocks(o: argparse.Namespace) -> None:
@@ -145,7 +148,7 @@ def layers(o: argparse.Namespace) -> None:
     from repobe import layers as room
 
     _device("cpu", 1)
-    _table(o.out, room.layers(), room.COLUMNS)
+    table(o.out, room.layers(), room.COLUMNS)
 
 
 def tables(o: argparse.Namespace) -> None:
@@ -291,12 +294,6 @@ def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     replace(run / "provenance.json", json.dumps(about, indent=1) + "\n")
-
-
-def _table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
-    import pandas as pd
-
-    replace(path, pd.DataFrame(rows, columns=columns).to_csv(index=False))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,11 +18,8 @@ AUDITED = 500  # test images whose messages the eavesdropper may come to know
 def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     """Rows of audit.csv: how a known message gives the key away, and what no shuffle hides.
 
-    None for a method that does not shuffle by a key; for reconstruction, whose receiver names no class, without the
-    wrong key's row.
+    Of a method that shuffles by a key; for reconstruction, whose receiver names no class, without the wrong key's row.
     """
-    if not isinstance(trained.keys.sending(0, 1), Key):
-        return []
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
     run = (spec.dataset, spec.channel, spec.label, spec.seed)

@@ -8,7 +8,8 @@ import yaml
 
 from repobe.comparison import PAPER
 from repobe.results import KEYS, read, write_derived
-from repobe.statistics import interval, is_proportion, newcombe
+from repobe.schema import is_proportion
+from repobe.statistics import interval, newcombe
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]

@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.channels import Channel
-from repobe.obfuscation import FixedKey, PerMessageKeys
+from repobe.obfuscation import FixedKey, Key, PerMessageKeys
 from repobe.system import System
 
 MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
@@ -51,6 +51,11 @@ class Method(nn.Module, ABC):
         self.problem = problem
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether a key moves its messages' places: what an audit attacks."""
+        return isinstance(self.keys.receiving(0, 1), Key)
 
     def prepare(self, teacher: "Method | None", image: Tensor, label: Tensor, n0: float) -> None:
         """Once before training: the trained method that `after` names, and the training images in [0, 1]."""

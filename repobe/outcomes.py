@@ -1,15 +1,21 @@
-"""Outcomes: of every test image, in how many channel draws a method was right; what pairs methods image by image."""
+"""Outcomes: of every test image, in how many channel draws a method was right; what pairs methods image by image.
+
+Written without pandas, whose import costs a stage that writes one a second.
+"""
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from repobe.files import replace
 from repobe.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The narrowest types that hold them: a test image in 10,000 costs a few bits on the disk.
 SCHEMA = pa.schema(
@@ -22,22 +28,21 @@ PARTS = ["method", "dataset", "channel", "snr_train_db", "image_size", "seed", "
 ATTACKS = {"natural_accuracy": "none", "adversarial_accuracy": "paper"}
 
 
-def frame(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]]) -> pd.DataFrame:
+def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]]) -> pa.Table:
     """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}."""
-    parts = [
-        pd.DataFrame(
-            spec.columns
-            | {"snr_test_db": snr_db, "attack": attack}
-            | {"image": np.arange(len(correct)), "correct": correct, "draws": draws}
-        )
-        for (snr_db, attack), (correct, draws) in counts.items()
-    ]
-    return pd.concat(parts) if parts else pd.DataFrame(columns=SCHEMA.names)
+    parts = []
+    for (snr_db, attack), (correct, draws) in counts.items():
+        columns = spec.columns | {"snr_test_db": snr_db, "attack": attack, "draws": draws}
+        columns = {name: [value] * len(correct) for name, value in columns.items()}
+        columns |= {"image": np.arange(len(correct)), "correct": correct}
+        parts.append(pa.table(columns).select(SCHEMA.names).cast(SCHEMA))
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 
 
-def write(rows: pd.DataFrame, path: Path) -> None:
+def write(table: pa.Table, path: Path) -> None:
     """A parquet file, whole or not at all; the same rows give the same bytes."""
-    table = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False).replace_schema_metadata()
+    # Of one chunk and with one dictionary, whatever parts the rows came in.
+    table = table.unify_dictionaries().combine_chunks().replace_schema_metadata()
     plain = [name for name in SCHEMA.names if name != "image"]
     buffer = io.BytesIO()
     pq.write_table(
@@ -46,8 +51,17 @@ def write(rows: pd.DataFrame, path: Path) -> None:
     replace(path, buffer.getvalue())
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path) -> "pd.DataFrame":
     """The rows of an outcomes.parquet, checked. ValueError names the file and the fault."""
+    frame = _table(path).to_pandas()
+    if (frame["correct"] > frame["draws"]).any():
+        raise ValueError(f"{path}: more correct draws than draws")
+    if frame.duplicated([*PARTS, "image"]).any():
+        raise ValueError(f"{path}: the same image stands twice in one setting")
+    return frame
+
+
+def _table(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -56,25 +70,17 @@ def read(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path} is damaged ({error}); delete it and run again") from None
     if table.schema.names != SCHEMA.names:
         raise ValueError(f"{path}: its columns are not {', '.join(SCHEMA.names)}; delete it and run again")
-    rows = table.to_pandas()
-    if (rows["correct"] > rows["draws"]).any():
-        raise ValueError(f"{path}: more correct draws than draws")
-    if rows.duplicated([*PARTS, "image"]).any():
-        raise ValueError(f"{path}: the same image stands twice in one setting")
-    return rows
+    return table
 
 
 def gather(paths: list[Path], out: Path) -> None:
     """The outcomes of many runs in one file."""
-    runs = [read(path) for path in paths]
-    for column in (field.name for field in SCHEMA if pa.types.is_dictionary(field.type)):
-        names = list(dict.fromkeys(name for run in runs for name in run[column].cat.categories))
-        for run in runs:
-            run[column] = run[column].cat.set_categories(names)
-    write(pd.concat(runs, ignore_index=True), out)
+    for path in paths:
+        read(path)  # refused by its own name
+    write(pa.concat_tables([_table(path).cast(SCHEMA) for path in paths]), out)
 
 
-def fractions(rows: pd.DataFrame, dataset: str, channel: str, method: str, quantity: str) -> pd.DataFrame:
+def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, quantity: str) -> "pd.DataFrame":
     """Of each image (the index) the fraction of its draws that were right; columns (snr_test_db, seed)."""
     chosen = rows[
         (rows["method"] == method)
@@ -86,7 +92,7 @@ def fractions(rows: pd.DataFrame, dataset: str, channel: str, method: str, quant
     return chosen.assign(fraction=fraction).pivot(index="image", columns=["snr_test_db", "seed"], values="fraction")
 
 
-def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
+def accuracies(rows: "pd.DataFrame") -> "pd.DataFrame":
     """The accuracy of each setting, as evasion.csv has it."""
     return (
         rows.groupby(PARTS, observed=True, sort=False)

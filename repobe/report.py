@@ -14,7 +14,7 @@ import yaml
 from repobe.comparison import PAPER
 from repobe.files import replace
 from repobe.results import read
-from repobe.statistics import is_proportion
+from repobe.schema import is_proportion
 
 PAGE = Path(__file__).parent / "page"
 HEADINGS = {

@@ -11,36 +11,12 @@ import pandas as pd
 
 from repobe import outcomes
 from repobe.files import replace
+from repobe.schema import KEYS, OPTIONAL, RUN, VALUES, is_proportion
 from repobe.spec import Spec
-from repobe.statistics import interval, is_proportion
+from repobe.statistics import interval
 
-RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
-# The key of each table: what makes a row the measurement that it is.
-KEYS = {
-    "evasion": [*RUN, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
-    "inversion": [*RUN, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
-    "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
-    "cost": [*RUN, "seed"],
-}
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
 GATHERED += ["reconstructions.npz"]
-OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
-# images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
-VALUES = {
-    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],
-    "inversion": ["value", "images_sd", "n", "symbols_k"],
-    "audit": ["value", "n"],
-    "cost": [
-        "parameters",
-        "symbols_k",
-        "flops",
-        "train_seconds",
-        "images_per_second",
-        "peak_memory_mb",
-        "device",
-        "threads",
-    ],
-}
 
 
 def read(path: Path, table: str | None = None) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from repobe import metrics
 from repobe.decoders import SCORED
 from repobe.method import Method, parts
 from repobe.obfuscation import Key
+from repobe.schema import is_proportion
 from repobe.spec import seed
-from repobe.statistics import is_proportion
 from repobe.system import resize
 from repobe.training import images
 

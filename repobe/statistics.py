@@ -10,11 +10,6 @@ LEVEL = 0.95
 Z = stats.norm.ppf((1 + LEVEL) / 2)
 
 
-def is_proportion(name: str) -> bool:
-    """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
-    return name.endswith("accuracy") or name == "key_recovered"
-
-
 def interval(values: np.ndarray, n: int, proportion: bool, images_sd: float = np.nan) -> tuple[float, float]:
     """Student's t over seeds; of one seed over its n images: Wilson's, or Student's from their standard deviation.
 

@@ -5,7 +5,6 @@ import json
 import time
 from pathlib import Path
 
-import pandas as pd
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -14,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repobe import channels, method
 from repobe.data import Data, augment, batches
-from repobe.files import replace
+from repobe.files import replace, table
 from repobe.method import Method, Problem
 from repobe.progress import Progress
 from repobe.spec import Spec, seed
@@ -105,9 +104,10 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         _save_resume(run / "resume.pt", student, history, best, spec)
         progress.step(f"validation {score:.4f}")
 
-    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], {"run": spec.path}))
-    replace(run / "history.csv", pd.DataFrame(history).to_csv(index=False))
-    replace(run / "cost.csv", pd.DataFrame([_cost(spec, data, student, history)]).to_csv(index=False))
+    about = {"run": spec.path, "shuffles": "yes" if student.shuffles else "no"}
+    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], about))
+    table(run / "history.csv", history)
+    table(run / "cost.csv", [_cost(spec, data, student, history)])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe import claims, outcomes, results
+from repobe import claims, outcomes, schema
 from repobe.comparison import PAPER
 
 
@@ -152,9 +152,7 @@ def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
 
 
 def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
-    empty = {
-        name: pd.DataFrame(columns=[*results.KEYS[name], *results.VALUES[name]]) for name in ("inversion", "audit")
-    }
+    empty = {name: pd.DataFrame(columns=[*schema.KEYS[name], *schema.VALUES[name]]) for name in ("inversion", "audit")}
     empty["outcomes"] = pd.DataFrame(columns=outcomes.SCHEMA.names)
     said = yaml.safe_load((PAPER / "claims.yaml").read_text())
     assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 13)]

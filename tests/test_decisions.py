@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe import decisions, results
+from repobe import decisions, schema
 from repobe.comparison import PAPER
 from repobe.spec import grid
 
@@ -82,4 +82,4 @@ def test_each_of_the_first_ten_decisions_is_weighed_by_runs_that_the_ablations_h
                 chosen = entry[side]
                 assert chosen["method"] in labels
                 assert (chosen["method"], chosen.get("channel", "awgn")) in runs
-                assert set(chosen) <= set(results.KEYS[entry.get("table", "evasion")])
+                assert set(chosen) <= set(schema.KEYS[entry.get("table", "evasion")])

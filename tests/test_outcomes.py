@@ -1,9 +1,10 @@
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from repobe import outcomes
 from repobe.evaluation import evasion, evasion_steps
+from repobe.files import table
 from repobe.results import read
 from repobe.training import build
 
@@ -14,7 +15,7 @@ def counts(*correct: int, draws: int = 5) -> dict:
 
 def test_what_is_written_is_read_and_the_same_rows_are_the_same_bytes(specs, tmp_path):
     for name in ("one", "two"):
-        outcomes.write(outcomes.frame(specs["repobe"], counts(5, 0, 3)), tmp_path / name)
+        outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3)), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     rows = outcomes.read(tmp_path / "one")
     assert list(rows["correct"]) == [5, 0, 3]
@@ -23,7 +24,7 @@ def test_what_is_written_is_read_and_the_same_rows_are_the_same_bytes(specs, tmp
 
 
 def test_a_run_without_a_classifier_has_an_empty_file(specs, tmp_path):
-    outcomes.write(outcomes.frame(specs["repobe_reconstruction"], {}), tmp_path / "none.parquet")
+    outcomes.write(outcomes.rows(specs["repobe_reconstruction"], {}), tmp_path / "none.parquet")
     assert outcomes.read(tmp_path / "none.parquet").empty
 
 
@@ -31,7 +32,7 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
     paths = []
     for label, correct in (("repobe", (5, 0, 3)), ("undefended", (4, 4, 5)), ("repobe_reconstruction", ())):
         paths.append(tmp_path / label)
-        outcomes.write(outcomes.frame(specs[label], counts(*correct) if correct else {}), paths[-1])
+        outcomes.write(outcomes.rows(specs[label], counts(*correct) if correct else {}), paths[-1])
     outcomes.gather(paths, tmp_path / "all")
     rows = outcomes.read(tmp_path / "all")
     found = outcomes.fractions(rows, "digits", "awgn", "undefended", "natural_accuracy")
@@ -44,13 +45,13 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
-        (lambda rows: rows.assign(correct=9), "more correct draws than draws"),
-        (lambda rows: pd.concat([rows, rows]), "the same image stands twice"),
+        (lambda rows: rows.set_column(9, "correct", pa.array([9, 9, 9], pa.uint8())), "more correct draws than draws"),
+        (lambda rows: pa.concat_tables([rows, rows]), "the same image stands twice"),
     ],
 )
 def test_faulty_outcomes_are_refused_by_name(spoil, fault, specs, tmp_path):
     path = tmp_path / "outcomes.parquet"
-    outcomes.write(spoil(outcomes.frame(specs["repobe"], counts(5, 0, 3))), path)
+    outcomes.write(spoil(outcomes.rows(specs["repobe"], counts(5, 0, 3))), path)
     with pytest.raises(ValueError, match=f"outcomes.parquet: {fault}"):
         outcomes.read(path)
 
@@ -59,7 +60,7 @@ def test_a_file_that_is_cut_or_missing_is_one_line(specs, tmp_path):
     path = tmp_path / "outcomes.parquet"
     with pytest.raises(ValueError, match="does not exist"):
         outcomes.read(path)
-    outcomes.write(outcomes.frame(specs["repobe"], counts(5, 0, 3)), path)
+    outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3)), path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="is damaged"):
         outcomes.read(path)
@@ -68,7 +69,7 @@ def test_a_file_that_is_cut_or_missing_is_one_line(specs, tmp_path):
 def test_ten_thousand_images_at_five_snrs_take_less_than_a_byte_a_row(specs, tmp_path):
     right = np.random.default_rng(0).random(10_000) < 0.99
     each = {(float(snr), "none"): (5 * right.astype(np.uint8), 5) for snr in (7, 11, 15, 19, 23)}
-    outcomes.write(outcomes.frame(specs["repobe"], each), tmp_path / "big")
+    outcomes.write(outcomes.rows(specs["repobe"], each), tmp_path / "big")
     assert (tmp_path / "big").stat().st_size < 50_000
 
 
@@ -83,8 +84,10 @@ def test_an_evaluation_counts_each_image_of_each_setting_and_tells_each_step(spe
     rows, found = evasion(build(spec, digits).eval(), spec, digits, {}, keep)
     assert told == ["natural 7 dB", "paper 0.016 7 dB", "natural 23 dB", "paper 0.016 23 dB"]
     assert evasion_steps(spec) == len(told)
-    pd.DataFrame(rows).to_csv(tmp_path / "evasion.csv", index=False)
-    table = read(tmp_path / "evasion.csv", "evasion").set_index(["snr_test_db", "attack"]).drop("worst", level="attack")
-    assert {key: len(correct) for key, (correct, _) in found.items()} == table["n"].to_dict()
+    table(tmp_path / "evasion.csv", rows)
+    written = (
+        read(tmp_path / "evasion.csv", "evasion").set_index(["snr_test_db", "attack"]).drop("worst", level="attack")
+    )
+    assert {key: len(correct) for key, (correct, _) in found.items()} == written["n"].to_dict()
     for key, (correct, draws) in found.items():
-        assert correct.mean() / draws == pytest.approx(table.loc[key, "value"])
+        assert correct.mean() / draws == pytest.approx(written.loc[key, "value"])

@@ -3,9 +3,10 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from repobe import claims, comparison, decisions, outcomes, results, story
+from repobe import claims, comparison, decisions, outcomes, results, schema, story
 from repobe.__main__ import main
 from repobe.spec import grid
 
@@ -36,11 +37,11 @@ def original(tmp_path_factory):
                 counts[snr, attack] = (right, 5)
                 row = {"snr_test_db": snr, "attack": attack, "metric": metric, "value": right.mean() / 5, "n": n}
                 rows.append(spec.columns | ROW | row | {"images_sd": None})
-        outcomes.write(outcomes.frame(spec, counts), run / "outcomes.parquet")
+        outcomes.write(outcomes.rows(spec, counts), run / "outcomes.parquet")
         write(run / "evasion.csv", rows, "evasion")
         write(run / "inversion.csv", [], "inversion")
         write(run / "audit.csv", [], "audit")
-        cost = dict.fromkeys(results.VALUES["cost"], 1) | {"device": "cpu"}
+        cost = dict.fromkeys(schema.VALUES["cost"], 1) | {"device": "cpu"}
         write(run / "cost.csv", [spec.columns | cost], "cost")
         pd.DataFrame({"epoch": [1]}).to_csv(run / "history.csv", index=False)
         np.savez_compressed(run / "reconstructions.npz", original=np.zeros((2, 1, 32, 32), np.uint8))
@@ -62,7 +63,7 @@ def made(original, tmp_path):
 
 
 def write(path, rows, table):
-    columns = results.KEYS[table] + results.VALUES[table]
+    columns = schema.KEYS[table] + schema.VALUES[table]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 
@@ -124,7 +125,7 @@ def test_an_outcome_changed_is_found_by_the_accuracies(made, capsys):
     path = made / "tables" / "outcomes.parquet"
     rows = outcomes.read(path)
     rows.loc[7, "correct"] = rows.loc[7, "correct"] - 1
-    outcomes.write(rows, path)
+    outcomes.write(pa.Table.from_pandas(rows, outcomes.SCHEMA, preserve_index=False), path)
     _, lines = verify(made, capsys)
     assert lines[0] == "tables/outcomes.parquet: CHANGED since it was gathered"
     assert "DIFFER in 1 of 8, first method undefended" in lines[1]

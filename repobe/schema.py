@@ -1,0 +1,32 @@
+"""What the rows of the raw tables hold: each table's key and values, and of what kind they are. Imports nothing."""
+
+RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
+# The key of each table: what makes a row the measurement that it is.
+KEYS = {
+    "evasion": [*RUN, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
+    "inversion": [*RUN, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
+    "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
+    "cost": [*RUN, "seed"],
+}
+OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
+# images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
+VALUES = {
+    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],
+    "inversion": ["value", "images_sd", "n", "symbols_k"],
+    "audit": ["value", "n"],
+    "cost": [
+        "parameters",
+        "symbols_k",
+        "flops",
+        "train_seconds",
+        "images_per_second",
+        "peak_memory_mb",
+        "device",
+        "threads",
+    ],
+}
+
+
+def is_proportion(name: str) -> bool:
+    """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
+    return name.endswith("accuracy") or name == "key_recovered"
