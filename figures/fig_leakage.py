@@ -66,7 +66,7 @@ def draw() -> None:
         mine = table[table["dataset"] == dataset]
         methods = in_order(mine["method"])
         for axes, (metric, label) in zip(row, METRICS.items(), strict=True):
-            for attacker in sorted(set(mine["attacker"]), key=lambda name: [*ATTACKERS].index(_family(name))):
+            for attacker in sorted(set(mine["attacker"]), key=_place):
                 name, colour, marker = look(attacker)
                 rows = mine[(mine["attacker"] == attacker) & (mine["metric"] == metric)].set_index("method")
                 rows = rows.loc[[method for method in methods if method in rows.index]]
@@ -82,6 +82,11 @@ def draw() -> None:
     figure.suptitle(f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
+
+
+def _place(attacker: str) -> tuple[int, str]:
+    """From the floor up; the best of a family, whose name is its own, before the variants."""
+    return [*ATTACKERS].index(_family(attacker)), attacker
 
 
 def _family(attacker: str) -> str:

@@ -6,6 +6,7 @@ python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from repobe.files import about, replace, table
 from repobe.schema import KEYS, VALUES
 from repobe.spec import Audit, Spec, from_plain
 
-AUDIT = KEYS["audit"] + VALUES["audit"]  # the header of a table without rows too
+# The headers of tables that may have no rows.
+AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,11 +93,26 @@ def evaluate(o: argparse.Namespace) -> None:
 
 
 def invert(o: argparse.Namespace) -> None:
-    """Writes inversion.csv and reconstructions.npz: what every attacker rebuilds."""
+    """Writes inversion.csv and reconstructions.npz: what every attacker rebuilds; without attackers, nothing.
+
+    A killed one goes on where it was.
+    """
     import io
 
     import numpy as np
 
+    run, rows, pictures = o.spec.parent, [], {}
+    partial = run / "partial_inversion"
+    if Spec.load(o.spec).inversion.attackers:
+        rows, pictures = _inverted(o, partial)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **pictures)
+    replace(run / "reconstructions.npz", buffer.getvalue())
+    table(run / "inversion.csv", rows, INVERSION)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _inverted(o: argparse.Namespace, folder: Path) -> tuple[list[dict], dict]:
     from repobe import judge as room
     from repobe.eavesdropping import inversion, inversion_steps
     from repobe.partial import Partial
@@ -106,13 +123,9 @@ def invert(o: argparse.Namespace) -> None:
     judged_by = _data(run, described).with_suffix(".judge.safetensors")
     trained, classifier = restore(described, loaded, run), room.load(loaded, judged_by)
     with Progress(described, run, "invert", inversion_steps(described)) as progress:
-        partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by, told=progress.step)
+        partial = Partial(folder, o.spec, run / "model.safetensors", judged_by, told=progress.step)
         rows, pictures = inversion(trained, described, loaded, classifier, partial)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{name: picture.cpu().numpy() for name, picture in pictures.items()})
-        replace(run / "reconstructions.npz", buffer.getvalue())
-        table(run / "inversion.csv", rows)
-        partial.clear()
+    return rows, {name: picture.cpu().numpy() for name, picture in pictures.items()}
 
 
 def audit(o: argparse.Namespace) -> None:

@@ -237,7 +237,7 @@ def grid(config: dict) -> list[Spec]:
             "snr_train_db": method.get("snr_train_db", config["snr_db"]),
             "training": config["training"] | data.get("training", {}) | method.get("training", {}),
             "evaluation": config["evaluation"],
-            "inversion": config["inversion"],
+            "inversion": _inversion(config["inversion"], f"{dataset}/{channel}/{label}"),
             "audit": config["audit"],
             "threads": config["threads"],
             "hyper": method.get("hyper", {}),
@@ -252,8 +252,19 @@ def grid(config: dict) -> list[Spec]:
             specs += [Spec.from_dict(common | at) for at in own]
         else:
             specs.append(Spec.from_dict(common))
-    patterns = config.get("only", "*").split()
-    kept = [s for s in specs if any(fnmatch.fnmatch(f"{s.dataset}/{s.channel}/{s.label}", p) for p in patterns)]
+    only = config.get("only", "*")
+    kept = [s for s in specs if matches(only, f"{s.dataset}/{s.channel}/{s.label}")]
     if not kept:
         raise ValueError(f"only: no run matches '{config['only']}' (patterns over dataset/channel/method)")
     return kept
+
+
+def matches(patterns: str, name: str) -> bool:
+    """Whether dataset/channel/method is among these patterns, separated by spaces."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split())
+
+
+def _inversion(described: dict, name: str) -> dict:
+    """Of one run: without attackers where the config's `only` leaves it out."""
+    only, rest = described.get("only", "*"), {key: value for key, value in described.items() if key != "only"}
+    return rest if matches(only, name) else rest | {"attackers": []}

@@ -1,10 +1,11 @@
 """Figures: the same bytes twice, a style for whatever is run, and numbers beside every drawing."""
 
-import runpy
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,8 @@ from repobe.channels import AWGN
 from repobe.results import write
 from repobe.system import SemanticSystem
 
-SCRIPTS = sorted(path.stem for path in (Path(__file__).parent.parent / "figures").glob("fig*.py"))
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))
 RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
 PLANNED = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst", "vae"]
 PLANNED += ["vae_128", "jpeg2000", "jpeg2000_ldpc", "adversarial_training", "trades", "undefended", "repobe"]
@@ -68,26 +70,35 @@ def results(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def draw(results, monkeypatch):
-    def run(script: str, out: Path) -> None:
-        monkeypatch.setattr(sys, "argv", [script, str(results), str(out)])
-        with matplotlib.rc_context():
-            runpy.run_module(f"figures.{script}", run_name="__main__")
-
-    return run
+@pytest.fixture(scope="module")
+def drawn(results, tmp_path_factory) -> list[Path]:
+    """The folders of all figures, drawn by two processes, whose sets and dicts of strings are in another order each."""
+    folders = [tmp_path_factory.mktemp("drawn") for _ in range(2)]
+    for number, folder in enumerate(folders):
+        command = [sys.executable, "-m", "figures", str(results), str(folder)]
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(number)}, check=True)
+    return folders
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(script, draw, tmp_path):
-    draw(script, tmp_path / "one")
-    draw(script, tmp_path / "two")
+def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(script, drawn):
     for kind in ("pdf", "svg", "png", "csv"):
-        one, two = ((tmp_path / folder / f"{script}.{kind}").read_bytes() for folder in ("one", "two"))
+        one, two = ((folder / f"{script}.{kind}").read_bytes() for folder in drawn)
         assert one == two, kind
-    drawing = (tmp_path / "one" / f"{script}.svg").read_text()
+    drawing = (drawn[0] / f"{script}.svg").read_text()
     assert "<dc:title>" in drawing
     assert "<dc:description>" in drawing
+
+
+def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results, tmp_path):
+    spoilt = tmp_path / "results"
+    shutil.copytree(results, spoilt)
+    (spoilt / "summary" / "layers.csv").write_text("not,the,columns\n1,2,3\n")
+    command = [sys.executable, "-m", "figures", str(spoilt), str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "not drawn, see above: fig_system"
+    assert {path.stem for path in (tmp_path / "out").glob("*.pdf")} == {*SCRIPTS} - {"fig_system"}
 
 
 def test_a_method_that_no_style_knows_has_one_that_stays_and_comes_last():

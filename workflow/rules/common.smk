@@ -68,7 +68,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 wildcard_constraints:
     run="|".join(sorted(EVERY)),
     dataset="[a-z0-9_]+",
-    figure="fig[a-z0-9_]+",
 
 
 def of_runs(name):

@@ -17,7 +17,7 @@ rule layers:
         "python -m repobe layers {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
-rule figure:
+rule figures:
     input:
         f"{RESULTS}/summary/evasion.csv",
         f"{RESULTS}/summary/inversion.csv",
@@ -27,24 +27,23 @@ rule figure:
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
-        script="figures/{figure}.py",
-        style="repobe/plots.py",
+        expand("figures/{figure}.py", figure=FIGURES),
+        "repobe/plots.py",
     output:
-        f"{DRAWN}/{{figure}}.pdf",
         report(
-            f"{DRAWN}/{{figure}}.png",
-            caption="../report/figure.rst",
+            expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
+            caption="../report/figures.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
         ),
-        f"{DRAWN}/{{figure}}.svg",
-        f"{DRAWN}/{{figure}}.csv",
+        expand(
+            f"{DRAWN}/{{figure}}.{{kind}}", figure=FIGURES, kind=["pdf", "svg", "csv"]
+        ),
     params:
         results=results_dir,
         figures=figures_dir,
     log:
-        f"{RESULTS}/logs/figures/{{figure}}.log",
+        f"{RESULTS}/logs/figures.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m figures.{wildcards.figure} {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m figures {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"

@@ -1,0 +1,42 @@
+from dataclasses import replace
+
+import pytest
+import yaml
+from conftest import CONFIG
+
+from repobe.__main__ import main
+from repobe.results import pictures_of
+from repobe.schema import KEYS, VALUES
+from repobe.spec import Spec, grid
+
+
+def test_a_spec_written_and_read_is_the_same(specs, tmp_path):
+    (tmp_path / "spec.yaml").write_text(specs["repobe_adversarial"].dump())
+    assert Spec.load(tmp_path / "spec.yaml") == specs["repobe_adversarial"]
+
+
+@pytest.mark.parametrize(
+    ("only", "heard"),
+    [("*", {"awgn", "rayleigh"}), ("*/awgn/*", {"awgn"}), ("*/awgn/x */rayleigh/*", {"rayleigh"}), ("x", set())],
+)
+def test_eavesdroppers_listen_where_only_says(only, heard):
+    config = CONFIG | {"channels": ["awgn", "rayleigh"], "inversion": CONFIG["inversion"] | {"only": only}}
+    specs = grid(config)
+    assert {spec.channel for spec in specs if spec.inversion.attackers} == heard
+    assert {spec.channel for spec in specs} == {"awgn", "rayleigh"}
+
+
+def test_the_most_particular_training_wins():
+    config = CONFIG | {"datasets": {"digits": {"image_size": 32, "training": {"epochs": 2, "batch_size": 8}}}}
+    config |= {"methods": {"repobe": {"training": {"epochs": 3}}}}
+    (spec,) = grid(config)
+    assert (spec.training.epochs, spec.training.batch_size) == (3, 8)
+    assert spec.training.learning_rate == CONFIG["training"]["learning_rate"]
+
+
+def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(specs, tmp_path):
+    silent = replace(specs["repobe"], inversion=replace(specs["repobe"].inversion, attackers=()))
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(silent.as_dict()))
+    assert main(["invert", str(tmp_path / "spec.yaml")]) == 0
+    assert (tmp_path / "inversion.csv").read_text() == ",".join(KEYS["inversion"] + VALUES["inversion"]) + "\n"
+    assert pictures_of(tmp_path / "reconstructions.npz") == {}
