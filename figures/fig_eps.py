@@ -33,11 +33,16 @@ def draw() -> None:
             rows, look = mine[mine["method"] == method], style(method)
             # Adversarially trained or not: RepObE's two systems share colour and marker.
             line = "-" if method != "repobe" else ":"
-            interval_line(axes, 255 * rows["eps"] + 0.06 * place, rows, look, look.label, line)
+            interval_line(axes, 255 * rows["eps"] * 1.025**place, rows, look, look.label, line)
             ends = f"{rows['mean'].iloc[0]:.2f} clean, {rows['mean'].iloc[-1]:.2f} at {rows['eps'].iloc[-1]:g}"
             told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.set(title=f"{title_of(dataset, channel)}, {mine['snr_test_db'].max():g} dB", xlabel="eps (1/255)")
+        # Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
+        axes.set_xscale("symlog", base=2, linthresh=1)
+        ticks = sorted(set((255 * mine["eps"]).round(1)))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
         axes.grid(axis="y", alpha=0.35)
     grid[0][0].set(ylabel="Accuracy under the worst attack", ylim=(-0.02, 1.02))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 import torch
 
@@ -27,6 +28,18 @@ CONFIG = {
     "audit": {"trials": 2, "snr_db": [23], "known_messages": [1]},
     "threads": 1,
 }
+
+
+EVASION_ROW = {
+    "method": "repobe", "dataset": "mnist", "image_size": 64, "channel": "awgn", "snr_train_db": "mixed",
+    "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
+    "value": 0.99, "images_sd": float("nan"), "draws_sd": 0.001, "n": 10_000, "draws": 5, "symbols_k": 128,
+}  # fmt: skip
+
+
+def evasion(*departures: dict) -> pd.DataFrame:
+    """Rows of evasion.csv, each EVASION_ROW but for its departures."""
+    return pd.DataFrame([EVASION_ROW | departure for departure in departures])
 
 
 @pytest.fixture

@@ -2,20 +2,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import evasion
 
 from repobe import decisions, schema
 from repobe.comparison import PAPER
 from repobe.spec import grid
 
-ROW = {
-    "method": "repobe", "dataset": "mnist", "image_size": 32, "channel": "awgn", "snr_train_db": "mixed",
-    "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
-    "value": 0.9, "images_sd": float("nan"), "draws_sd": 0.002, "n": 1000, "draws": 3, "symbols_k": 32,
-}  # fmt: skip
-
 
 def table(*departures: dict) -> pd.DataFrame:
-    return pd.DataFrame([ROW | departure for departure in departures])
+    return evasion(
+        *(
+            {"image_size": 32, "value": 0.9, "draws_sd": 0.002, "n": 1000, "draws": 3} | departure
+            for departure in departures
+        )
+    )
 
 
 def test_a_difference_is_between_means_over_the_snrs_that_both_have():

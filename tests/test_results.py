@@ -1,17 +1,7 @@
-import pandas as pd
 import pytest
+from conftest import evasion
 
 from repobe import results
-
-ROW = {
-    "method": "repobe", "dataset": "mnist", "image_size": 64, "channel": "awgn", "snr_train_db": "mixed",
-    "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
-    "value": 0.99, "images_sd": float("nan"), "draws_sd": 0.001, "n": 10_000, "draws": 5, "symbols_k": 128,
-}  # fmt: skip
-
-
-def evasion(*departures: dict) -> pd.DataFrame:
-    return pd.DataFrame([ROW | departure for departure in departures])
 
 
 def test_a_summary_has_one_row_a_key():
