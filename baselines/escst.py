@@ -182,7 +182,7 @@ class Method(method.Method):
 
     def optimise(self) -> None:
         rate = self.hyper.learning_rate
-        self.optimisers = [Adam(player.parameters(), rate) for player in (self.system, self.eve)]
+        self.optimisers = [Adam(player.parameters(), rate, fused=True) for player in (self.system, self.eve)]
         self.schedulers = [OneCycleLR(one, rate, self.problem.updates + 1) for one in self.optimisers]
 
     def get_extra_state(self) -> dict[str, int]:

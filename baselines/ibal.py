@@ -163,7 +163,7 @@ class Method(method.Method):
     def optimise(self) -> None:
         halving = max(1, round(self.problem.updates * self.hyper.halving_epochs / self.hyper.epochs))
         self.optimisers = [
-            Adam(player.parameters(), self.hyper.learning_rate, weight_decay=self.hyper.weight_decay)
+            Adam(player.parameters(), self.hyper.learning_rate, weight_decay=self.hyper.weight_decay, fused=True)
             for player in (self.system, self.adversary)
         ]
         self.schedulers = [StepLR(optimiser, halving, 0.5) for optimiser in self.optimisers]

@@ -135,7 +135,7 @@ class Method(method.Method):
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def optimise(self) -> None:
-        self.optimisers = [Adam(self.system.parameters(), self.hyper.learning_rate)]
+        self.optimisers = [Adam(self.system.parameters(), self.hyper.learning_rate, fused=True)]
         self.schedulers = [
             CosineAnnealingLR(self.optimisers[0], self.problem.updates, self.hyper.last_learning_rate),
         ]

@@ -121,4 +121,4 @@ def adam(system: BitSystem, learning_rate: float, encoder_l2: float) -> Adam:
     """Adam with λ/2 ‖w‖² on the encoder's weights alone, biases and batch norms free, as in the released code."""
     decayed = [p for p in system.encoder.parameters() if p.dim() > 1]
     free = [p for p in system.encoder.parameters() if p.dim() == 1] + list(system.decoder.parameters())
-    return Adam([{"params": decayed, "weight_decay": encoder_l2}, {"params": free}], learning_rate)
+    return Adam([{"params": decayed, "weight_decay": encoder_l2}, {"params": free}], learning_rate, fused=True)

@@ -57,7 +57,7 @@ def train_decoder(
         decoder: nn.Module = network(known.image.shape[1], known.sent.shape[1], known.grid)
     decoder.to(known.image.device, memory_format=torch.channels_last)
     learned = len(known.image) - max(1, int(HELD * len(known.image)))
-    optimiser = Adam(decoder.parameters())
+    optimiser = Adam(decoder.parameters(), fused=True)
     schedule = OneCycleLR(optimiser, 1e-3, epochs * -(-learned // BATCH) + 1)
     for _ in range(epochs):
         for index in torch.randperm(learned, generator=generator).to(known.image.device).split(BATCH):

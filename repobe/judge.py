@@ -42,7 +42,7 @@ def train(data: Data, epochs: int) -> nn.Sequential:
     judge = network(data.colours, data.classes).to(data.device)
     batch_size = 64 if len(data.train[0]) < 10_000 else 256
     updates = epochs * -(-len(data.train[0]) // batch_size)
-    optimiser = SGD(judge.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True)
+    optimiser = SGD(judge.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True, fused=True)
     schedule = OneCycleLR(optimiser, 0.1, updates + 1)
     for _ in range(epochs):
         for pixels, label in batches(*data.train, batch_size):

@@ -4,13 +4,19 @@ import torch
 from torch import Tensor, nn
 
 from repobe.channels import AWGN, noise_power
-from repobe.networks import FEATURES, ResidualBlock, SqueezeExcitation
+from repobe.networks import FEATURES, ResidualBlock, SameConv2d, SqueezeExcitation
 from repobe.obfuscation import FixedKey
 from repobe.system import SemanticSystem
 
 COLUMNS = ["part", "layer", "kind", "size", "stride", "channels", "height", "width", "parameters"]
-KINDS = {nn.Conv2d: "convolution", nn.ConvTranspose2d: "transposed convolution", nn.MaxPool2d: "max pooling"}
-KINDS |= {nn.Linear: "linear", nn.Sigmoid: "sigmoid", SqueezeExcitation: "squeeze and excitation"}
+KINDS = {
+    nn.Conv2d: "convolution",
+    SameConv2d: "convolution",
+    nn.ConvTranspose2d: "transposed convolution",
+    nn.MaxPool2d: "max pooling",
+}
+KINDS |= {nn.MaxPool2d: "max pooling", nn.Linear: "linear", nn.Sigmoid: "sigmoid"}
+KINDS |= {SqueezeExcitation: "squeeze and excitation"}
 
 
 def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[dict]:

@@ -90,6 +90,7 @@ class Method(nn.Module, ABC):
                 momentum=0.9,
                 weight_decay=self.problem.weight_decay,
                 nesterov=True,
+                fused=True,
             )
         ]
         self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, self.problem.updates + 1)]

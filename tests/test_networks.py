@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import batch_norm, conv2d
 
-from repobe.networks import ClassDecoder, ResidualBlock, SqueezeExcitation, encoder, image_decoder
+from repobe.networks import ClassDecoder, ResidualBlock, SqueezeExcitation, conv, encoder, image_decoder
 
 
 def test_a_residual_block_is_equation_1():
@@ -73,3 +73,16 @@ def test_the_layers_are_those_of_section_3_1_at_224():
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_the_number_of_attention_blocks_is_a_choice(blocks):
     assert sum(isinstance(m, SqueezeExcitation) for m in encoder(1, blocks).modules()) == blocks + 1
+
+
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (1, 2), (4, 1), (4, 2)])
+def test_a_convolution_of_one_pixel_is_the_library_s_in_value_and_gradient(size, stride):
+    ours = conv(3, 5, stride=stride)
+    library = nn.Conv2d(3, 5, 3, stride, 1, bias=False)
+    library.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, size, size)
+    outputs = [layer(x) for layer in (ours, library)]
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, library.weight.grad)
