@@ -2,12 +2,14 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from repobe.networks import image_decoder
 from repobe.system import features, resize
 
 SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
 PATCH = 4  # pixels of a side that one query of the attention decoder paints
+TOKENS = 64  # at most so many of a message without places: attention costs their square
 
 
 class Convolutional(nn.Module):
@@ -48,16 +50,18 @@ class FullyConnected(nn.Module):
 class Attention(nn.Module):
     """Places as tokens through self-attention; queries, one a patch of the image, read them by cross-attention.
 
-    ordered: each place has an embedding of its own; without, the image is the same for every order of places, so
-    that it paints what no shuffle can hide (a set transformer, Lee et al. 2019).
+    A message without places goes in tokens of neighbouring symbols. ordered: each place has an embedding of its own;
+    without, the image is the same for every order of places, so that it paints what no shuffle can hide (a set
+    transformer, Lee et al. 2019).
     """
 
     def __init__(self, colours: int, k: int, grid: tuple[int, int], ordered: bool = True, width: int = 64) -> None:
         super().__init__()
-        places = grid[0] * grid[1] if grid != (1, 1) else k
-        self.places = places
-        self.token = nn.Linear(2 * k // places, width)
-        self.place = nn.Parameter(0.02 * torch.randn(places, width)) if ordered else None
+        self.size = k // (grid[0] * grid[1]) if grid != (1, 1) else -(-k // TOKENS)
+        tokens = -(-k // self.size)
+        self.missing = tokens * self.size - k
+        self.token = nn.Linear(2 * self.size, width)
+        self.place = nn.Parameter(0.02 * torch.randn(tokens, width)) if ordered else None
         layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0, batch_first=True, norm_first=True)
         self.mix = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.queries = nn.Parameter(0.02 * torch.randn((SCORED // PATCH) ** 2, width))
@@ -68,7 +72,8 @@ class Attention(nn.Module):
         self.assemble = nn.Fold((SCORED, SCORED), PATCH, stride=PATCH)
 
     def forward(self, symbols: Tensor) -> Tensor:
-        tokens = self.token(torch.view_as_real(symbols.unflatten(1, (self.places, -1))).flatten(2))
+        symbols = pad(symbols, (0, self.missing)).unflatten(1, (-1, self.size))
+        tokens = self.token(torch.view_as_real(symbols).flatten(2))
         tokens = self.mix(tokens if self.place is None else tokens + self.place)
         queries = self.queries.expand(len(symbols), -1, -1)
         read, _ = self.read(queries, tokens, tokens, need_weights=False)

@@ -236,7 +236,7 @@ def grid(config: dict) -> list[Spec]:
             "snr_db": config["snr_db"],
             "snr_train_db": method.get("snr_train_db", config["snr_db"]),
             "training": config["training"] | data.get("training", {}) | method.get("training", {}),
-            "evaluation": config["evaluation"],
+            "evaluation": _evaluation(config["evaluation"], f"{dataset}/{channel}/{label}"),
             "inversion": _inversion(config["inversion"], f"{dataset}/{channel}/{label}"),
             "audit": config["audit"],
             "threads": config["threads"],
@@ -265,6 +265,17 @@ def matches(patterns: str, name: str) -> bool:
 
 
 def _inversion(described: dict, name: str) -> dict:
-    """Of one run: without attackers where the config's `only` leaves it out."""
-    only, rest = described.get("only", "*"), {key: value for key, value in described.items() if key != "only"}
-    return rest if matches(only, name) else rest | {"attackers": []}
+    """Of one run: without attackers where `only` leaves it out."""
+    rest = _but_only(described)
+    return rest if matches(described.get("only", "*"), name) else rest | {"attackers": []}
+
+
+def _evaluation(described: dict, name: str) -> dict:
+    """Of one run: without the attacks whose `only` leaves it out."""
+    attacks = described["attacks"].items()
+    kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), name)}
+    return described | {"attacks": kept}
+
+
+def _but_only(described: dict) -> dict:
+    return {key: value for key, value in described.items() if key != "only"}

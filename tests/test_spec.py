@@ -26,6 +26,14 @@ def test_eavesdroppers_listen_where_only_says(only, heard):
     assert {spec.channel for spec in specs} == {"awgn", "rayleigh"}
 
 
+def test_an_attack_is_run_where_its_only_says():
+    attacks = {"paper": {"kind": "pgd", "images": 5}, "square": {"kind": "square", "images": 5, "only": "*/repobe"}}
+    config = CONFIG | {"evaluation": {"draws": 1, "attacks": attacks}}
+    found = {spec.label: [*spec.evaluation.attacks] for spec in grid(config)}
+    assert found["repobe"] == ["paper", "square"]
+    assert found["undefended"] == found["repobe_adversarial"] == ["paper"]
+
+
 def test_the_most_particular_training_wins():
     config = CONFIG | {"datasets": {"digits": {"image_size": 32, "training": {"epochs": 2, "batch_size": 8}}}}
     config |= {"methods": {"repobe": {"training": {"epochs": 3}}}}
