@@ -4,9 +4,9 @@ The paper compares with a system of this name and cites nothing. Ours is after L
 Letters, "Encrypted Semantic Communication Using Adversarial Training for Privacy Preserving"). Known of theirs: a
 neural encryptor and decryptor that read a shared key, and an Eve without it, trained in turn so that the encrypted and
 the plain mode are accurate and Eve's guess is no better than chance. Ours: everything within, that is RepObE's encoder
-and decoders with the key beside their features, 128 bits fresh for each message, Eve as the same decoder without key,
-Adam for both sides, and for reconstruction MSE in place of cross-entropy, whose worth to one who knows nothing is the
-images' variance around their mean. k = 2·(S/8)².
+and decoders, 128 bits fresh for each message laid beside their features and multiplied with them, Eve as the same
+decoder without key, Adam for both sides, and for reconstruction MSE in place of cross-entropy, whose worth to one who
+knows nothing is the images' variance around their mean. k = 2·(S/8)².
 
 image ─ resize to S×S ─ encoder ─ encryptor, key ─ pair, unit power ═ air ═▶ decryptor, key ─ decoder    (Bob)
                                                                     ═ air ═▶ decoder                     (Eve)
@@ -35,9 +35,8 @@ BITS = 128  # ours: the key's length
 
 @dataclass(frozen=True)
 class Hyper:
-    """hidden: units of the key's small network; width: channels in which key and features are mixed."""
+    """width: channels in which key and features are mixed."""
 
-    hidden: int = 64  # ours
     width: int = 32  # ours
     learning_rate: float = 1e-3  # ours: the peak of one cycle of Adam, as neural cryptography has it (Abadi and
     # Andersen 2016: 8e-4); after ten epochs of digits under D10's SGD Eve had lost no more than Bob
@@ -80,23 +79,21 @@ class BitKeys:
 class Keyed(nn.Module):
     """Features [b, 4, H, W] and key bits [b, 128] to features: the encryptor, and as another copy the decryptor.
 
-    A small network lays the key out over the H×W places, as channels beside the features'.
+    A bit for each number, from the first again where there are more numbers than bits. Beside both their product: a
+    sign that a bit turns is the simplest cipher there is. With a dense network that lays the key out in its place,
+    five epochs of 20,000 MNIST images left Bob at 0.7 to 0.9 of the validation split and Eve at 0.5 to 0.7.
     """
 
-    def __init__(self, grid: tuple[int, int], hyper: Hyper) -> None:
+    def __init__(self, hyper: Hyper) -> None:
         super().__init__()
-        self.key = nn.Sequential(
-            nn.Linear(BITS, hyper.hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hyper.hidden, FEATURES * grid[0] * grid[1]),
-            nn.Unflatten(1, (FEATURES, *grid)),
-        )
         self.mix = nn.Sequential(
-            ResidualBlock(2 * FEATURES, hyper.width), nn.Conv2d(hyper.width, FEATURES, 3, padding=1)
+            ResidualBlock(3 * FEATURES, hyper.width), nn.Conv2d(hyper.width, FEATURES, 3, padding=1)
         )
 
     def forward(self, x: Tensor, bits: Tensor) -> Tensor:
-        return self.mix(torch.cat([x, self.key(bits)], dim=1))
+        places = torch.arange(x[0].numel(), device=x.device) % BITS
+        key = bits[:, places].view(x.shape)
+        return self.mix(torch.cat([x, key, x * key], dim=1))
 
 
 class EncryptedSystem(System):
@@ -108,7 +105,7 @@ class EncryptedSystem(System):
         self.grid = (problem.image_size // 8, problem.image_size // 8)
         self.k = FEATURES // 2 * self.grid[0] * self.grid[1]
         self.encoder = encoder(problem.colours)
-        self.encryptor, self.decryptor = Keyed(self.grid, hyper), Keyed(self.grid, hyper)
+        self.encryptor, self.decryptor = Keyed(hyper), Keyed(hyper)
         self.decoder = image_decoder(problem.colours) if problem.reconstruct else ClassDecoder(problem.classes)
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
