@@ -30,12 +30,23 @@ def rows_of(spec, digits, keep=at_once):
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
-@pytest.mark.parametrize(("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (100, (1, 1))])
+@pytest.mark.parametrize(("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (32, (1, 1)), (500, (1, 1)), (130, (1, 1))])
 @pytest.mark.parametrize("colours", [1, 3])
 def test_every_decoder_paints_an_image_from_any_systems_symbols(decoder, k, grid, colours):
     image = decoder(colours, k, grid)(torch.randn(2, k, dtype=torch.complex64))
     assert image.shape == (2, colours, 32, 32)
     assert 0 <= image.min() <= image.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("k", "grid", "tokens"), [(128, (8, 8), 64), (32, (1, 1), 32), (500, (1, 1), 63), (130, (1, 1), 44)]
+)
+def test_attention_reads_places_or_at_most_64_tokens_of_which_every_symbol_counts(k, grid, tokens):
+    decoder = Attention(1, k, grid)
+    assert len(decoder.place) == tokens
+    symbols = torch.randn(1, k, dtype=torch.complex64, requires_grad=True)
+    decoder(symbols).square().sum().backward()
+    assert (symbols.grad != 0).all()
 
 
 def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do():
