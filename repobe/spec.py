@@ -214,6 +214,9 @@ def from_plain(cls, values: dict, where: str):
 def grid(config: dict) -> list[Spec]:
     """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
     specs = []
+    for dataset, data in config["datasets"].items():
+        if unknown := sorted(set(data.get("training_of", {})) - set(config["methods"])):
+            raise ValueError(f"datasets.{dataset}.training_of names '{unknown[0]}', which methods does not list")
     for dataset, channel, label, number in itertools.product(
         config["datasets"], config["channels"], config["methods"], config["seeds"]
     ):
@@ -235,7 +238,10 @@ def grid(config: dict) -> list[Spec]:
             "after": after,
             "snr_db": config["snr_db"],
             "snr_train_db": method.get("snr_train_db", config["snr_db"]),
-            "training": config["training"] | data.get("training", {}) | method.get("training", {}),
+            "training": config["training"]
+            | data.get("training", {})
+            | method.get("training", {})
+            | data.get("training_of", {}).get(label, {}),
             "evaluation": _evaluation(config["evaluation"], f"{dataset}/{channel}/{label}"),
             "inversion": _inversion(config["inversion"], f"{dataset}/{channel}/{label}"),
             "audit": config["audit"],

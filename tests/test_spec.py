@@ -35,11 +35,24 @@ def test_an_attack_is_run_where_its_only_says():
 
 
 def test_the_most_particular_training_wins():
-    config = CONFIG | {"datasets": {"digits": {"image_size": 32, "training": {"epochs": 2, "batch_size": 8}}}}
-    config |= {"methods": {"repobe": {"training": {"epochs": 3}}}}
-    (spec,) = grid(config)
-    assert (spec.training.epochs, spec.training.batch_size) == (3, 8)
-    assert spec.training.learning_rate == CONFIG["training"]["learning_rate"]
+    digits = {"image_size": 32, "training": {"epochs": 2, "batch_size": 8}, "training_of": {"repobe": {"epochs": 9}}}
+    config = CONFIG | {"datasets": {"digits": digits, "digits_rgb": digits | {"training_of": {}}}}
+    config |= {"methods": {"repobe": {"training": {"epochs": 3}}, "undefended": {}}}
+    found = {(spec.dataset, spec.label): spec.training for spec in grid(config)}
+    assert {run: training.epochs for run, training in found.items()} == {
+        ("digits", "repobe"): 9,
+        ("digits", "undefended"): 2,
+        ("digits_rgb", "repobe"): 3,
+        ("digits_rgb", "undefended"): 2,
+    }
+    assert {training.batch_size for training in found.values()} == {8}
+    assert {training.learning_rate for training in found.values()} == {CONFIG["training"]["learning_rate"]}
+
+
+def test_a_training_of_no_method_is_refused_by_name():
+    digits = CONFIG["datasets"]["digits"] | {"training_of": {"reqobe": {"epochs": 9}}}
+    with pytest.raises(ValueError, match=r"datasets.digits.training_of names 'reqobe'"):
+        grid(CONFIG | {"datasets": {"digits": digits}})
 
 
 def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(specs, tmp_path):
