@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from repobe.plots import arguments, empty, in_order, in_order_of_data, preferred_channel, save, style, theme, title_of
 from repobe.results import read
@@ -62,6 +63,9 @@ def draw() -> None:
         axes.set_xlabel(label)
         if most > 3 * least:
             axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter(FuncFormatter(_short))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set(xlim=(0, 1.3 * most))
     figure.suptitle(
@@ -69,6 +73,14 @@ def draw() -> None:
     )
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
+
+
+def _short(number: float, position: int | None = None) -> str:
+    """300, 10k, 3M."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:g}{letter}"
+    return f"{number:g}"
 
 
 if __name__ == "__main__":

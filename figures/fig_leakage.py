@@ -73,7 +73,11 @@ def draw() -> None:
                 places = [methods.index(method) for method in rows.index]
                 axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
                 size = 110 if marker == "|" else 36
-                handles[name] = axes.scatter(rows["mean"], places, size, colour, marker=marker, zorder=3)
+                # A variant is hollow: the attacker itself is the best of its variants.
+                face = colour if attacker in ATTACKERS or marker == "|" else "none"
+                handles[name] = axes.scatter(
+                    rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=3
+                )
                 told += [f"{style(m).label} on {dataset}, {name}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
