@@ -78,7 +78,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     first = snakemake("--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
     rules = {"data", "judge", "spec", "train", "evaluate", "invert", "audit", "tables", "summary", "compare"}
-    rules |= {"claims", "decisions", "layers", "figure", "report", "track", "white"}
+    rules |= {"claims", "decisions", "layers", "figures", "report", "track", "white"}
     assert all(f"rule {rule}:" in first.stdout for rule in rules)
     results, figures = tmp_path / "results", tmp_path / "figures"
     names = ["fig3a", "fig3b", "fig3c", "fig3d", "fig3e", "fig4a", "fig4b", "fig4c", "fig4d"]  # the paper's
@@ -97,6 +97,22 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
 
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
+
+    # Snakemake's own report has every figure.
+    whole = tmp_path / "workflow.html"
+    reported = snakemake("--report", str(whole), "--configfile", chosen)
+    assert reported.returncode == 0, reported.stdout[-2000:]
+    assert all(f"{name}.png" in whole.read_text() for name in names)
+
+    # From the tables alone all is drawn again, the same, and nothing is trained.
+    alone = tmp_path / "alone"
+    shutil.copytree(results / "tables", alone / "tables")
+    drawn = ["--config", f"results_dir={alone}", f"figures_dir={alone / 'figures'}"]
+    rendered = snakemake("report", "--profile", "profiles/tables", "--configfile", chosen, *drawn)
+    assert rendered.returncode == 0, rendered.stdout[-4000:]
+    assert "rule train:" not in rendered.stdout
+    assert (alone / "claims.csv").read_bytes() == (results / "claims.csv").read_bytes()
+    assert (alone / "figures" / "fig3a.pdf").read_bytes() == (figures / "fig3a.pdf").read_bytes()
 
     # Tracking again adds no run.
     tracked = json.loads((results / "tracked.json").read_text())
