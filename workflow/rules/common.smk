@@ -84,7 +84,10 @@ def data_of(wildcards):
 
 
 def judge_of(wildcards):
-    return f"{RESULTS}/data/{EVERY[wildcards.run].dataset}.judge.safetensors"
+    """None where nobody rebuilds a picture that it would judge."""
+    spec = EVERY[wildcards.run]
+    judge = f"{RESULTS}/data/{spec.dataset}.judge.safetensors"
+    return judge if spec.inversion.attackers else []
 
 
 def method_of(wildcards):
