@@ -249,6 +249,8 @@ def grid(config: dict) -> list[Spec]:
             "hyper": method.get("hyper", {}),
         }
         for name, attack in config["evaluation"]["attacks"].items():
+            if name == "paper" and len(attack.get("eps", [0])) > 1:
+                raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
             if (surrogate := attack.get("surrogate")) is not None and surrogate not in config["methods"]:
                 raise ValueError(
                     f"evaluation.attacks.{name}.surrogate names '{surrogate}', which methods does not list"
