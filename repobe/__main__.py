@@ -131,7 +131,7 @@ def _inverted(o: argparse.Namespace, folder: Path) -> tuple[list[dict], dict]:
 def audit(o: argparse.Namespace) -> None:
     """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
     out, rows = o.spec.parent / "audit.csv", []
-    if about(o.spec.parent / "model.safetensors").get("shuffles") != "no":
+    if about(o.spec.parent / "model.safetensors").get("shuffles", True):
         from repobe.audit import audit as measured
         from repobe.training import restore
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 from pathlib import Path
 
@@ -36,14 +37,14 @@ def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> Non
     replace(path, text.getvalue())
 
 
-def about(model: Path) -> dict[str, str]:
+def about(model: Path) -> dict:
     """What a model.safetensors says of itself, without its weights and without torch.
 
     ValueError names the file that is missing or damaged.
     """
     try:
         with safe_open(model, "numpy") as file:
-            return file.metadata() or {}
+            return json.loads((file.metadata() or {}).get("about", "{}"))
     except FileNotFoundError:
         raise ValueError(f"{model} does not exist; train the run first") from None
     except SafetensorError as error:

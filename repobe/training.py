@@ -104,7 +104,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         _save_resume(run / "resume.pt", student, history, best, spec)
         progress.step(f"validation {score:.4f}")
 
-    about = {"run": spec.path, "shuffles": "yes" if student.shuffles else "no"}
+    # One entry, for safetensors writes several in no fixed order.
+    about = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(best["weights"], about))
     table(run / "history.csv", history)
     table(run / "cost.csv", [_cost(spec, data, student, history)])
