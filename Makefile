@@ -1,6 +1,7 @@
 # Everything runs in .venv, made by uv from pyproject.toml; uv itself is taken from PATH or from PyPI.
 PYTHON ?= python3
 SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
+SYNC = uv sync --no-python-downloads --compile-bytecode
 READY = .venv/.ready
 
 .PHONY: help demo test lint quick tables clean
@@ -33,6 +34,6 @@ clean: ## removes what the default config made
 	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html
 
 $(READY): pyproject.toml
-	@if command -v uv > /dev/null; then uv sync --no-python-downloads --compile-bytecode; else \
-	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && .venv-uv/bin/uv sync --no-python-downloads --compile-bytecode; fi
+	@if command -v uv > /dev/null; then $(SYNC); else \
+	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && .venv-uv/bin/$(SYNC); fi
 	@touch $@

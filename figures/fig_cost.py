@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from repobe.plots import arguments, empty, in_order, in_order_of_data, preferred_channel, save, style, theme, title_of
+from repobe.plots import air_of, arguments, empty, in_order, in_order_of_data, preferred_channel, save, style, theme
 from repobe.results import read
 
 TITLE = "Cost against accuracy"
@@ -68,9 +68,7 @@ def draw() -> None:
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set(xlim=(0, 1.3 * most))
-    figure.suptitle(
-        f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, {mine['snr_test_db'].max():g} dB", fontsize=10
-    )
+    figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB", fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
 

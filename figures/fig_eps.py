@@ -2,7 +2,18 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.plots import arguments, empty, in_order, in_order_of_data, interval_line, save, style, theme, title_of
+from repobe.plots import (
+    air_of,
+    arguments,
+    empty,
+    in_order,
+    in_order_of_data,
+    interval_line,
+    save,
+    style,
+    theme,
+    title_of,
+)
 from repobe.results import read
 
 TITLE = "Accuracy over the attack's radius"
@@ -37,9 +48,7 @@ def draw() -> None:
             ends = f"{rows['mean'].iloc[0]:.2f} clean, {rows['mean'].iloc[-1]:.2f} at {rows['eps'].iloc[-1]:g}"
             told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        axes.set_title(
-            f"{title_of(dataset)}\n{title_of('', channel).strip(', ')}, {mine['snr_test_db'].max():g} dB", fontsize=9
-        )
+        axes.set_title(f"{title_of(dataset)}\n{air_of(channel)}, {mine['snr_test_db'].max():g} dB", fontsize=9)
         axes.set_xlabel("eps (1/255)")
         # Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
         axes.set_xscale("symlog", base=2, linthresh=1)

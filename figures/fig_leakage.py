@@ -11,6 +11,7 @@ from repobe.plots import (
     PINK,
     RED,
     SKY,
+    air_of,
     arguments,
     empty,
     in_order,
@@ -83,7 +84,7 @@ def draw() -> None:
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()
-    figure.suptitle(f"{title_of('', mine['channel'].iloc[0]).strip(', ')}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
+    figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
 

@@ -6,12 +6,11 @@ python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 
-from repobe.files import about, replace, table
+from repobe.files import about, arrays, replace, table
 from repobe.schema import KEYS, VALUES
 from repobe.spec import Audit, Spec, from_plain
 
@@ -97,22 +96,10 @@ def invert(o: argparse.Namespace) -> None:
 
     A killed one goes on where it was.
     """
-    import io
+    run = o.spec.parent
+    if not Spec.load(o.spec).inversion.attackers:
+        return _rebuilt(run, [], {})
 
-    import numpy as np
-
-    run, rows, pictures = o.spec.parent, [], {}
-    partial = run / "partial_inversion"
-    if Spec.load(o.spec).inversion.attackers:
-        rows, pictures = _inverted(o, partial)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **pictures)
-    replace(run / "reconstructions.npz", buffer.getvalue())
-    table(run / "inversion.csv", rows, INVERSION)
-    shutil.rmtree(partial, ignore_errors=True)
-
-
-def _inverted(o: argparse.Namespace, folder: Path) -> tuple[list[dict], dict]:
     from repobe import judge as room
     from repobe.eavesdropping import inversion, inversion_steps
     from repobe.partial import Partial
@@ -123,9 +110,15 @@ def _inverted(o: argparse.Namespace, folder: Path) -> tuple[list[dict], dict]:
     judged_by = _data(run, described).with_suffix(".judge.safetensors")
     trained, classifier = restore(described, loaded, run), room.load(loaded, judged_by)
     with Progress(described, run, "invert", inversion_steps(described)) as progress:
-        partial = Partial(folder, o.spec, run / "model.safetensors", judged_by, told=progress.step)
+        partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by, told=progress.step)
         rows, pictures = inversion(trained, described, loaded, classifier, partial)
-    return rows, {name: picture.cpu().numpy() for name, picture in pictures.items()}
+        _rebuilt(run, rows, {name: picture.cpu().numpy() for name, picture in pictures.items()})
+        partial.clear()
+
+
+def _rebuilt(run: Path, rows: list[dict], pictures: dict) -> None:
+    arrays(run / "reconstructions.npz", pictures)
+    table(run / "inversion.csv", rows, INVERSION)
 
 
 def audit(o: argparse.Namespace) -> None:

@@ -37,6 +37,15 @@ def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> Non
     replace(path, text.getvalue())
 
 
+def arrays(path: Path, named: dict) -> None:
+    """A compressed .npz of numpy arrays by name."""
+    import numpy as np
+
+    content = io.BytesIO()
+    np.savez_compressed(content, **named)
+    replace(path, content.getvalue())
+
+
 def about(model: Path) -> dict:
     """What a model.safetensors says of itself, without its weights and without torch.
 

@@ -14,9 +14,10 @@ KINDS = {
     SameConv2d: "convolution",
     nn.ConvTranspose2d: "transposed convolution",
     nn.MaxPool2d: "max pooling",
+    nn.Linear: "linear",
+    nn.Sigmoid: "sigmoid",
+    SqueezeExcitation: "squeeze and excitation",
 }
-KINDS |= {nn.MaxPool2d: "max pooling", nn.Linear: "linear", nn.Sigmoid: "sigmoid"}
-KINDS |= {SqueezeExcitation: "squeeze and excitation"}
 
 
 def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[dict]:

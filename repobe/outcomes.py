@@ -53,7 +53,11 @@ def write(table: pa.Table, path: Path) -> None:
 
 def read(path: Path) -> "pd.DataFrame":
     """The rows of an outcomes.parquet, checked. ValueError names the file and the fault."""
-    frame = _table(path).to_pandas()
+    return _checked(_table(path), path)
+
+
+def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
+    frame = table.to_pandas()
     if (frame["correct"] > frame["draws"]).any():
         raise ValueError(f"{path}: more correct draws than draws")
     if frame.duplicated([*PARTS, "image"]).any():
@@ -75,9 +79,10 @@ def _table(path: Path) -> pa.Table:
 
 def gather(paths: list[Path], out: Path) -> None:
     """The outcomes of many runs in one file."""
-    for path in paths:
-        read(path)  # refused by its own name
-    write(pa.concat_tables([_table(path).cast(SCHEMA) for path in paths]), out)
+    runs = [_table(path) for path in paths]
+    for run, path in zip(runs, paths, strict=True):
+        _checked(run, path)  # refused by its own name
+    write(pa.concat_tables([run.cast(SCHEMA) for run in runs]), out)
 
 
 def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, quantity: str) -> "pd.DataFrame":

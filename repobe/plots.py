@@ -93,7 +93,12 @@ def in_order(methods) -> list[str]:
 def title_of(dataset: str, channel: str | None = None) -> str:
     """The heading of a panel."""
     name = TITLES.get(dataset, dataset)
-    return name if channel is None else f"{name}, {AIR.get(channel, channel.replace('_', ' '))}"
+    return name if channel is None else f"{name}, {air_of(channel)}"
+
+
+def air_of(channel: str) -> str:
+    """How a channel is called."""
+    return AIR.get(channel, channel.replace("_", " "))
 
 
 def in_order_of_data(datasets) -> list[str]:

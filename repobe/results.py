@@ -1,7 +1,6 @@
 """Tables: what a row must have, how runs are gathered, how seeds become intervals."""
 
 import hashlib
-import io
 import json
 import zipfile
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from repobe import outcomes
-from repobe.files import replace
+from repobe.files import arrays, replace
 from repobe.schema import KEYS, OPTIONAL, RUN, VALUES, is_proportion
 from repobe.spec import Spec
 from repobe.statistics import interval
@@ -77,9 +76,7 @@ def tables(results: Path, specs: list[Path]) -> None:
             pictures[f"{spec.path}/{name}"] = picture
         provenance.append(json.loads((path.parent / "provenance.json").read_text()))
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **pictures)
-    replace(out / "reconstructions.npz", buffer.getvalue())
+    arrays(out / "reconstructions.npz", pictures)
     replace(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     replace(out / "sha256.json", json.dumps(sums(out), indent=1) + "\n")
 
