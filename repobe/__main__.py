@@ -37,7 +37,7 @@ def data(o: argparse.Namespace) -> None:
 
 
 def judge(o: argparse.Namespace) -> None:
-    """Trains the classifier of clean images that attackers' pictures are shown to."""
+    """Trains the classifier that attackers' pictures are shown to."""
     import safetensors.torch
 
     from repobe import judge as room

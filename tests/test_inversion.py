@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from repobe.data import load
 from repobe.decoders import Attention, Convolutional, FullyConnected, unordered
-from repobe.eavesdropping import Situation, inversion
+from repobe.eavesdropping import Situation, inversion, judged
 from repobe.inversion import Knowledge, Tap, open_by_known_messages, same_key, train_decoder
-from repobe.judge import network
+from repobe.judge import degrade, network, prepare, train
 from repobe.obfuscation import Key
 from repobe.spec import Inversion
 from repobe.system import shuffle, symbols
@@ -158,3 +159,23 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits):
     assert sorted(computed) == ["encoder 23 dB", "fresh_key 23 dB", "plain 23 dB", "same_key 23 dB"]
     assert rows_of(spec, digits, keep)[0] == first
     assert len(computed) == 4
+
+
+def test_the_judge_reads_a_pale_noisy_picture_on_a_grey_ground_as_it_reads_a_clean_one(digits_file):
+    digits = load(digits_file)
+    pixels, label = digits.test
+    clean = prepare(pixels)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    pale = (0.6 * clean + 0.05 + 0.05 * noise).clamp(0, 1)
+    judge = train(digits, epochs=3)
+    read, read_pale = (judged(judge, image, label).mean().item() for image in (clean, pale))
+    assert read > 0.95
+    assert read_pale > read - 0.05  # a judge of clean pictures alone: 0.45 of them
+
+
+def test_half_of_the_judges_pictures_stay_as_they_are_and_none_leaves_the_range_of_pixels():
+    torch.manual_seed(0)
+    image = torch.rand(1000, 1, 8, 8)
+    spoilt = degrade(image)
+    assert 0 <= spoilt.min() <= spoilt.max() <= 1
+    assert 0.45 < (spoilt == image).flatten(1).all(dim=1).float().mean() < 0.55
