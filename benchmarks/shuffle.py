@@ -1,4 +1,7 @@
-"""The shuffle, forward and backward on a 256×4×28×28 batch, beside a plain clone (at most 1.5 times) and other ways."""
+"""The shuffle, forward and backward on a 256×4×28×28 batch, beside a plain clone (at most 1.5 times) and other ways.
+
+On one CPU core torch's gather takes 1.7 to 1.8 clones where every place stays where it is, so 1.5 is out of its reach.
+"""
 
 import torch
 
@@ -15,6 +18,7 @@ def main() -> None:
     key = Key.random(28, 28, torch.Generator().manual_seed(0))
     keys = PerMessageKeys(bytes(32), 28, 28).sending(0, 256)
     places = key.permutation.to(device)
+    idle = Key(torch.zeros(1), torch.arange(784), torch.zeros(()), torch.zeros(()))  # of 1×784 places, each stays
 
     def forth_and_back(move):
         def run():
@@ -28,6 +32,7 @@ def main() -> None:
             "clone": forth_and_back(torch.clone),
             "encrypt, one key": forth_and_back(lambda x: encrypt(x, key)),
             "encrypt, a key a message": forth_and_back(lambda x: encrypt(x, keys)),
+            "encrypt, nothing moves": forth_and_back(lambda x: encrypt(x, idle)),
             "index and autograd": forth_and_back(lambda x: x[:, places]),
             "four literal steps": forth_and_back(
                 lambda x: through(x.mT.unflatten(2, (28, 28)), key, ENCRYPTION).flatten(2).mT
