@@ -28,9 +28,10 @@ class Style(NamedTuple):
     marker: str
 
 
-# Okabe and Ito's palette, told apart without colour vision; markers tell the same in print. In the paper's order.
-BLUE, SKY, ORANGE, GREEN, PINK, OLIVE, RED, GREY = (
-    "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#8C8C00", "#D55E00", "#555555",
+# Okabe and Ito's palette and two more, told apart without colour vision; markers tell the same in print. In the paper's
+# order, a colour each: figures of all methods show Fig. 3's rivals and Fig. 4's side by side.
+BLUE, SKY, ORANGE, GREEN, PINK, OLIVE, RED, GREY, INDIGO, BROWN = (
+    "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#8C8C00", "#D55E00", "#555555", "#332288", "#7A4A00",
 )  # fmt: skip
 STYLE = {
     "necst": Style("NECST", BLUE, "s"),
@@ -47,8 +48,8 @@ STYLE = {
     "vae_128": Style("VAE, k = 128", "#8E4B6E", "h"),
     "jpeg2000": Style("JPEG2000, ideal code", OLIVE, "X"),
     "jpeg2000_ldpc": Style("JPEG2000, LDPC", "#4D4D00", "8"),
-    "adversarial_training": Style("AT", BLUE, "s"),
-    "trades": Style("TRADES", ORANGE, "^"),
+    "adversarial_training": Style("AT", INDIGO, "H"),
+    "trades": Style("TRADES", BROWN, ">"),
     "undefended": Style("Undefended", GREY, "o"),
     "repobe": Style("RepObE", RED, "*"),
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
