@@ -120,6 +120,8 @@ class Bottleneck(System):
 class Method(method.Method):
     """Each batch's first half trains the simulated adversary, its second transmitter and receiver against it."""
 
+    max_gradient_norm = None  # Wang et al. 2024: no clipping is published
+
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         self.hyper = hyper

@@ -31,6 +31,8 @@ class Hyper:
 class Method(method.Method):
     """Maximises VIMCO's multi-sample bound; Problem's learning rate and weight decay are not NECST's and not used."""
 
+    max_gradient_norm = None  # Choi et al. 2019: no clipping is published
+
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.samples < 2:

@@ -60,6 +60,8 @@ class Method(method.Method):
     Problem's learning rate and weight decay are not NECST's and not used.
     """
 
+    max_gradient_norm = None  # as NECST: no clipping is published
+
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.mechanism not in MECHANISMS:

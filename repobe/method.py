@@ -40,11 +40,13 @@ class Problem:
 class Method(nn.Module, ABC):
     """Owns a System, the keys its two ends share, and in training its optimisers; buffers survive an interruption.
 
-    keys: what a message is shuffled by, None for a method that does not shuffle.
+    keys: what a message is shuffled by, None for a method that does not shuffle; max_gradient_norm: what `descend`
+    clips at, None in a published recipe that clips nothing.
     """
 
     system: System
     keys: FixedKey | PerMessageKeys = FixedKey(None)
+    max_gradient_norm: float | None = MAX_GRADIENT_NORM
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
@@ -73,11 +75,12 @@ class Method(nn.Module, ABC):
         return (output.argmax(dim=1) == label).float()
 
     def descend(self, loss: Tensor, turn: int = 0) -> None:
-        """One step of one optimiser, the gradient of what it moves clipped (D19); players in turn have one each."""
+        """One step of one optimiser, what it moves clipped by its gradient (D19); players in turn have one each."""
         optimiser, scheduler = self.optimisers[turn], self.schedulers[turn]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], MAX_GRADIENT_NORM)
+        if self.max_gradient_norm is not None:
+            clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], self.max_gradient_norm)
         optimiser.step()
         scheduler.step()
 
