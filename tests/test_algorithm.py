@@ -110,8 +110,30 @@ def test_training_under_per_message_keys_gives_each_transmission_a_new_key(specs
     assert seen == [(0, 64), (64, 64)]
     other = build(replace(specs["repobe"], hyper={"key_schedule": "per_message"}), digits)
     other.load_state_dict(student.state_dict())
-    assert other.sent == 128
     assert other.next_key(1).messages == 1
+    assert seen[-1] == (128, 1)
+
+
+def test_crafting_and_selection_under_per_message_keys_use_no_key_twice(specs, digits, batch, monkeypatch):
+    """Over two epochs of a batch each, and for a third in whoever goes on from their checkpoint."""
+    student = method_of(specs, digits, key_schedule="per_message")
+    seen = []
+    receiving = PerMessageKeys.receiving
+
+    def noting(self, first, count):
+        seen.append((self._secret, first))
+        return receiving(self, first, count)
+
+    monkeypatch.setattr(PerMessageKeys, "receiving", noting)
+    image, _, label = batch
+    n0 = torch.full((8,), 0.01)
+    for _ in range(2):
+        student.score(image, label, n0, torch.Generator().manual_seed(0))
+    other = method_of(specs, digits, key_schedule="per_message")
+    other.load_state_dict(student.state_dict())
+    other.score(image, label, n0, torch.Generator().manual_seed(0))
+    assert [first for _, first in seen] == [0, 0, 8, 8, 16, 16]  # crafted and sent, three times
+    assert len(set(seen)) == 6
 
 
 def test_repobe_and_undefended_with_the_same_weights_and_noise_give_the_same_logits(specs, digits):
