@@ -30,6 +30,14 @@ def batch(digits):
     return image, (image + 0.05 * torch.randn_like(image)).clamp(0, 1), digits.train[1][:8]
 
 
+def spread(student, image):
+    """An untrained network's distributions are all nearly the same: afterwards its logits deviate by 2."""
+    logits = student.system(image, SILENT, student.keys.sending(0, 8)).detach()
+    head, scale = student.system.decoder.head, 2 / logits.std(dim=0).mean()
+    head.weight.data *= scale
+    head.bias.data = scale * (head.bias.data - logits.mean(dim=0))
+
+
 def by_hand(student, nat, adv, label, weighted=True, temperature=0.5):
     """(contrast, CE natural, CE adversarial, weighted divergence), a sample at a time."""
     (z_nat, p), (z_adv, q) = (student.system.embed(x, SILENT, student.keys.sending(0, len(x))) for x in (nat, adv))
@@ -90,11 +98,7 @@ def test_a_step_of_crafting_follows_the_gradient_of_equation_14(inner, specs, di
     hyper = {"inner": inner, "start": 0.3, "eps": 0.5, "step": 0.02}
     student = method_of(specs, digits, steps=1, **hyper)
     image, _, label = batch
-    logits = student.system(image, SILENT, student.keys.sending(0, 8)).detach()
-    # An untrained network's distributions are all nearly the same: here they are spread, to logits of deviation 2.
-    head, scale = student.system.decoder.head, 2 / logits.std(dim=0).mean()
-    head.weight.data *= scale
-    head.bias.data = scale * (head.bias.data - logits.mean(dim=0))
+    spread(student, image)
     begun = method_of(specs, digits, steps=0, **hyper)
     begun.system.load_state_dict(student.system.state_dict())
     start, moved = (s.craft(image, label, SILENT, torch.Generator().manual_seed(3)) for s in (begun, student))
@@ -117,7 +121,9 @@ def test_a_step_descends_the_gradient_of_equation_16(specs, digits, batch):
     """Of all three terms, on the natural batch and what was crafted from it, the weights held constant (D17)."""
     student = method_of(specs, digits)
     student.optimise()
-    nat, adv, label = batch
+    nat, _, label = batch
+    adv = nat.flip(0)  # far from it, so that the weights' own gradient would show
+    spread(student, nat)
     contrast, ce_nat, _, divergence = by_hand(student, nat, adv, label)
     weights = list(student.system.parameters())
     loss = contrast + ce_nat + 6 * divergence
