@@ -18,7 +18,7 @@ def main() -> None:
     key = Key.random(28, 28, torch.Generator().manual_seed(0))
     keys = PerMessageKeys(bytes(32), 28, 28).sending(0, 256)
     places = key.permutation.to(device)
-    idle = Key(torch.zeros(1), torch.arange(784), torch.zeros(()), torch.zeros(()))  # of 1×784 places, each stays
+    idle = Key((0,), torch.arange(784), 0, 0)  # of 1×784 places, each stays
 
     def forth_and_back(move):
         def run():

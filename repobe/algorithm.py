@@ -62,7 +62,10 @@ class Method(method.Method):
         )
         # Line 1: the two ends negotiate the key.
         self.keys = SCHEDULES[hyper.key_schedule](secret("key", problem.seed), *self.system.grid)
-        self.sent = 0  # training's messages, the number of the next
+        # How many messages training has sent, and crafting tried. Of a training that is killed within an epoch, all
+        # since its checkpoint are sent again: the same messages, with the keys they had.
+        self.register_buffer("sent", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("tried", torch.zeros((), dtype=torch.int64))
         self.register_buffer("prototypes", torch.zeros(problem.classes, problem.classes))
         self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # of the first epoch, summed
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
@@ -93,16 +96,18 @@ class Method(method.Method):
 
     def next_key(self, messages: int) -> Key:
         """Of the next so many messages of training."""
-        key = self.keys.sending(self.sent, messages)
+        key = self.keys.sending(int(self.sent), messages)
         self.sent += messages
         return key
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
 
-        Its trial transmissions stay in the transmitter, so one key a message does for all of them.
+        Its trial transmissions, in training and in selection, stay in the transmitter and no eavesdropper hears them:
+        one key an image does for all of its trials.
         """
-        hyper, key = self.hyper, self.keys.session("craft").sending(0, len(image))
+        hyper, key = self.hyper, self.keys.session("craft").sending(int(self.tried), len(image))
+        self.tried += len(image)
 
         def model(x: Tensor) -> Tensor:
             return self.system(x, n0, key, generator)
@@ -146,11 +151,3 @@ class Method(method.Method):
         if self.hyper.adversarial:
             image = self.craft(image, label, n0, generator)
         return super().score(image, label, n0, generator)
-
-    def get_extra_state(self) -> dict[str, int]:
-        """The number of the next message, so that a continued training uses no key twice."""
-        return {"sent": self.sent}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Takes it from a checkpoint."""
-        self.sent = state["sent"]

@@ -13,6 +13,8 @@ from repobe.statistics import interval, newcombe
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]
+# What an entry weighs unless it chooses otherwise: not whatever other attacks and radii the two runs happen to share.
+ATTACKS = ["none", "paper"]
 # Two runs that differ in these are still a pair: the first is what a variant may change, the second follows from it.
 UNPAIRED = {"image_size", "snr_train_db"}
 
@@ -20,9 +22,11 @@ UNPAIRED = {"image_size", "snr_train_db"}
 def weigh(results: Path) -> None:
     """Writes decisions.csv: one row a change, dataset, channel and quantity; what has not run has no row.
 
-    variant, reference and difference are means over the SNRs that both have. low and high bound the difference with
-    95 %: over seeds by Student's t on each seed's difference, of one seed by Newcombe's interval of two proportions
-    over n images, which takes them for independent and so is wider than need be.
+    variant, reference and difference are means over the SNRs that both have, without attack and under the paper's.
+    low and high bound the difference with 95 %: over seeds by Student's t on each seed's difference, of one seed by
+    Newcombe's interval of two proportions over n images. That one takes the two for independent, which they are not,
+    on the same images; and it is of one training each: another seed may lie outside it. Nothing is corrected for how
+    many changes are weighed.
     """
     tables = {name: read(results / "tables" / f"{name}.csv", name) for name in ("evasion", "audit")}
     decisions = yaml.safe_load((PAPER / "decisions.yaml").read_text())
@@ -67,7 +71,10 @@ def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
 
 
 def _chosen(table: pd.DataFrame, selection: dict) -> pd.DataFrame:
-    return table[np.logical_and.reduce([table[column] == value for column, value in selection.items()])]
+    found = table[np.logical_and.reduce([table[column] == value for column, value in selection.items()])]
+    if "attack" in table and not {"attack", "eps"} & set(selection):
+        found = found[found["attack"].isin(ATTACKS)]
+    return found
 
 
 def _bounds(variant: np.ndarray, reference: np.ndarray, n: int, n_of: int, proportion: bool) -> tuple[float, float]:

@@ -53,6 +53,7 @@ class Method(nn.Module, ABC):
         self.problem = problem
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
+        self.register_buffer("scored", torch.zeros((), dtype=torch.int64))  # messages that selection has sent
 
     @property
     def shuffles(self) -> bool:
@@ -68,8 +69,10 @@ class Method(nn.Module, ABC):
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
+        key = self.keys.session("score").sending(int(self.scored), len(image))
+        self.scored += len(image)
         with torch.no_grad():
-            output = self.system(image, n0, self.keys.session("score").sending(0, len(image)), generator)
+            output = self.system(image, n0, key, generator)
         if self.problem.reconstruct:
             return -(output - image).square().mean(dim=(1, 2, 3))
         return (output.argmax(dim=1) == label).float()

@@ -26,8 +26,8 @@ class Key:
     """K = (K_r, K_c, r, c) for H×W feature maps: one for all messages, or one for each of b messages.
 
     rows: Int64[H] or [b, H], each a permutation of range(H); columns: of range(W); the offset bases r in [0, H) and
-    c in [0, W), Int64[] or [b]. ValueError where they are not. The text form hides all values, so that no log shows
-    them.
+    c in [0, W), Int64[] or [b]. ValueError where they are not whole numbers or not these. The text form hides all
+    values, so that no log shows them.
     """
 
     rows: Tensor = field(repr=False)
@@ -37,7 +37,11 @@ class Key:
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns", "r", "c"):
-            object.__setattr__(self, name, torch.as_tensor(getattr(self, name), dtype=torch.int64))
+            given = torch.as_tensor(getattr(self, name))
+            whole = given.to(torch.int64)
+            if (whole != given).any():
+                raise ValueError("key: K_r, K_c, r and c must be whole numbers")
+            object.__setattr__(self, name, whole)
         for name, values in (("K_r", self.rows), ("K_c", self.columns)):
             if values.ndim not in (1, 2) or values.shape[-1] == 0:
                 raise ValueError(f"key: {name} must have the shape [n] or [messages, n], not {tuple(values.shape)}")
@@ -218,16 +222,27 @@ class PerMessageKeys:
     """
 
     def __init__(self, secret: bytes, height: int, width: int) -> None:
+        if not isinstance(secret, bytes):
+            raise ValueError(f"the secret must be bytes, not {type(secret).__name__}")
         if len(secret) != SECRET_BYTES:
             raise ValueError(f"the secret must have {SECRET_BYTES} bytes, not {len(secret)}")
         self._secret, self._shape, self._unused = secret, (height, width), 0
+        self._sessions: dict[str, PerMessageKeys] = {}
 
     def session(self, *name) -> "PerMessageKeys":
-        """Keys of their own, counted from 0, for a session that both ends name; no two sessions share a key."""
-        return PerMessageKeys(_derive(self._secret, f"session {name!r}"), *self._shape)
+        """Keys of their own, counted from 0, for a session that both ends name; no two sessions share a key.
+
+        Named again it goes on where it stands. What was sent is remembered by this object and no longer: who goes on in
+        another process must count on from where the last one ended.
+        """
+        purpose = f"session {name!r}"
+        if purpose not in self._sessions:
+            self._sessions[purpose] = PerMessageKeys(_derive(self._secret, purpose), *self._shape)
+        return self._sessions[purpose]
 
     def sending(self, first: int, count: int) -> Key:
         """Of messages first … first+count−1, to encrypt with; ValueError where one of them has been sent already."""
+        _check_counters(first, count)
         if first < self._unused:
             raise ValueError(
                 f"message counter {first} is used already, the next is {self._unused}: "
@@ -238,8 +253,7 @@ class PerMessageKeys:
 
     def receiving(self, first: int, count: int) -> Key:
         """Of the same messages, to decrypt with."""
-        if first < 0 or first + count > 2**63:
-            raise ValueError(f"message counters lie in [0, 2^63), not {first} … {first + count - 1}")
+        _check_counters(first, count)
         height, width = self._shape
         cipher_key, blank = _derive(self._secret, "messages"), bytes(8 * (height + width + 2))
         streams = []
@@ -272,6 +286,13 @@ class FixedKey:
         return self._key
 
     receiving = sending
+
+
+def _check_counters(first: int, count: int) -> None:
+    if count < 1:
+        raise ValueError(f"keys are for one message or more, not {count}")
+    if first < 0 or first + count > 2**63:
+        raise ValueError(f"message counters lie in [0, 2^63), not {first} … {first + count - 1}")
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from repobe.comparison import PAPER
+from repobe.cryptanalysis import log2_keys_effective
 from repobe.files import replace
 from repobe.results import read
 from repobe.schema import is_proportion
@@ -19,7 +20,7 @@ from repobe.schema import is_proportion
 PAGE = Path(__file__).parent / "page"
 HEADINGS = {
     "interval": "95 % interval",
-    "n": "images or trials",
+    "n": "images, trials or keys",
     "command": "re-run",
     "p_holm": "p (Holm)",
     "snr_db": "SNR (dB)",
@@ -116,7 +117,8 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
         cost=table(cost, COST),
         decisions=yaml.safe_load((PAPER / "decisions.yaml").read_text()),
         weighed=table(
-            weighed, ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference"]
+            weighed,
+            ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"],
         ),
         provenance=table(provenance, ["run", *(name for name in provenance if name != "run")]),
         about=_about(provenance),
@@ -253,20 +255,21 @@ def _cipher(audit: pd.DataFrame) -> dict:
     """The audit in three tables and in the few numbers that the threat model quotes."""
     recovery = audit[audit["quantity"] == "key_recovered"]
     seconds = audit[audit["quantity"] == "recovery_seconds"]["mean"]
-    setting = ["method", "dataset", "channel", "grid", "schedule", "known_messages", "n"]
+    run = ["method", "dataset", "image_size", "channel", "snr_train_db", "grid"]
+    setting = [*run, "schedule", "known_messages", "n"]
     wide = recovery.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
     wide = wide.reset_index()
     wide = wide.merge(recovery.drop_duplicates(setting)[[*setting, "command"]], on=setting)
     reached = recovery[(recovery["dataset"] != "none") & (recovery["snr_db"] >= 7) & (recovery["known_messages"] == 1)]
     space = audit[audit["quantity"].str.startswith("log2_keys") & (audit["grid"] == "28x28")]
     told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
-    wrong = audit[audit["quantity"] == "wrong_key_accuracy"]["mean"]
+    wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
     return {
         "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()], ["quantity", "grid", "mean", "n"]),
         "recovery": table(wide, [name for name in wide if name != "command"]),
         "multiset": table(
             audit[audit["quantity"].str.endswith("accuracy")],
-            ["method", "dataset", "channel", "grid", "quantity", "snr_db", "mean", "low", "seeds", "n"],
+            [*run, "quantity", "snr_db", "mean", "low", "seeds", "n"],
         ),
         "cipher": {
             "slowest_ms": 1000 * seconds.max() if len(seconds) else None,
@@ -274,8 +277,13 @@ def _cipher(audit: pd.DataFrame) -> dict:
             "recovered": {
                 schedule: (rows["mean"].min(), rows["mean"].max()) for schedule, rows in reached.groupby("schedule")
             },
-            "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,
-            "wrong_key": (wrong.min(), wrong.max()) if len(wrong) else None,
+            "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest of all rows
+            "wrong_key": (wrong["mean"].min(), wrong["mean"].max()) if len(wrong) else None,
+            "wrong_keys": [
+                {"grid": grid, "log2": log2_keys_effective(int(grid.split("x")[0])), "n": rows["n"].max()}
+                | {"low": rows["mean"].min(), "high": rows["mean"].max()}
+                for grid, rows in sorted(wrong.groupby("grid"), key=lambda pair: int(pair[0].split("x")[0]))
+            ],
         },
     }
 

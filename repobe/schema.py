@@ -9,6 +9,8 @@ KEYS = {
     "cost": [*RUN, "seed"],
 }
 OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
+# n: the images or trials, of wrong_key_accuracy the keys, that value is a mean of; as a proportion's, its interval is
+# wide enough for any fractions in [0, 1].
 # images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
 VALUES = {
     "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],

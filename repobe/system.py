@@ -120,11 +120,18 @@ class SemanticSystem(System):
         self.decoder = image_decoder(colours) if reconstruct else ClassDecoder(classes)
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
+        self._check(key)
         return shuffle(symbols(self.encoder(resize(image, self.image_size))), key)
 
     def places(self, received: Tensor, key: Key | None = None) -> Tensor:
         """Received Symbols as the feature map [b, 4, S/8, S/8] that the decoder reads."""
+        self._check(key)
         return features(shuffle(received, key, decrypt), self.grid)
+
+    def _check(self, key: Key | None) -> None:
+        """Both ends: H×W and not the number of places alone, which a 2×8 key shares with a 4×4 map."""
+        if key is not None and key.shape != self.grid:
+            raise ValueError("key is for {}×{} places, the feature map has {}×{}".format(*key.shape, *self.grid))
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
         return self.decoder(self.places(symbols, key))

@@ -62,7 +62,9 @@ def images(pixels: Tensor, size: int) -> Tensor:
 
 
 def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:
-    """Trains a run and writes model.safetensors, history.csv and cost.csv; continues from resume.pt if there is one.
+    """The loop of Algorithm 1, around any method's `update`, its lines 4-9.
+
+    Trains a run and writes model.safetensors, history.csv and cost.csv; continues from resume.pt if there is one.
 
     ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
     """
@@ -77,6 +79,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     _load_resume(run / "resume.pt", student, history, best, spec)
 
     progress = Progress(spec, run, "train", spec.training.epochs, len(history))
+    # Algorithm 1: the counter starts (line 2), the loop stops after the last epoch (line 3); lines 10-11 are its end.
     for epoch in range(len(history), spec.training.epochs):
         began = time.perf_counter()
         student.train()

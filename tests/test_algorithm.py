@@ -1,15 +1,15 @@
 """Algorithm 1 and Eqs. 14-16, on the real method with its channel silent, against formulas written out anew."""
 
-import ast
+import inspect
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from torch.distributions import Categorical, kl_divergence
 from torch.nn.functional import cosine_similarity
 
+from repobe import algorithm, channels, cryptanalysis, losses, networks, obfuscation, training
 from repobe.obfuscation import PerMessageKeys
 from repobe.training import build, images
 
@@ -30,17 +30,26 @@ def batch(digits):
     return image, (image + 0.05 * torch.randn_like(image)).clamp(0, 1), digits.train[1][:8]
 
 
+def spread(student, image):
+    """An untrained network's distributions are all nearly the same: afterwards its logits deviate by 2."""
+    logits = student.system(image, SILENT, student.keys.sending(0, 8)).detach()
+    head, scale = student.system.decoder.head, 2 / logits.std(dim=0).mean()
+    head.weight.data *= scale
+    head.bias.data = scale * (head.bias.data - logits.mean(dim=0))
+
+
 def by_hand(student, nat, adv, label, weighted=True, temperature=0.5):
     """(contrast, CE natural, CE adversarial, weighted divergence), a sample at a time."""
     (z_nat, p), (z_adv, q) = (student.system.embed(x, SILENT, student.keys.sending(0, len(x))) for x in (nat, adv))
     contrast, ce_nat, ce_adv, weights, divergence = 0.0, 0.0, 0.0, [], []
-    tau = torch.stack([(p[n] - student.prototypes[label[n]]).square().sum() for n in range(8)]).mean()
+    tau = torch.stack([(p[n] - student.prototypes[label[n]]).square().sum() for n in range(8)]).mean().detach()
     for n in range(8):
         similarity = torch.stack([cosine_similarity(z_adv[n], z_nat[i], dim=0) for i in range(8)]) / temperature
         contrast -= (similarity[n].exp() / similarity.exp().sum()).log() / 8  # Eq. 13
         ce_nat -= p[n].softmax(0)[label[n]].log() / 8
         ce_adv -= q[n].softmax(0)[label[n]].log() / 8
-        weights.append(1 - torch.exp(-(q[n] - student.prototypes[label[n]]).square().sum() / tau))  # Eq. 20
+        distance = (q[n].detach() - student.prototypes[label[n]]).square().sum()  # a constant for the gradient: D17
+        weights.append(1 - torch.exp(-distance / tau))  # Eq. 20
         divergence.append(kl_divergence(Categorical(logits=p[n]), Categorical(logits=q[n])))  # Eq. 17
     weight = torch.stack(weights) / torch.stack(weights).mean() if weighted else torch.ones(8)  # Eq. 21
     return contrast, ce_nat, ce_adv, (weight * torch.stack(divergence)).mean()
@@ -83,6 +92,95 @@ def test_crafting_raises_what_equation_14_maximises_and_stays_in_the_ball(inner,
     assert crafted.mean() > random.mean()
 
 
+@pytest.mark.parametrize("inner", ["kl", "cross_entropy"])
+def test_a_step_of_crafting_follows_the_gradient_of_equation_14(inner, specs, digits, batch):
+    """D_KL(P ‖ Q), natural first, far from the image, where D_KL(Q ‖ P) and cross-entropy point elsewhere."""
+    hyper = {"inner": inner, "start": 0.3, "eps": 0.5, "step": 0.02}
+    student = method_of(specs, digits, steps=1, **hyper)
+    image, _, label = batch
+    spread(student, image)
+    begun = method_of(specs, digits, steps=0, **hyper)
+    begun.system.load_state_dict(student.system.state_dict())
+    start, moved = (s.craft(image, label, SILENT, torch.Generator().manual_seed(3)) for s in (begun, student))
+    start.requires_grad_()
+    key = student.keys.sending(0, 8)
+    p, q = student.system(image, SILENT, key).softmax(1).detach(), student.system(start, SILENT, key).softmax(1)
+    readings = {
+        "kl": (p * (p / q).log()).sum(),
+        "reversed": (q * (q / p).log()).sum(),
+        "cross_entropy": -q[range(8), label].log().sum(),
+    }
+    upward = {name: torch.autograd.grad(r, start, retain_graph=True)[0].sign() for name, r in readings.items()}
+    step = {name: (image + (start + 0.02 * up - image).clamp(-0.5, 0.5)).clamp(0, 1) for name, up in upward.items()}
+    same = {name: torch.isclose(moved, expected, atol=1e-6).float().mean() for name, expected in step.items()}
+    assert same.pop(inner) > 0.999
+    assert max(same.values()) < 0.9
+
+
+def test_a_step_descends_the_gradient_of_equation_16(specs, digits, batch):
+    """Of all three terms, on the natural batch and what was crafted from it, the weights held constant (D17)."""
+    student = method_of(specs, digits)
+    student.optimise()
+    nat, _, label = batch
+    adv = nat.flip(0)  # far from it, so that the weights' own gradient would show
+    spread(student, nat)
+    contrast, ce_nat, _, divergence = by_hand(student, nat, adv, label)
+    weights = list(student.system.parameters())
+    loss = contrast + ce_nat + 6 * divergence
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+    student.craft = lambda *_: adv
+    told = student.update(nat, label, SILENT)
+    torch.testing.assert_close(told["loss"], loss.detach(), rtol=1e-4, atol=1e-5)
+    gradient = torch.cat([p.grad.flatten() for p in weights])  # as it was clipped: its direction
+    torch.testing.assert_close(gradient / gradient.norm(), expected / expected.norm(), rtol=1e-3, atol=1e-5)
+
+
+def test_prototypes_are_the_mean_logits_of_the_trained_teacher_and_not_of_the_student(specs, digits):
+    teacher = build(specs["undefended"], digits)
+    student = build(specs["repobe_adversarial"], digits)
+    image, label = images(digits.train[0], 16), digits.train[1]
+    student.prepare(teacher, image, label, SILENT)
+    assert teacher.training  # as it came
+    with torch.no_grad():
+        logits = torch.stack([teacher.eval().system(one[None], SILENT)[0] for one in image])  # Eq. 18
+    means = torch.stack([logits[[n for n, y in enumerate(label.tolist()) if y == c]].mean(0) for c in range(10)])
+    torch.testing.assert_close(student.prototypes, means, rtol=1e-4, atol=1e-5)  # Eq. 19
+    assert student.first_epoch == len(image)
+
+
+def test_selection_looks_at_crafted_images(specs, digits, batch, monkeypatch):
+    student = method_of(specs, digits)
+    image, adversarial, label = batch
+    seen = []
+
+    def noting(image, *_):
+        seen.append(image)
+        return torch.eye(10)[label].roll(1, 0)
+
+    student.craft = lambda *_: adversarial
+    monkeypatch.setattr(student.system, "forward", noting)
+    score = student.score(image, label, torch.zeros(8), torch.Generator())
+    assert torch.equal(score, (label.roll(1) == label).float())
+    assert len(seen) == 1
+    assert seen[0] is adversarial
+
+
+def test_the_reconstruction_loss_is_the_mean_squared_error_worked_by_hand(specs, digits, batch):
+    """L_rec, Σ (x̂ − x)² over all pixels of all images by their number; its negative, by image, is the score."""
+    student = build(specs["repobe_reconstruction"], digits).eval()
+    student.optimise()
+    image, _, label = batch
+    with torch.no_grad():
+        rebuilt = student.system(image, SILENT, student.keys.sending(0, 8))
+    squares = [[(a - b) ** 2 for a, b in zip(*pair, strict=True)] for pair in zip(*(
+        x.flatten(1).double().tolist() for x in (rebuilt, image)
+    ), strict=True)]  # fmt: skip
+    score = student.score(image, label, torch.zeros(8), torch.Generator())
+    assert score.tolist() == pytest.approx([-sum(one) / 256 for one in squares], rel=1e-4)
+    loss = student.update(image, label, SILENT)["loss"].item()
+    assert loss == pytest.approx(sum(map(sum, squares)) / (8 * 256), rel=1e-4)
+
+
 def test_tau_is_the_first_epochs_mean_distance_and_then_stays(specs, digits):
     student = method_of(specs, digits)
     student.prototypes.zero_()
@@ -110,8 +208,30 @@ def test_training_under_per_message_keys_gives_each_transmission_a_new_key(specs
     assert seen == [(0, 64), (64, 64)]
     other = build(replace(specs["repobe"], hyper={"key_schedule": "per_message"}), digits)
     other.load_state_dict(student.state_dict())
-    assert other.sent == 128
     assert other.next_key(1).messages == 1
+    assert seen[-1] == (128, 1)
+
+
+def test_crafting_and_selection_under_per_message_keys_use_no_key_twice(specs, digits, batch, monkeypatch):
+    """Over two epochs of a batch each, and for a third in whoever goes on from their checkpoint."""
+    student = method_of(specs, digits, key_schedule="per_message")
+    seen = []
+    receiving = PerMessageKeys.receiving
+
+    def noting(self, first, count):
+        seen.append((self._secret, first))
+        return receiving(self, first, count)
+
+    monkeypatch.setattr(PerMessageKeys, "receiving", noting)
+    image, _, label = batch
+    n0 = torch.full((8,), 0.01)
+    for _ in range(2):
+        student.score(image, label, n0, torch.Generator().manual_seed(0))
+    other = method_of(specs, digits, key_schedule="per_message")
+    other.load_state_dict(student.state_dict())
+    other.score(image, label, n0, torch.Generator().manual_seed(0))
+    assert [first for _, first in seen] == [0, 0, 8, 8, 16, 16]  # crafted and sent, three times
+    assert len(set(seen)) == 6
 
 
 def test_repobe_and_undefended_with_the_same_weights_and_noise_give_the_same_logits(specs, digits):
@@ -131,12 +251,44 @@ def test_repobe_and_undefended_with_the_same_weights_and_noise_give_the_same_log
         assert torch.equal(keyed.system.receive(heard, key), expected)
 
 
+# What each equation of the paper is: the one function or class.
+EQUATIONS = {
+    1: networks.ResidualBlock,
+    2: networks.SqueezeExcitation,
+    3: channels.normalise_power,
+    4: obfuscation.row_confusion,
+    5: obfuscation.column_offset,
+    6: obfuscation.column_confusion,
+    7: obfuscation.row_offset,
+    8: obfuscation.inverse_row_offset,
+    9: obfuscation.inverse_column_confusion,
+    10: obfuscation.inverse_column_offset,
+    11: obfuscation.inverse_row_confusion,
+    12: cryptanalysis.log2_keys_printed,
+    13: losses.contrastive,
+    14: algorithm.Method.craft,
+    15: algorithm.Hyper,
+    16: algorithm.Method.l_class,
+    17: losses.kl_divergence,
+    18: losses.prototypes,
+    19: losses.prototypes,
+    20: losses.prototype_weights,
+    21: losses.prototype_weights,
+}
+
+
 def test_every_equation_of_the_paper_is_named_where_it_lives():
     """Eqs. 1-21: the docstring of the function or class that is the equation carries its number."""
+    assert list(EQUATIONS) == list(range(1, 22))
+    for number, home in EQUATIONS.items():
+        spans = re.findall(r"Eqs?\. (\d+)(?:-(\d+))?", home.__doc__)
+        assert any(int(first) <= number <= int(last or first) for first, last in spans), (number, home)
+
+
+def test_every_line_of_algorithm_1_is_named_where_it_runs():
+    """Lines 1 and 4-9 in algorithm.py, the loop around them, 2-3 and 10-11, in training.py."""
     named = set()
-    for path in Path("repobe").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                for first, last in re.findall(r"Eqs?\. (\d+)(?:-(\d+))?", ast.get_docstring(node) or ""):
-                    named |= set(range(int(first), int(last or first) + 1))
-    assert named == set(range(1, 22))
+    for room in (algorithm, training):
+        for first, last in re.findall(r"[Ll]ines? (\d+)(?:-(\d+))?", inspect.getsource(room)):
+            named |= set(range(int(first), int(last or first) + 1))
+    assert named == set(range(1, 12))

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from repobe.audit import another, audit
 from repobe.channels import AWGN, Rayleigh, complex_normal, normalise_power
 from repobe.cryptanalysis import (
     chosen_messages_bound,
@@ -14,6 +17,7 @@ from repobe.cryptanalysis import (
 )
 from repobe.obfuscation import Key, encrypt
 from repobe.spec import Audit
+from repobe.training import build
 
 
 def test_the_offsets_add_nothing_to_the_key_space_of_squares():
@@ -85,3 +89,21 @@ def test_the_audit_of_no_encoder_counts_every_grid_up_to_4_by_4():
     counted = {row["grid"]: (row["value"], row["n"]) for row in rows if row["quantity"] == "distinct_ciphers"}
     assert len(counted) == 16
     assert counted["4x4"] == (576, 9216)
+
+
+@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+def test_a_wrong_key_is_never_the_senders(schedule, specs, digits):
+    """Of the 16 keys of 2×2 places 4 are the sender's cipher: 200 draws without one are no luck (0.75^200)."""
+    keys = build(replace(specs["repobe"], hyper={"key_schedule": schedule}), digits).keys.sending(0, 5)
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(200):
+        wrong = another(keys, generator)
+        assert wrong.messages == keys.messages
+        assert (wrong.permutation != keys.permutation).any(dim=-1).all()
+
+
+def test_the_wrong_keys_row_is_of_as_many_keys(specs, digits):
+    spec = specs["repobe"]
+    rows = {row["quantity"]: row for row in audit(build(spec, digits).eval(), spec, digits)}
+    assert rows["wrong_key_accuracy"]["n"] == 20
+    assert rows["multiset_label_accuracy"]["n"] == len(digits.test[1])

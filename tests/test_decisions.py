@@ -65,6 +65,21 @@ def test_the_spread_of_channel_draws_is_weighed_without_a_second_run():
     assert row["difference"] == pytest.approx(0.003)
 
 
+def test_other_attacks_and_radii_do_not_weigh_in_unless_they_are_chosen():
+    attacked = {"metric": "adversarial_accuracy", "attack": "paper", "eps": 0.016, "value": 0.8, "draws_sd": 0.003}
+    curve = attacked | {"attack": "curve", "eps": 0.1, "value": 0.2, "draws_sd": 0.09}
+    rows = table(
+        attacked, curve, attacked | {"method": "other", "value": 0.7}, curve | {"method": "other", "value": 0.6}
+    )
+    (row,) = decisions.differences(rows, {"variant": {"method": "other"}, "of": {"method": "repobe"}})
+    assert (row["variant"], row["reference"], row["difference"]) == pytest.approx((0.7, 0.8, -0.1))
+    (row,) = decisions.differences(rows, {"spread": "draws_sd", "of": {"method": "repobe"}})
+    assert (row["reference"], row["difference"]) == pytest.approx((0.8, 0.003))
+    sides = [{"method": method, "attack": "curve"} for method in ("other", "repobe")]
+    (row,) = decisions.differences(rows, dict(zip(("variant", "of"), sides, strict=True)))
+    assert (row["variant"], row["reference"]) == pytest.approx((0.6, 0.2))
+
+
 def test_what_has_not_run_has_no_row():
     assert decisions.differences(table({}), {"variant": {"method": "other"}, "of": {"method": "repobe"}}) == []
 

@@ -139,7 +139,15 @@ def test_symbols_have_unit_power_and_a_place_each():
 
 @pytest.mark.parametrize(
     ("rows", "columns", "r", "c"),
-    [((0, 0), (0, 1), 0, 0), ((0, 1), (1, 2), 0, 0), ((0, 1), (0, 1), 2, 0), ((), (0,), 0, 0)],
+    [
+        ((0, 0), (0, 1), 0, 0),
+        ((0, 1), (1, 2), 0, 0),
+        ((0, 1), (0, 1), 2, 0),
+        ((), (0,), 0, 0),
+        ((0.9, 1.7), (0, 1), 0, 0),
+        ((0, 1), (0, float("nan")), 0, 0),
+        ((0, 1), (0, 1), 0.5, 0),
+    ],
 )
 def test_what_is_no_key_is_refused(rows, columns, r, c):
     with pytest.raises(ValueError, match="key: "):
@@ -249,9 +257,40 @@ def test_a_message_counter_used_again_is_refused():
         keys.receiving(-1, 2)
 
 
+def test_a_session_named_again_goes_on_where_it_stands():
+    keys = PerMessageKeys(bytes(32), 4, 4)
+    keys.session("x", 7).sending(0, 2)
+    with pytest.raises(ValueError, match="message counter 0 is used already, the next is 2"):
+        keys.session("x", 7).sending(0, 1)
+    sent = keys.session("x", 7).sending(2, 1)
+    # Another session and the receiver of this one, in the same object or in another, are not in its way.
+    keys.session("x", 7.0).sending(0, 1)
+    for receiver in (keys, PerMessageKeys(bytes(32), 4, 4)):
+        assert torch.equal(receiver.session("x", 7).receiving(2, 1).permutation, sent.permutation)
+
+
+def test_what_no_message_can_be_counted_by_is_refused_and_moves_nothing():
+    keys = PerMessageKeys(bytes(32), 4, 4)
+    keys.sending(0, 5)
+    for first, count, message in [
+        (10, -10, "keys are for one message or more, not -10"),
+        (5, 0, "keys are for one message or more, not 0"),
+        (2**63, 1, r"message counters lie in \[0, 2\^63\)"),
+        (-1, 1, r"message counters lie in \[0, 2\^63\), not -1 … -1"),
+    ]:
+        for end in (keys.sending, keys.receiving):
+            with pytest.raises(ValueError, match=message):
+                end(first, count)
+    with pytest.raises(ValueError, match="message counter 0 is used already, the next is 5"):
+        keys.sending(0, 10)
+    assert keys.sending(5, 1).messages == 1
+
+
 def test_a_secret_of_the_wrong_length_and_keys_for_other_messages_are_refused():
     with pytest.raises(ValueError, match="the secret must have 32 bytes, not 16"):
         PerMessageKeys(bytes(16), 4, 4)
+    with pytest.raises(ValueError, match="the secret must be bytes, not str"):
+        PerMessageKeys("x" * 32, 4, 4)
     with pytest.raises(ValueError, match="keys are for 2 messages, not 3"):
         encrypt(torch.zeros(3, 16, 1), PerMessageKeys(bytes(32), 4, 4).sending(0, 2))
     with pytest.raises(ValueError, match="not for the same number of messages"):
@@ -261,6 +300,23 @@ def test_a_secret_of_the_wrong_length_and_keys_for_other_messages_are_refused():
 def test_a_key_does_not_fit_another_feature_map():
     with pytest.raises(ValueError, match="key is for 2×2 places, the message has 9 symbols"):
         shuffle(torch.zeros(1, 9, dtype=torch.complex64), Key((0, 1), (0, 1), 0, 0))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (8, 2), (2, 8), (8, 4), (1, 32), (16, 1)])
+def test_a_key_of_another_height_or_width_is_refused_at_both_ends(shape):
+    """2×8, 8×2 and 16×1 have as many places as the 4×4 map; 8×4 and 1×32 as many as it has symbols."""
+    system = SemanticSystem(1, 10, 32, AWGN()).eval()
+    image, key = torch.rand(1, 1, 32, 32), Key.random(*shape, torch.Generator().manual_seed(7))
+    sent = system.transmit(image)
+    says = "key is for {}×{} places, the feature map has 4×4".format(*shape)
+    for end in (
+        lambda: system.transmit(image, key),
+        lambda: system.receive(sent, key),
+        lambda: system.places(sent, key),
+        lambda: system.embed(image, 0.1, key),
+    ):
+        with pytest.raises(ValueError, match=says):
+            end()
 
 
 def test_nothing_prints_a_secret():

@@ -51,6 +51,16 @@ def page(tmp_path_factory) -> Path:
         | {"mean": 0.75, **bounds}
         for snr in (0, 7)
     ]
+    leaked = key | {"schedule": None, "known_messages": None, "snr_db": 23} | bounds
+    audit += [
+        leaked | {"grid": grid, "quantity": quantity, "mean": mean, "n": n}
+        for grid, quantity, mean, n in [
+            ("2x2", "wrong_key_accuracy", 0.4321, 20),
+            ("16x16", "wrong_key_accuracy", 0.1111, 20),
+            ("16x16", "multiset_label_accuracy", 0.8765, 500),
+            ("2x2", "histogram_label_accuracy", 0.8764, 500),
+        ]
+    ]
     cost = [key | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}]
     for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
         write(pd.DataFrame(rows), results / "summary" / f"{name}.csv")
@@ -75,7 +85,8 @@ def page(tmp_path_factory) -> Path:
     ]
     write(pd.DataFrame(comparison), results / "comparison.csv")
     columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
-    write(pd.DataFrame(columns=[*columns, "seeds", "n"]), results / "decisions.csv")
+    weighed = ["D8", "beta 1", "digits", "awgn", "natural_accuracy", 0.91, 0.9, 0.01, -0.02, 0.04, 1, 321]
+    write(pd.DataFrame([weighed], columns=[*columns, "seeds", "n"]), results / "decisions.csv")
     run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
     run |= {"threads": 1, "python": "3", "torch": "2", "train_wall_seconds": 1.0}
     (results / "tables" / "provenance.json").write_text(json.dumps([run]))
@@ -97,6 +108,48 @@ def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given
     assert "0.75 of the trials" in text  # the threat model quotes the audit
     assert "0.1234 of its pictures" in text
     assert text.count('role="img" aria-label="A &quot;drawing&quot; of two &amp; four"') == 2
+
+
+def _section(text: str, name: str) -> str:
+    return text.split(f'<section aria-labelledby="{name}">')[1].split("</section>")[0]
+
+
+def test_the_cipher_section_says_what_was_measured_and_why(page):
+    text = _section(page.read_text(), "cipher")
+    assert "derives the secret of its two ends from its seed" in text
+    assert "a key is as secret as the seed" in text
+    assert "The highest of these rows is 0.8765 (<code>repobe</code> on digits over awgn)" in text
+    # 2!² = 2² ciphers on 2×2 places, 16!² = 2^88.5 on 16×16: the small grid first.
+    assert "0.4321 at 2×2 places (2<sup>2.0</sup> ciphers), 0.1111 at 16×16 places (2<sup>88.5</sup> ciphers)" in text
+    assert "of few ciphers many are nearly the same" in text
+    assert "in a deep fade" in text
+
+
+def test_a_table_of_recovery_has_a_row_for_each_size_and_training(page):
+    columns = {"dataset": "digits", "channel": "awgn", "method": "repobe", "quantity": "key_recovered", "n": 100}
+    columns |= {"schedule": "fixed", "known_messages": 1, "seeds": 1, "low": 0.0, "high": 1.0, "command": "again"}
+    rows = [
+        columns | {"image_size": size, "grid": f"{size // 8}x{size // 8}", "snr_train_db": trained, "snr_db": snr}
+        | {"mean": size / 100 + (trained == "7") / 10 + snr / 1000}
+        for size in (32, 64) for trained in ("7", "mixed") for snr in (0, 7)
+    ]  # fmt: skip
+    cells = [{cell["text"] for cell in row} for row in report._cipher(pd.DataFrame(rows))["recovery"]["rows"]]
+    assert len(cells) == 4
+    for found, row in zip(cells, (dict(size="32", trained="7", means={"0.42", "0.427"}),
+                                  dict(size="32", trained="mixed", means={"0.32", "0.327"}),
+                                  dict(size="64", trained="7", means={"0.74", "0.747"}),
+                                  dict(size="64", trained="mixed", means={"0.64", "0.647"})), strict=True):  # fmt: skip
+        assert {row["size"], row["trained"]} | row["means"] <= found
+
+
+def test_the_weighed_decisions_say_how_many_seeds_and_images_they_are_of(page):
+    text = _section(page.read_text(), "decisions")
+    assert "of one training each: another seed may lie outside" in text
+    assert "no correction for the number of comparisons" in text
+    headings, row = text.split('<table id="weighed-table">')[1].split("</thead>")
+    assert ">seeds<" in headings
+    assert ">321<" in row
+    assert "+1.00 points (−2.00 to +4.00)" in row
 
 
 @pytest.fixture(scope="module")

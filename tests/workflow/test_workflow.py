@@ -2,13 +2,16 @@ import json
 import re
 import shutil
 import subprocess
+import zipfile
 from base64 import b64encode
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
-from repobe.obfuscation import _derive
+from repobe.obfuscation import FixedKey, _derive
 from repobe.spec import secret
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,15 +32,64 @@ def config(folder: Path, **departures) -> str:
 
 
 def _no_secret_lies_in(folder: Path, log: str) -> None:
-    """Neither seed 0's secret nor a key derived from it, in any spelling, in any file or line of a whole run."""
-    shared = secret("key", 0)
-    secrets = [shared, _derive(shared, "messages"), _derive(_derive(shared, "session ('evaluate',)"), "messages")]
-    spellings = [form for raw in secrets for form in (raw, raw.hex().encode(), b64encode(raw), str([*raw]).encode())]
+    """Neither seed 0's secret nor what is derived from it, in any spelling, in any file or line of a whole run."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     kinds = {path.suffix for path in files}
-    assert {".csv", ".db", ".html", ".json", ".log", ".npz", ".safetensors", ".yaml"} <= kinds
-    for content in [log.encode(), *(path.read_bytes() for path in files)]:
-        assert not any(spelling in content for spelling in spellings)
+    assert {".csv", ".db", ".html", ".json", ".log", ".npz", ".parquet", ".safetensors", ".yaml"} <= kinds
+    for content in [log.encode(), *map(_unpacked, files)]:
+        assert not any(spelling in content for spelling in SPELLINGS)
+
+
+def _spellings() -> list[bytes]:
+    """Of the secret, of the sessions of the run that has a key a message, and of what numbers the secret makes.
+
+    The runs' own keys of 2×2 places would stand in any file by chance: K_r, K_c and the permutation searched for are
+    those that the same secret makes of 28×28.
+    """
+    shared = secret("key", 0)
+    names = [("evaluate", 7), ("evaluate", 23), ("score",), ("cost",), ("invert", 23), ("audit", "test")]
+    sessions = [shared, *(_derive(shared, f"session {name!r}") for name in names)]
+    secrets = [raw for session in sessions for raw in (session, _derive(session, "messages"))]
+    key = FixedKey.derive(shared, 28, 28).sending(0, 1)
+    numbers = [tensor.tolist() for tensor in (key.rows, key.columns, key.permutation, key.inverse)]
+    numbers += [[*raw] for raw in secrets]
+    spelled = [form for raw in secrets for form in (raw, raw.hex().encode(), b64encode(raw))]
+    spelled += [separator.join(map(str, one)).encode() for one in numbers for separator in (", ", ",", " ", "\n")]
+    kinds = ("<u1", "<i4", "<i8", "<f4", "<f8")
+    return spelled + [np.array(one).astype(kind).tobytes() for one in numbers for kind in kinds]
+
+
+SPELLINGS = _spellings()
+
+
+def _unpacked(path: Path) -> bytes:
+    """A file's content; of what is compressed, what is in it."""
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as packed:
+            return b"\n".join([packed.read(name) for name in packed.namelist()])
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+        cells = b"\n".join(column.to_numpy().tobytes() for _, column in frame.select_dtypes("number").items())
+        return cells + frame.to_csv().encode() + repr(frame.attrs).encode() + path.read_bytes()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet", ".yaml"])
+def test_a_secret_that_lies_in_a_file_is_found_in_it(suffix, tmp_path):
+    """The search itself: a key's rows and the secret's hex, in each kind of file, compressed ones too."""
+    shared = secret("key", 0)
+    rows = FixedKey.derive(shared, 28, 28).sending(0, 1).rows.numpy()
+    path = tmp_path / f"leak{suffix}"
+    for leak in (rows, np.array([shared.hex()], dtype="S" if suffix == ".npz" else "U")):
+        if suffix == ".npz":
+            np.savez_compressed(path, filler=np.zeros(10_000), leak=leak)
+        elif suffix == ".parquet":
+            pd.DataFrame({"leak": leak}).to_parquet(path, compression="zstd")
+        elif suffix == ".csv":
+            path.write_text(",".join(map(str, leak)))
+        else:
+            path.write_text(yaml.safe_dump(leak.tolist(), default_flow_style=True, width=1000))
+        assert any(spelling in _unpacked(path) for spelling in SPELLINGS)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "config").glob("*.yaml")))
