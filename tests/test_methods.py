@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 from torch.nn.functional import cross_entropy
 
 from repobe import method, training
 from repobe.channels import BY_NAME
 from repobe.evaluation import evasion
-from repobe.spec import Attack, Evaluation
+from repobe.spec import Attack, Evaluation, grid
 from repobe.training import build, images, restore, train
 
 ROOT = Path(__file__).parents[1]
@@ -172,6 +173,11 @@ def test_no_loss_falls_where_no_weight_moves(name, specs, dataset):
     for _ in range(3):
         student.update(*batch, 0.01)
     assert measured() > 0.95 * before
+
+
+def test_the_demo_runs_every_file():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    assert {spec.method for spec in grid(config)} == set(NAMES)
 
 
 @pytest.mark.parametrize("label", ["repobe_adversarial", "repobe_reconstruction"])
