@@ -48,7 +48,8 @@ class Hyper:
     link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
     outage: float = 0.0  # decision: the greatest expected payload, as for ldpc; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
-    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, 1,000 blocks a row
+    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    # at 100 that failed
     fine_tune: bool = False  # decision: the classifier that is not told of the codec is the reference
 
 
