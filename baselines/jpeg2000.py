@@ -106,6 +106,10 @@ class DigitalSystem(System):
             return resize(symbols, self.image_size).clamp(0, 1)
         return self.classifier(resize(symbols, SCORED))
 
+    def classify(self, image: Tensor) -> Tensor:
+        """Image [b, C, h, w] to the logits of its classifier where no codec and no link has touched it."""
+        return self.receive(self.native(image))
+
     def deliver(self, symbols, n0, key=None, generator=None) -> Tensor:
         arrives = self.link.arrives(each(n0, symbols), generator)
         return self.receive(torch.where(arrives[:, None, None, None], symbols, self.mean), key, n0)
