@@ -4,9 +4,10 @@ The paper compares with a system of this name and cites nothing. Ours is after L
 Letters, "Encrypted Semantic Communication Using Adversarial Training for Privacy Preserving"). Known of theirs: a
 neural encryptor and decryptor that read a shared key, and an Eve without it, trained in turn so that the encrypted and
 the plain mode are accurate and Eve's guess is no better than chance. Ours: everything within, that is RepObE's encoder
-and decoders, 128 bits fresh for each message laid beside their features and multiplied with them, Eve as the same
-decoder without key, Adam for both sides, and for reconstruction MSE in place of cross-entropy, whose worth to one who
-knows nothing is the images' variance around their mean. k = 2·(S/8)².
+and decoders, 128 bits fresh for each message laid beside their features together with the product of both, Eve as the
+same decoder without key, Adam for both sides, and for reconstruction MSE in place of cross-entropy, whose worth to one
+who knows nothing is the images' variance around their mean. Of the 128 bits as many act as there are features, that is
+min(128, S²/16): 16, 36 and 64 at S = 16, 24 and 32, all from S = 48 up. k = 2·(S/8)².
 
 image ─ resize to S×S ─ encoder ─ encryptor, key ─ pair, unit power ═ air ═▶ decryptor, key ─ decoder    (Bob)
                                                                     ═ air ═▶ decoder                     (Eve)

@@ -1,12 +1,13 @@
 """IBAL: information bottleneck and adversarial learning against model inversion (Wang et al., IEEE TWC 23(8), 2024).
 
-Known: CE + β·anneal·KL − λ·MSE of a simulated inversion adversary, λ = 1/(1+σ), the two stepping in turn on two
-halves of the data; the KL's log-uniform prior and approximation; the networks for MNIST and CIFAR-10; Adam 1e-3 with
-weight decay 1e-4, halved every 60 epochs. Ours: what the schedules' epochs are in a shorter training, σ as the
-noise's standard deviation per real dimension, the pairing of the 64 numbers into symbols, the adversary's own draw of
-the same channel, and a reconstruction task, in which an image decoder stands in the classifier's place and MSE in that
-of cross-entropy: a receiver at odds with its own adversary. Grey images go by MNIST's network at 28×28 pixels, colour
-ones by CIFAR-10's at 32×32. k = 32.
+Known: CE + β·anneal·KL − λ·MSE of a simulated inversion adversary, λ = 1/(1+σ), the two stepping in turn; the KL's
+log-uniform prior and approximation; the networks for MNIST and CIFAR-10; Adam 1e-3 with weight decay 1e-4, halved every
+60 epochs. Ours: halves of each batch where theirs are of the training data, for the one loop of all methods gives both
+players every image; what the schedules' epochs are in a shorter training, σ as the noise's standard deviation per real
+dimension, N(z, n0/2) in the bound over Rayleigh fading too, as if the receiver met AWGN of the mean SNR, the pairing of
+the 64 numbers into symbols, the adversary's own draw of the same channel, and a reconstruction task, in which an image
+decoder stands in the classifier's place and MSE in that of cross-entropy: a receiver at odds with its own adversary.
+Grey images go by MNIST's network at 28×28 pixels, colour ones by CIFAR-10's at 32×32. k = 32.
 
 image ─ resize ─ encoder, tanh ─▶ 64 numbers ─ pair, unit power ═ air ═▶ classifier, which knows the SNR
                                                                 ═ air ═▶ simulated adversary ─▶ image

@@ -48,7 +48,8 @@ class Hyper:
     link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
     outage: float = 0.0  # decision: the greatest expected payload, as for ldpc; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
-    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, 1,000 blocks a row
+    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    # at 100 that failed
     fine_tune: bool = False  # decision: the classifier that is not told of the codec is the reference
 
 
@@ -104,6 +105,10 @@ class DigitalSystem(System):
         if self.classifier is None:
             return resize(symbols, self.image_size).clamp(0, 1)
         return self.classifier(resize(symbols, SCORED))
+
+    def classify(self, image: Tensor) -> Tensor:
+        """Image [b, C, h, w] to the logits of its classifier where no codec and no link has touched it."""
+        return self.receive(self.native(image))
 
     def deliver(self, symbols, n0, key=None, generator=None) -> Tensor:
         arrives = self.link.arrives(each(n0, symbols), generator)

@@ -3,7 +3,8 @@
 The paper cites a VAE for point processes (Mehrara et al. 2019) and says nothing of images. Ours, all of it: the code
 z = μ + σ·ε goes on the air as it is, two decoders read it, and both tasks train CE + MSE + β·KL to N(0, I) on one
 network; the task says which decoder's output counts. It works at 32×32 pixels, which all the datasets fit into.
-k = 2·(S/8)² as RepObE's, or `symbols`, for instance 128.
+k = 2·(S/8)² as RepObE's, or `symbols`, for instance 128. cost.csv counts the parameters of both decoders, which
+training needs, and the operations of the one whose output counts.
 
 image ─ resize to 32×32 ─ encoder ─▶ μ, log σ² ─ z ─ pair, unit power ═ air ═▶ class decoder, image decoder
 """
@@ -28,10 +29,10 @@ SIDE = 32  # pixels
 class Hyper:
     """symbols: k, the channel uses of an image; 0 for as many as RepObE's."""
 
-    symbols: int = 0  # k as RepObE's; 128 is that of a published discrete relative on CIFAR-10
+    symbols: int = 0  # ours: k as RepObE's; 128, the variant, is ours too
     beta: float = 1e-3  # ours: beside an MSE that is a mean over the 1024 pixels, it is about the bound's own weight
-    learning_rate: float = 1e-3  # usual for Adam: 1e-4 to 1e-3
-    last_learning_rate: float = 1e-4  # where the cosine ends
+    learning_rate: float = 1e-3  # ours: Adam's default (Kingma and Ba 2015)
+    last_learning_rate: float = 1e-4  # ours: where the cosine ends
 
 
 def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:

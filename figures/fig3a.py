@@ -2,7 +2,8 @@
 
 from repobe.plots import lines
 
-RIVALS = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst"]
+METHODS = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst"]
+METHODS += ["repobe"]
 
 if __name__ == "__main__":
-    lines("fig3a", "mnist", "awgn", [*RIVALS, "repobe"], ["natural_accuracy"])
+    lines("fig3a", "mnist", "awgn", METHODS, ["natural_accuracy"])

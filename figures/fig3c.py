@@ -2,5 +2,7 @@
 
 from repobe.plots import lines
 
+METHODS = ["vae", "vae_128", "jpeg2000", "jpeg2000_ldpc", "repobe"]
+
 if __name__ == "__main__":
-    lines("fig3c", "cifar10", "rayleigh", ["vae", "vae_128", "jpeg2000", "repobe"], ["natural_accuracy"])
+    lines("fig3c", "cifar10", "rayleigh", METHODS, ["natural_accuracy"])

@@ -2,16 +2,13 @@
 
 from repobe.plots import gallery
 
+COLUMNS = {
+    "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
+    "Attacker:\nNECST": ("necst_reconstruction", "keyless"),
+    "Attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
+    "Attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
+    "Legitimate user:\nRepObE": ("repobe_reconstruction", "legitimate"),
+}
+
 if __name__ == "__main__":
-    gallery(
-        "fig3e",
-        "cifar10",
-        (8, 7),
-        {
-            "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
-            "Attacker:\nNECST": ("necst_reconstruction", "keyless"),
-            "Attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
-            "Attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
-            "Legitimate user:\nRepObE": ("repobe_reconstruction", "legitimate"),
-        },
-    )
+    gallery("fig3e", "cifar10", (8, 7), COLUMNS)

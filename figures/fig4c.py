@@ -2,11 +2,7 @@
 
 from repobe.plots import lines
 
+METHODS = ["adversarial_training", "trades", "repobe_adversarial"]
+
 if __name__ == "__main__":
-    lines(
-        "fig4c",
-        "cifar10",
-        "awgn",
-        ["adversarial_training", "trades", "repobe_adversarial"],
-        ["adversarial_accuracy"],
-    )
+    lines("fig4c", "cifar10", "awgn", METHODS, ["adversarial_accuracy"])

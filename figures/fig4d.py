@@ -2,11 +2,7 @@
 
 from repobe.plots import lines
 
+METHODS = ["adversarial_training", "trades", "repobe_adversarial"]
+
 if __name__ == "__main__":
-    lines(
-        "fig4d",
-        "cifar10",
-        "rayleigh",
-        ["adversarial_training", "trades", "repobe_adversarial"],
-        ["adversarial_accuracy"],
-    )
+    lines("fig4d", "cifar10", "rayleigh", METHODS, ["adversarial_accuracy"])

@@ -32,6 +32,8 @@ def evasion(
 ) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
     """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4).
 
+    Of a digital classifier clean_accuracy beside that of the highest SNR: what its codec and link cost.
+
     surrogates: the trained runs that transfer attacks are crafted on, by label. Of a classifier, without attack and
     under the paper's, also {(snr_db, attack): (in how many draws each image was right, uint8 [n]; draws)}.
     """
@@ -45,6 +47,9 @@ def evasion(
         if spec.task == "reconstruction":
             continue
         counts[snr_db, "none"] = _counted(natural["natural_accuracy"])
+        if trained.system.digital and snr_db == max(spec.snr_db):
+            clean = clean_accuracy(trained, image, label)
+            rows.append(_evasion_row(spec, snr_db, "none", 0.0, "clean_accuracy", clean, trained.system.k))
         survived: dict[float, list[dict]] = {}
         for name, attack in spec.evaluation.attacks.items():
             if attack.snr_db is not None and snr_db not in attack.snr_db:
@@ -68,6 +73,13 @@ def evasion(
 def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
     """Of Float[draws, n] in {0, 1}: how often each image was right, uint8 [n], and the draws."""
     return correct.sum(dim=0).byte().cpu().numpy(), len(correct)
+
+
+@torch.no_grad()
+def clean_accuracy(trained: Method, image: Tensor, label: Tensor) -> Tensor:
+    """Float[1, n]: what a digital system's classifier makes of images that were never coded nor sent."""
+    cut = parts(len(image), BATCH)
+    return torch.cat([metrics.correct(trained.system.classify(image[p]), label[p]) for p in cut])[None]
 
 
 def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: float) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ class Style(NamedTuple):
 
     label: str
     colour: str
-    marker: str
+    marker: str | tuple  # as matplotlib has it: (4, 1) is a star of four points
 
 
 # Okabe and Ito's palette and two more, told apart without colour vision; markers tell the same in print. In the paper's
@@ -47,9 +47,9 @@ STYLE = {
     "vae": Style("VAE", PINK, "P"),
     "vae_128": Style("VAE, k = 128", "#8E4B6E", "h"),
     "jpeg2000": Style("JPEG2000, ideal code", OLIVE, "X"),
-    "jpeg2000_ldpc": Style("JPEG2000, LDPC", "#4D4D00", "8"),
-    "adversarial_training": Style("AT", INDIGO, "H"),
-    "trades": Style("TRADES", BROWN, ">"),
+    "jpeg2000_ldpc": Style("JPEG2000, LDPC", "#4D4D00", (4, 1, 45)),
+    "adversarial_training": Style("AT", INDIGO, (4, 1)),
+    "trades": Style("TRADES", BROWN, (3, 1)),
     "undefended": Style("Undefended", GREY, "o"),
     "repobe": Style("RepObE", RED, "*"),
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
@@ -177,7 +177,7 @@ def _printed(axes, name: str, quantities: list[str]) -> pd.DataFrame:
     printed = printed[printed["quantity"].isin(quantities)].astype({"snr_db": float})
     for row in printed.to_dict("records"):
         _, colour, marker = style(row["method"])
-        axes.plot(row["snr_db"], row["value"], marker, markersize=10, markerfacecolor="none", color=colour)
+        axes.plot(row["snr_db"], row["value"], marker=marker, markersize=10, markerfacecolor="none", color=colour)
     if len(printed):
         axes.plot([], [], "o", color="black", markerfacecolor="none", label="printed in the paper")
     renamed = printed.rename(columns={"quantity": "metric", "snr_db": "snr_test_db", "value": "mean"})

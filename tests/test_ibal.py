@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from scipy.integrate import quad
+from torch.nn.functional import interpolate
 
 from baselines.ibal import UNSAID, kl_to_log_uniform
+from repobe import training
 from repobe.channels import AWGN
 from repobe.method import Problem, load
 from repobe.system import features
@@ -63,13 +66,38 @@ def test_the_rate_is_halved_after_sixty_epochs():
     assert rates == [[1e-3, 1e-3], [1e-3, 1e-3], [5e-4, 5e-4], [5e-4, 5e-4]]
 
 
-def test_the_loss_is_its_equation():
-    student = ibal()
+def silent(monkeypatch):
+    """An air without noise, so that a term can be written out anew; the receiver is still told of n0."""
+    monkeypatch.setattr(AWGN, "__call__", lambda self, x, n0, generator=None: x)
+
+
+@pytest.mark.parametrize("reconstruct", [False, True])
+def test_the_loss_is_its_equation(reconstruct, monkeypatch):
+    """Every term from the networks alone: the adversary after its own step, the system before its."""
+    silent(monkeypatch)
+    student = ibal(reconstruct=reconstruct).eval()
     student.optimise()
+    student.optimisers[1].param_groups[0]["lr"] = student.optimisers[0].param_groups[0]["lr"] = 0.0
     student.updated.fill_(100)  # the anneal is 0.5
-    terms = student.update(torch.rand(8, 1, 32, 32), torch.arange(8), 0.02)  # σ = 0.1 in each real dimension
-    expected = terms["task"] + 1e-3 * 0.5 * terms["kl"] - terms["adversary"] / 1.1
-    torch.testing.assert_close(terms["loss"], expected)
+    image, label = torch.rand(8, 1, 32, 32), torch.arange(8)
+    terms = student.update(image, label, 0.02)  # σ = 0.1 in each real dimension
+
+    system, (x, y) = student.system, (image[4:], label[4:])
+    small = interpolate(x, (28, 28), mode="bilinear", antialias=True)
+    numbers = system.encoder(small)
+    z = numbers / numbers.square().mean(dim=1, keepdim=True).sqrt() * 0.5**0.5
+    if reconstruct:
+        task = (system.decoder(torch.view_as_complex(z.unflatten(1, (32, 2)))) - x).square().mean()
+    else:
+        task = -system.decoder(z, 0.02).log_softmax(dim=1)[range(4), y].mean()
+    alpha = 0.01 / (z.square() + 1e-4)
+    sigmoid = 1 / (1 + (-(1.8732 + 1.48695 * alpha.log())).exp())
+    kl = (0.63576 - 0.63576 * sigmoid + 0.5 * (1 + 1 / alpha).log()).sum(dim=1).mean()
+    guess = z @ student.adversary.weight.T + student.adversary.bias
+    adversary = (guess - small.flatten(1)).square().mean()
+    torch.testing.assert_close(terms["loss"], task + 1e-3 * 0.5 * kl - adversary / 1.1)
+    for name, value in (("task", task), ("kl", kl), ("adversary", adversary)):
+        torch.testing.assert_close(terms[name], value.detach())
     assert student.updated == 101
 
 
@@ -112,6 +140,17 @@ def test_the_receiver_is_told_the_snr():
     assert not torch.allclose(by_float[1], by_image[1])
     torch.testing.assert_close(system.receive(symbols), system.receive(symbols, n0=UNSAID))
     assert pytest.approx(10**-1.5) == UNSAID
+
+
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh"])
+def test_its_cost_is_the_count_of_its_linear_layers_by_hand(channel, specs, digits):
+    """784-64 and 64-1024, 1-16, 1040-256, 256-10: a multiplication and an addition a weight; no adversary is sent."""
+    spec = replace(specs["undefended"], label="ibal", method="ibal", channel=channel)
+    cost = training._cost(spec, digits, training.build(spec, digits), [{"seconds": 2.0}])
+    layers = [(784, 64), (64, 1024), (1, 16), (1040, 256), (256, 10)]
+    assert cost["flops"] == 2 * sum(n * m for n, m in layers)
+    assert cost["parameters"] == sum(n * m + m for n, m in layers)
+    assert (cost["symbols_k"], cost["images_per_second"]) == (32, len(digits.train[0]) / 2)
 
 
 def test_a_last_batch_of_one_image_trains_both():

@@ -15,9 +15,12 @@ from repobe import blocks, channels
 from repobe.channels import BY_NAME, noise_power
 from repobe.data import build as build_data
 from repobe.data import load
+from repobe.evaluation import evasion
 from repobe.jpeg2000 import Codec
 from repobe.links import Ideal, ergodic_capacity, outage_rate
 from repobe.metrics import psnr_db
+from repobe.spec import Evaluation
+from repobe.system import resize
 from repobe.training import build, images
 
 SNR_DB = (7, 11, 15, 19, 23)
@@ -268,6 +271,23 @@ def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_h
         again = build(spec_of(specs, fine_tune=tuned), digits)
         again.load_state_dict(student.state_dict())
         assert again.updated == 6
+
+
+def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(specs, digits):
+    """By counting: with a link that carries nothing the receiver guesses, its classifier does not."""
+    spec = replace(spec_of(specs, size=16, symbols=1), snr_db=(7, 23))
+    spec = replace(spec, evaluation=Evaluation(draws=2, attacks={}))
+    student = prepared(build(spec, digits), digits, 16)
+    right = student.system.classifier(resize(images(digits.test[0], 16), 32)).argmax(dim=1) == digits.test[1]
+    rows, counts = evasion(student, spec, digits, {}, lambda _, compute: compute())
+    (clean,) = (row for row in rows if row["metric"] == "clean_accuracy")
+    assert (clean["snr_test_db"], clean["n"], clean["draws"]) == (23, len(right), 1)
+    assert clean["value"] == pytest.approx(right.float().mean().item())
+    mean = student.system.receive(student.system.mean).argmax()  # all that ever arrives
+    natural = [row["value"] for row in rows if row["metric"] == "natural_accuracy"]
+    assert natural == pytest.approx([(digits.test[1] == mean).float().mean().item()] * 2)
+    assert clean["value"] != natural[1]
+    assert set(counts) == {(7, "none"), (23, "none")}
 
 
 def test_a_reconstruction_has_nothing_to_train(specs, digits):

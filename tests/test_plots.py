@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d
 from repobe import layers, plots
 from repobe.channels import AWGN
 from repobe.results import write
@@ -116,9 +117,26 @@ def test_every_method_has_one_colour_and_shares_it_only_with_its_adversarially_t
     assert plots.style("necst_dp_09_reconstruction") == plots.style("necst_dp_09")
 
 
-def test_markers_alone_tell_the_methods_of_figs_3a_to_3c_apart():
-    for shown in ([*PLANNED[:8], "repobe"], ["vae", "vae_128", "jpeg2000", "repobe"]):
-        assert len({plots.style(name).marker for name in shown}) == len(shown)
+def test_markers_alone_tell_all_methods_apart():
+    """fig_cost shows them side by side; a hexagon is one on either of its sides."""
+    named = [name for name in plots.STYLE if name not in ("necst_dp", "repobe_adversarial")]
+    assert set(PLANNED) <= set(named)
+    markers = [plots.style(name).marker for name in named]
+    assert len({"h" if marker == "H" else marker for marker in markers}) == len(markers)
+
+
+def test_the_panels_show_the_papers_methods_in_its_order():
+    """Sec. 4: Figs. 3a-b NECST, NECST-DP by budget, IBAL, ESCST; 3c VAE, JPEG2000; 4c-d AT, TRADES; RepObE last."""
+    private = [f"necst_dp_{budget}" for budget in ("005", "01", "03", "05", "09")]
+    assert fig3a.METHODS == fig3b.METHODS == ["necst", *private, "ibal", "escst", "repobe"]
+    assert fig3c.METHODS == ["vae", "vae_128", "jpeg2000", "jpeg2000_ldpc", "repobe"]
+    for columns in (fig3d.COLUMNS, fig3e.COLUMNS):
+        attacked = [f"{name}_reconstruction" for name in ("ibal", "necst", "necst_dp_09", "repobe")]
+        assert [method for method, _ in columns.values()] == [*attacked, "repobe_reconstruction"]
+        assert [seen_by for _, seen_by in columns.values()] == ["keyless"] * 4 + ["legitimate"]
+    assert fig4c.METHODS == fig4d.METHODS == ["adversarial_training", "trades", "repobe_adversarial"]
+    for script in (fig3a, fig3c, fig4c):
+        assert plots.in_order(reversed(script.METHODS)) == script.METHODS
 
 
 def test_lines_are_dark_enough_to_see_on_white():

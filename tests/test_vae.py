@@ -37,11 +37,26 @@ def test_what_is_sent_is_the_mean_the_same_each_time():
 
 @pytest.mark.parametrize("reconstruct", [False, True])
 def test_the_loss_is_its_equation_for_either_task(reconstruct):
-    student = vae(reconstruct=reconstruct, beta=0.01)
+    """Every term from the networks alone: the code's draw is the first of torch's stream, the air's the next."""
+    student = vae(reconstruct=reconstruct, beta=0.01).eval()
     student.optimise()
+    student.optimisers[0].param_groups[0]["lr"] = 0.0
     image, label = torch.rand(8, 1, 32, 32), torch.arange(8)
+    torch.manual_seed(1)
     terms = student.update(image, label, 0.1)
-    torch.testing.assert_close(terms["loss"], terms["cross_entropy"] + terms["mse"] + 0.01 * terms["kl"])
+
+    torch.manual_seed(1)
+    system = student.system
+    mu, log_var = system.encoder(image).chunk(2, dim=1)
+    z = mu + log_var.exp().sqrt() * torch.randn(8, 64)
+    sent = z / z.square().mean(dim=1, keepdim=True).sqrt() * 0.5**0.5
+    heard = sent + 0.05**0.5 * torch.randn(8, 32, 2).flatten(1)  # n0/2 in each real dimension
+    cross_entropy = -system.class_decoder(heard).log_softmax(dim=1)[range(8), label].mean()
+    mse = (system.image_decoder(heard) - image).square().mean()
+    kl = kl_divergence(Normal(mu, log_var.exp().sqrt()), Normal(0.0, 1.0)).sum(dim=1).mean()
+    torch.testing.assert_close(terms["loss"], cross_entropy + mse + 0.01 * kl)
+    for name, value in (("cross_entropy", cross_entropy), ("mse", mse), ("kl", kl)):
+        torch.testing.assert_close(terms[name], value.detach())
 
 
 def test_a_negative_number_of_symbols_is_refused():

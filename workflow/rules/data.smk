@@ -20,14 +20,3 @@ rule judge:
         ENVIRONMENT
     shell:
         "python -m repobe judge {input} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
-
-
-rule blocks:
-    output:
-        f"{RESULTS}/blocks.csv",
-    log:
-        f"{RESULTS}/logs/blocks.log",
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m repobe blocks {output} --blocks 20 2> {log} || {{ cat {log} >&2; exit 1; }}"
