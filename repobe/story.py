@@ -123,8 +123,8 @@ def _decision(decision: dict, results: Path) -> list[str]:
     if "weighed_by" not in decision:
         return [*lines, "", "no run weighs it"]
     weighed = _table(results / "decisions.csv")
-    lines += ["", "what it weighs: the variant less the reference, means over SNRs, with 95 % intervals; of 1 seed it"]
-    lines += ["is of one training each: another seed may lie outside; no correction for the number of comparisons"]
+    lines += ["", "what it weighs: the variant less the reference, means over SNRs, with 95 % intervals"]
+    lines += ["of one seed: of one training each, another may lie outside; no correction for the number of comparisons"]
     if weighed is None:
         return [*lines, *_nothing(results)]
     mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
