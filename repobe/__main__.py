@@ -85,7 +85,11 @@ def evaluate(o: argparse.Namespace) -> None:
     surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
     with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
         partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors", told=progress.step)
-        rows, counts = evasion(restore(described, loaded, run), described, loaded, surrogates, partial)
+        trained = restore(described, loaded, run)
+        rows, counts = evasion(trained, described, loaded, surrogates, partial)
+        if trained.system.digital:
+            lost = trained.system.codec.failures
+            print(f"{described.path}: {lost} messages that the codec could not decode", file=sys.stderr)
         outcomes.write(outcomes.rows(described, counts), run / "outcomes.parquet")
         table(run / "evasion.csv", rows)
         partial.clear()

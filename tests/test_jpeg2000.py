@@ -233,9 +233,11 @@ def test_gradients_pass_the_codec_as_if_it_were_the_identity_and_stop_at_an_outa
     assert torch.equal(gradient.flatten(1).any(dim=1), arrives)
 
 
+@pytest.mark.parametrize("colours", [1, 3])
 @pytest.mark.parametrize("channel", BY_NAME)
 @pytest.mark.parametrize("task", ["classification", "reconstruction"])
-def test_both_links_deliver_over_every_channel(channel, task, specs, digits, tmp_path, monkeypatch):
+def test_both_links_deliver_over_every_channel(channel, task, colours, specs, dataset, tmp_path, monkeypatch):
+    digits = dataset[colours]
     monkeypatch.setattr(blocks, "STEP_DB", 3.0)
     monkeypatch.setattr(blocks.qam, "BITS", {"QPSK": 2})
     blocks.simulate(10, lengths=(240,)).to_csv(tmp_path / "blocks.csv", index=False)
@@ -243,14 +245,18 @@ def test_both_links_deliver_over_every_channel(channel, task, specs, digits, tmp
     for hyper in ({}, {"link": "ldpc", "blocks": str(tmp_path / "blocks.csv")}):
         system = prepared(build(spec_of(specs, task, channel, **hyper), digits), digits, 16).system
         output = system(image, noise_power(15), generator=torch.Generator().manual_seed(0))
-        assert output.shape == ((20, 10) if task == "classification" else (20, 1, 16, 16))
+        assert output.shape == ((20, 10) if task == "classification" else (20, colours, 16, 16))
         assert output.isfinite().all()
         assert 0 < system.link.budget(noise_power(15)) < 1568
     ideal = Ideal(BY_NAME[channel](), 1568).budget(noise_power(15))
     assert system.link.budget(noise_power(15)) < ideal  # no code beats capacity
 
 
-def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_half(specs, digits, monkeypatch):
+@pytest.mark.parametrize("colours", [1, 3])
+def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_half(
+    colours, specs, dataset, monkeypatch
+):
+    digits = dataset[colours]
     image, label = images(digits.train[0][:16], 16), digits.train[1][:16]
     encode = Codec.encode
 
@@ -259,7 +265,9 @@ def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_h
         return encode(self, pixels, budget)
 
     for tuned, expected in ((False, 0), (True, 3 * 16)):
-        student = build(spec_of(specs, fine_tune=tuned), digits)
+        spec = spec_of(specs, fine_tune=tuned)
+        spec = replace(spec, training=replace(spec.training, epochs=6))  # of one batch each
+        student = build(spec, digits)
         assert student.problem.updates == 6
         student.optimise()
         coded = []
@@ -268,7 +276,7 @@ def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_h
         assert len(coded) == expected
         assert set(coded) <= {507}
         assert losses[-1] < losses[0]
-        again = build(spec_of(specs, fine_tune=tuned), digits)
+        again = build(spec, digits)
         again.load_state_dict(student.state_dict())
         assert again.updated == 6
 

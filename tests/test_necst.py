@@ -77,6 +77,19 @@ def test_randomised_response_flips_with_its_probability_and_keeps_the_ratio_e_to
     assert flips[:, 1::2].mean().item() == pytest.approx(probability, abs=2.9e-3)
 
 
+@pytest.mark.parametrize("channel", [AWGN, FastRayleigh])
+def test_the_gaussian_mechanisms_bits_flip_between_the_two_ends_as_often_as_training_reckons(channel):
+    student = method_of("necst_dp", channel=channel(), mechanism="gaussian", budget=0.9).eval()
+    system, n0 = student.system, noise_power(11)
+    with torch.no_grad():
+        image = torch.rand(200, 1, 32, 32).repeat(20, 1, 1, 1)
+        heard = demodulate(system.channel(system.transmit(image), n0))
+        sent = (system.logits(image) > 0).float()
+    # 400,000 bits: a standard deviation of at most 5e-4.
+    assert (heard != sent).double().mean().item() == pytest.approx(student.rate(n0), abs=2e-3)
+    assert 0.05 < student.rate(n0) < 0.2
+
+
 def test_flips_are_drawn_in_transmit_by_the_generator_it_is_given():
     system = method_of("necst_dp").eval().system
     image = torch.rand(2, 1, 32, 32)
