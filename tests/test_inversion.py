@@ -71,14 +71,18 @@ def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do():
         assert torch.allclose(network_of(message), network_of(shuffled), atol=1e-5) == same
 
 
-def test_known_messages_of_any_power_open_every_other_message_under_the_same_key():
+def test_known_messages_of_any_power_open_every_other_message_under_the_same_key(monkeypatch):
     generator = torch.Generator().manual_seed(2)
     message = symbols(torch.randn(5, 4, 8, 8, generator=generator))
     on_air = shuffle(message, Key.random(8, 8, generator))
     nothing = Knowledge(torch.zeros(5, 1, 32, 32), message, (8, 8), lambda x: x)
     fade = torch.tensor([0.05, 3.0])[:, None]  # under block fading messages reach the attacker with powers of their own
     knowing = replace(nothing, overheard=fade * on_air[:2] + 0.002 * torch.randn(2, 128, generator=generator))
+    recover, seen = attackers.recover, []
+    monkeypatch.setattr(attackers, "recover", lambda *sides: seen.extend(sides) or recover(*sides))
     assert torch.equal(opened(Tap(on_air, knowing)), message)
+    for side in seen:  # unit power, half of it in each real dimension
+        torch.testing.assert_close(side.square().mean(dim=(1, 2, 3)), torch.tensor([0.5, 0.5]))
     assert torch.equal(opened(Tap(on_air, nothing)), on_air)
 
 
