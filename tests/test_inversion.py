@@ -314,7 +314,8 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     assert run == ["fresh_key"]
 
 
-@pytest.mark.parametrize("file", ["digits_file", "colour_file"])
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["colour_file", "digits_file"])
 def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_knows_nothing_of_wrong_labels(
     file, request
 ):
