@@ -26,7 +26,7 @@ from repobe.results import read
 
 TITLE = "Leakage"
 METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}
-# From the floor to the ceiling; a variant of an attacker, same_key_attention, goes with it.
+# From the floor up; a variant of an attacker, same_key_attention, goes with it.
 ATTACKERS = {
     "mean_image": ("the mean image (floor)", GREY, "|"),
     "fresh_key": ("fresh key", PINK, "v"),
@@ -34,7 +34,7 @@ ATTACKERS = {
     "same_key": ("same key", SKY, "s"),
     "known_plaintext": ("known plaintext", BLUE, "D"),
     "with_key": ("with the key", RED, "X"),
-    "legitimate": ("legitimate user (ceiling)", GREEN, "o"),
+    "legitimate": ("the receiver", GREEN, "o"),
 }
 
 

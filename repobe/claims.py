@@ -45,6 +45,8 @@ def verdict(tables: dict[str, pd.DataFrame], claim: dict) -> tuple[dict, list[di
     for part in claim["parts"]:
         table, check = CHECKS[part["check"]]
         comparisons += check(tables[table], claim.get("of", {}) | part)
+    notes = [one["evidence"] for one in comparisons if one["outcome"] == "note"]  # that decide nothing
+    comparisons = [one for one in comparisons if one["outcome"] != "note"]
     run = [one for one in comparisons if one["outcome"] != "not run"]
     if not run:
         return {"verdict": "not run", "evidence": "no such run in these tables"}, comparisons
@@ -63,6 +65,7 @@ def verdict(tables: dict[str, pd.DataFrame], claim: dict) -> tuple[dict, list[di
         parts.append(f"of {len(tested)} comparisons {of['yes']} hold, {of['no']} fail, {of['open']} are open")
     if missing := [one["evidence"] for one in comparisons if one["outcome"] == "not run"]:
         parts.append(f"not run: {', '.join(missing)}")
+    parts += notes
     columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": len(tested) or None}
     return {"verdict": together, **columns, "evidence": "; ".join(parts)}, comparisons
 
@@ -159,26 +162,56 @@ def rising(rows: pd.DataFrame, claim: dict) -> list[dict]:
 
 def leaks_less(inversion: pd.DataFrame, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM from the method lies below that from every rival and the legitimate user's."""
+    others = {"the legitimate user": (claim["method"], "legitimate")} | {
+        name: (name, "keyless") for name in claim["rivals"]
+    }
+    return _above_keyless(inversion, claim, others)
+
+
+def shows_nothing(inversion: pd.DataFrame, claim: dict) -> list[dict]:
+    """The keyless attacker's SSIM is not surely above the mean image's, which shows nothing of what was sent.
+
+    That attacker is the paper's; beside the verdict a note says what the best of all reads.
+    """
+    return _above_keyless(inversion, claim, {"the mean image": (claim["method"], "mean_image")}, bound=True) + [
+        note for channel in claim["channels"] for note in _best_attacker(inversion, claim, channel)
+    ]
+
+
+def _above_keyless(inversion: pd.DataFrame, claim: dict, others: dict[str, tuple[str, str]], **what) -> list[dict]:
+    """SSIM of each (method, attacker) against that of the claim's method under the keyless attacker, by tap SNR."""
     comparisons = []
     for channel in claim["channels"]:
         rows = inversion[(inversion["dataset"] == claim["dataset"]) & (inversion["channel"] == channel)]
         rows = rows[rows["metric"] == "ssim"]
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
-        others = {"the legitimate user": rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "legitimate")]}
-        others |= {name: rows[(rows["method"] == name) & (rows["attacker"] == "keyless")] for name in claim["rivals"]}
-        for rival, theirs in others.items():
+        for name, (method, attacker) in others.items():
+            theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
             pairs = theirs.merge(mine, on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
             if pairs.empty:
-                comparisons.append(_missing(f"{rival if len(mine) else claim['method']} over {channel}"))
+                comparisons.append(_missing(f"{name if len(mine) else claim['method']} over {channel}"))
             for snr, each in pairs.groupby("snr_tap_db"):
                 if len(each) > 1:
                     found = over_seeds((each["value"] - each["value_mine"]).to_numpy(), 0)
                 else:
                     sides = ("value", "images_sd", "n", "value_mine", "images_sd_mine", "n_mine")
                     found = apart(*(each[side].iloc[0] for side in sides), margin=0)
-                what = {"quantity": "ssim", "method": rival, "rival": claim["method"], "channel": channel}
-                comparisons.append(_compared(found, len(each), int(each["n"].min()), **what, snr_db=snr, margin=0))
+                about = {"quantity": "ssim", "method": name, "rival": claim["method"], "channel": channel} | what
+                comparisons.append(_compared(found, len(each), int(each["n"].min()), **about, snr_db=snr, margin=0))
     return _once(comparisons)
+
+
+def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[dict]:
+    rows = inversion[(inversion["dataset"] == claim["dataset"]) & (inversion["channel"] == channel)]
+    rows = rows[(rows["method"] == claim["method"]) & (rows["metric"] == "attacker_accuracy")]
+    read_by = rows.groupby("attacker")["value"].mean()
+    attackers = read_by.drop(["original", "mean_image", "legitimate"], errors="ignore")
+    if attackers.empty:
+        return []
+    evidence = f"{channel}, beyond the paper's attacker: {attackers.idxmax()} reads the class of {attackers.max():.2f}"
+    if "mean_image" in read_by:
+        evidence += f" of its pictures, of the mean image {read_by['mean_image']:.2f}"
+    return [{"outcome": "note", "evidence": evidence}]
 
 
 def key_space(audit: pd.DataFrame, claim: dict) -> list[dict]:
@@ -207,6 +240,7 @@ CHECKS = {  # by the name in claims.yaml: the table that it reads, and the check
     "ahead": ("outcomes", ahead),
     "rising": ("outcomes", rising),
     "leaks_less": ("inversion", leaks_less),
+    "shows_nothing": ("inversion", shows_nothing),
     "key_space": ("audit", key_space),
     "inverted": ("audit", inverted),
 }

@@ -1,6 +1,7 @@
 """The stage that measures what a trained run's eavesdroppers rebuild: every attacker of repobe.inversion at the tap."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -10,29 +11,25 @@ from repobe import metrics
 from repobe.channels import noise_power
 from repobe.data import Data
 from repobe.decoders import SCORED
-from repobe.inversion import (
-    ATTACKERS,
-    Knowledge,
-    Tap,
-    fresh_key,
-    mean_image,
-    open_by_known_messages,
-    same_key,
-    with_stolen_encoder,
-)
+from repobe.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
 from repobe.method import Method
-from repobe.obfuscation import Key, PerMessageKeys, decrypt
+from repobe.obfuscation import Key, PerMessageKeys
 from repobe.spec import Spec, secret
 from repobe.splits import BATCH, fidelity, generator_for, images_sd, on_air, prepared, received, scored, stolen
 from repobe.system import resize, shuffle
 from repobe.training import images
 
 SHOWN = 2  # reconstructions of each class kept as pictures
+JUDGED = (
+    2000  # the first so many test images are overheard: SSIM and the judge over 10,000 cost as much as the attackers
+)
+WITH_ENCODER = ("keyless", "known_plaintext", "with_key")
+UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # who knows what and attacks nothing
 
 
 def inversion_steps(spec: Spec) -> int:
     """How many parts `inversion` keeps, at most: without a shuffle there are fewer attackers."""
-    kinds = {"encoder" if a in ("keyless", "known_plaintext", "with_key") else a for a in spec.inversion.attackers}
+    kinds = {"encoder" if attacker in WITH_ENCODER else attacker for attacker in spec.inversion.attackers}
     return len(spec.inversion.snr_db) * (1 + len(kinds))
 
 
@@ -41,21 +38,22 @@ def inversion(
 ) -> tuple[list[dict], dict[str, Tensor]]:
     """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
 
-    The attackers learn from the training split; test images are what they are judged on. The pictures are of the
-    highest SNR.
+    The attackers learn from the training split; the first JUDGED test images are what they are judged on. The pictures
+    are of the highest SNR.
     """
-    pixels, label = data.test
+    pixels, label = (part[:JUDGED] for part in data.test)
     shown = _first_of_each_class(label, data.classes)
     pictures = {"original": _bytes(images(pixels[shown], SCORED)), "label": label[shown]}
     rows = []
 
-    def note(snr_db: float, found: dict[str, dict[str, Tensor]]) -> None:
+    def note(situation: "Situation", found: dict[str, dict[str, Tensor]]) -> None:
         for attacker, measured in found.items():
-            what = KNOWLEDGE.get(attacker) or ATTACKERS[max((a for a in ATTACKERS if attacker.startswith(a)), key=len)]
             for metric, value in measured.items():
                 if metric != "shown":
-                    rows.append(_inversion_row(spec, snr_db, attacker, what, metric, value, trained.system.k))
-                elif snr_db == max(spec.inversion.snr_db) and attacker != "mean_image":
+                    what = situation.known_to(attacker)
+                    row = (spec, situation.snr_db, attacker, what, metric, value, trained.system.k)
+                    rows.append(_inversion_row(*row))
+                elif situation.snr_db == max(spec.inversion.snr_db) and attacker != "mean_image":
                     pictures[attacker] = value
 
     def measure(found: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -66,33 +64,51 @@ def inversion(
 
     for snr_db in spec.inversion.snr_db:
         situation = Situation(trained, spec, data, snr_db)
-        note(
-            snr_db,
-            keep(
-                f"plain {snr_db:g} dB",
-                lambda s=situation: measure(s.without_attacker())
-                | {"original": {"attacker_accuracy": judged(classifier, scored(pixels, spec.image_size), label)}},
-            ),
+        plain = keep(
+            f"plain {snr_db:g} dB",
+            lambda s=situation: measure(s.without_attacker())
+            | {"original": {"attacker_accuracy": judged(classifier, scored(pixels, spec.image_size), label)}},
         )
+        note(situation, plain)
         for name, attack in situation.attacks().items():
-            note(snr_db, keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack())))
+            note(situation, keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack())))
     return rows, pictures
 
 
-KNOWLEDGE = {"original": "images", "mean_image": "images", "legitimate": "key"}  # of those that attack nothing
-
-
 class Situation:
-    """One eavesdropper's SNR: what is in the air, and what each kind of attacker owns of it."""
+    """One eavesdropper's SNR: what is in the air, and what each kind of attacker owns of it.
+
+    The link's own SNR is another: the transmitter adapts to it, and the receiver hears at it, the highest of the run's
+    `snr_db`, whatever the eavesdropper's.
+    """
 
     def __init__(self, trained: Method, spec: Spec, data: Data, snr_db: float) -> None:
         self.trained, self.spec, self.data, self.snr_db = trained, spec, data, snr_db
-        self.n0, self.grid = noise_power(snr_db), trained.system.grid
-        self.name = (spec.dataset, spec.channel, spec.label, spec.seed, snr_db)
+        self.n0, self.link_n0, self.grid = noise_power(snr_db), noise_power(max(spec.snr_db)), trained.system.grid
+        self.run = (spec.dataset, spec.channel, spec.label, spec.seed)
+        self.name = (*self.run, snr_db)
         self.known = data.limit(spec.inversion.images).train[0]
         self.target = scored(self.known, spec.image_size)
-        self.test = prepared(data.test[0], spec.image_size)
-        self.symbols, self.key = on_air(trained, self.test, self.n0, "invert", snr_db)
+        self.test = prepared(data.test[0][:JUDGED], spec.image_size)
+        self.symbols, self.key = on_air(trained, self.test, self.link_n0, "invert", snr_db)
+        self.known_messages = min(spec.audit.known_messages)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all messages go under one key, or none: else each has its own."""
+        return self.key is None or (isinstance(self.key, Key) and self.key.messages is None)
+
+    def known_to(self, attacker: str) -> str:
+        """What the tables call an attacker's knowledge."""
+        if attacker in UNATTACKED:
+            return UNATTACKED[attacker]
+        if attacker.startswith("same_key"):
+            return "pairs under the key" if self.key is not None else "pairs"
+        if attacker.startswith("fresh_key"):
+            return "pairs under unknown keys" + (", as if this run's one key changed" if self.fixed else "")
+        plural = "s" if self.known_messages > 1 else ""
+        known = {"known_plaintext": f" and {self.known_messages} known message{plural}", "with_key": " and key"}
+        return "encoder" + known.get(attacker, "")
 
     def air(self, symbols: Tensor, purpose: str) -> Tensor:
         """Symbols after the eavesdropper's channel."""
@@ -106,26 +122,39 @@ class Situation:
         return Knowledge(self.target, sent, self.grid, channel)
 
     def without_attacker(self) -> dict[str, Tensor]:
-        """The floor, and of a reconstructing system the ceiling."""
+        """The floor, and of a reconstructing system what its receiver sees.
+
+        That is no ceiling: an attacker whose decoder trains longer, or for this SNR alone, may see more.
+        """
         found = {"mean_image": mean_image(self.target, len(self.test))}
         if self.spec.task == "reconstruction":
-            legitimate = generator_for(self.data.device, "legitimate", *self.name)
-            found["legitimate"] = received(self.trained, self.symbols, self.key, self.n0, legitimate)
+            legitimate = generator_for(self.data.device, "legitimate", *self.run)
+            found["legitimate"] = received(self.trained, self.symbols, self.key, self.link_n0, legitimate)
         return found
 
     def attacks(self) -> dict[str, Callable[[], dict[str, Tensor]]]:
-        """Whole attacks to run by name; of a system without a shuffle those that need no key to differ in.
+        """Whole attacks to run by name, of those that the spec asks for and that the system's keys allow.
 
-        None where bits of a public code are on the air: whoever hears them decodes what the receiver does.
+        - Bits of a public code are on the air: none, for whoever hears them decodes what the receiver does.
+        - No key: a stolen encoder makes the very pairs that are observed; keyless is same_key under another name.
+        - A key for each message: observed pairs are never of one key, so that same_key becomes fresh_key.
+        - A key that is no shuffle (ESCST's bits): known_plaintext solves a shuffle's equations and has none here;
+          with_key would own the bits and the network that reads them, which is the receiver itself.
         """
+        wanted = set(self.spec.inversion.attackers)
         if self.trained.system.digital:
             return {}
-        wanted = [a for a in self.spec.inversion.attackers if isinstance(self.key, Key) or a in ("keyless", "same_key")]
-        chosen = {}
-        if {"keyless", "known_plaintext", "with_key"} & set(wanted):
-            chosen["encoder"] = partial(self.by_encoder, wanted)
+        if self.key is None:
+            wanted &= {"keyless", "same_key"}
+            return {"same_key": partial(self.by_pairs, "same_key", ORDERED, wanted)} if wanted else {}
+        of_encoder = [a for a in WITH_ENCODER if a in wanted and (a == "keyless" or isinstance(self.key, Key))]
+        chosen = {"encoder": partial(self.by_encoder, of_encoder)} if of_encoder else {}
+        if not self.fixed:
+            if wanted & {"same_key", "fresh_key"}:
+                chosen["fresh_key"] = partial(self.by_pairs, "fresh_key", SHUFFLED, {"fresh_key"})
+            return chosen
         if "same_key" in wanted:
-            chosen["same_key"] = self.by_pairs
+            chosen["same_key"] = partial(self.by_pairs, "same_key", ORDERED, {"same_key"})
         if "fresh_key" in wanted:
             chosen["fresh_key"] = self.by_fresh_pairs
         return chosen
@@ -133,38 +162,38 @@ class Situation:
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
         """keyless, known_plaintext, with_key: a stolen encoder, applied once to every known image."""
         plain = prepared(self.known, self.spec.image_size)
-        knowledge = self.knowledge(stolen(self.trained, plain, self.n0), "encoder")
+        stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
-        taps = {"keyless": Tap(heard, knowledge)}
+        knows = {"keyless": stolen_pairs}
         if "known_plaintext" in wanted:
-            one, _ = on_air(self.trained, plain[:1], self.n0, "known message", self.snr_db)
-            known = self.air(one, "known message")
-            taps["known_plaintext"] = Tap(
-                open_by_known_messages(knowledge.sent[:1], known, heard, self.grid), knowledge
-            )
+            sent, _ = on_air(self.trained, plain[: self.known_messages], self.link_n0, "known message", self.snr_db)
+            knows["known_plaintext"] = replace(stolen_pairs, overheard=self.air(sent, "known message"))
         if "with_key" in wanted:
-            taps["with_key"] = Tap(shuffle(heard, self.key, decrypt), knowledge)
+            knows["with_key"] = replace(stolen_pairs, key=self.key)
         generator = generator_for(torch.device("cpu"), "encoder", *self.name)
+        taps = {attacker: Tap(heard, knows[attacker]) for attacker in wanted}
         return with_stolen_encoder(taps, self.spec.inversion.epochs, generator)
 
-    def by_pairs(self) -> dict[str, Tensor]:
-        """same_key: pairs observed under the key in force."""
+    def by_pairs(self, name: str, networks: dict[str, Callable], wanted: set[str]) -> dict[str, Tensor]:
+        """Pairs as they are observed: same_key where all are under the key in force, or none; else fresh_key."""
         plain = prepared(self.known, self.spec.image_size)
-        sent, _ = on_air(self.trained, plain, self.n0, "observed pairs", self.snr_db)
-        tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, "same_key"))
-        generator = generator_for(torch.device("cpu"), "same_key", *self.name)
-        return same_key("same_key", tap, self.spec.inversion.epochs, generator)
+        sent, _ = on_air(self.trained, plain, self.link_n0, "observed pairs", self.snr_db)
+        tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
+        generator = generator_for(torch.device("cpu"), name, *self.name)
+        found = with_pairs(name, networks, tap, self.spec.inversion.epochs, generator)
+        keyless = {"keyless": found[name]} if "keyless" in wanted else {}
+        return keyless | (found if name in wanted else {})
 
     def by_fresh_pairs(self) -> dict[str, Tensor]:
-        """fresh_key: pairs and messages each under a key of its own, whatever the run's own schedule."""
+        """fresh_key of a run that has one key: pairs and messages each under a key of its own."""
         keys = PerMessageKeys(secret("fresh keys", *self.name), *self.grid)
-        sent = stolen(self.trained, prepared(self.known, self.spec.image_size), self.n0)
+        sent = stolen(self.trained, prepared(self.known, self.spec.image_size), self.link_n0)
         sent = shuffle(sent, keys.session("pairs").sending(0, len(sent)))
-        heard = stolen(self.trained, self.test, self.n0)
+        heard = stolen(self.trained, self.test, self.link_n0)
         heard = shuffle(heard, keys.session("messages").sending(0, len(heard)))
         tap = Tap(self.air(heard, "fresh tap"), self.knowledge(sent, "fresh_key"))
         generator = generator_for(torch.device("cpu"), "fresh_key", *self.name)
-        return fresh_key("fresh_key", tap, self.spec.inversion.epochs, generator)
+        return with_pairs("fresh_key", SHUFFLED, tap, self.spec.inversion.epochs, generator)
 
 
 def _seen(

@@ -39,10 +39,11 @@ def prepare(pixels: Tensor) -> Tensor:
 def degrade(image: Tensor) -> Tensor:
     """Half the pictures Float[b, c, h, w] as an attacker's decoder leaves them, each to a degree of its own.
 
-    Blurred, paled on a ground no longer black, and noisy: a judge of clean pictures alone reads one class in all that a
-    decoder rebuilt, digits that anyone can read among them.
+    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy: a judge of clean pictures
+    alone reads one class in all that a decoder rebuilt, digits that anyone can read among them.
     """
-    blur, pale, ground, noise = torch.rand(4, len(image), 1, 1, 1, device=image.device).unbind()
+    blur, pale, noise = torch.rand(3, len(image), 1, 1, 1, device=image.device).unbind()
+    ground = torch.rand(*image.shape[:2], 1, 1, device=image.device)
     seen = torch.lerp(image, avg_pool2d(image, 5, 1, 2, count_include_pad=False), blur)
     seen = seen * (1 - 0.6 * pale) + 0.1 * ground + 0.1 * noise * torch.randn_like(image)
     spoilt = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5

@@ -113,6 +113,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
         accuracy=table(evasion, ACCURACY),
         rebuilt=table(rebuilt, [name for name in rebuilt if name not in ("image_size", "command", "high")]),
         leaks=_leaks(rebuilt),
+        withstood=_withstood(evasion),
         **_cipher(audit),
         cost=table(cost, COST),
         decisions=yaml.safe_load((PAPER / "decisions.yaml").read_text()),
@@ -248,6 +249,20 @@ def _leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
             read_by = mine[mine["accuracy"].notna()]
             if len(read_by):
                 found[name] = read_by.loc[read_by["accuracy"].idxmax()].to_dict()
+    return found
+
+
+def _withstood(evasion: pd.DataFrame) -> dict[str, dict]:
+    """Of each adversarial attack, at a radius within 8/255, the row where it leaves RepObE least."""
+    rows = evasion[
+        (evasion["metric"] == "adversarial_accuracy") & (evasion["eps"] > 0) & (evasion["eps"] <= 8.001 / 255)
+    ]
+    rows = rows[rows["method"].str.startswith("repobe")]
+    found = {}
+    for kind in ("paper", "strong", "autoattack", "keyless", "transfer", "square"):
+        mine = rows[rows["attack"].str.startswith(kind)]
+        if len(mine):
+            found[kind] = mine.loc[mine["mean"].idxmin()].to_dict()
     return found
 
 

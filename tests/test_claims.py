@@ -131,6 +131,28 @@ def test_less_leaks_where_the_means_over_images_surely_differ():
     assert judged({"inversion": table[2:]}, part)["verdict"] == "not run"
 
 
+def test_a_picture_shows_nothing_only_where_it_is_not_surely_above_the_mean_image():
+    part = claim(check="shows_nothing", method="ours")
+    # The half-width of a difference of two means, each of standard error 0.2/20, is 0.0277.
+    for keyless, verdict in ((0.1, "reproduced"), (0.22, "reproduced"), (0.24, "not reproduced")):
+        table = pd.DataFrame([leak("ours", "keyless", keyless), leak("ours", "mean_image", 0.2)])
+        assert judged({"inversion": table}, part)["verdict"] == verdict
+    assert judged({"inversion": table[:1]}, part)["verdict"] == "not run"
+
+
+def test_beside_a_verdict_by_the_papers_attacker_stands_what_the_best_one_reads():
+    part = claim(check="shows_nothing", method="ours")
+    read = [("keyless", 0.12), ("same_key", 0.86), ("fresh_key", 0.5), ("mean_image", 0.1), ("legitimate", 0.9)]
+    rows = [leak("ours", "keyless", 0.2), leak("ours", "mean_image", 0.2)]
+    rows += [
+        leak("ours", attacker, value) | {"metric": "attacker_accuracy"} for attacker, value in [*read, ("original", 1)]
+    ]
+    found = judged({"inversion": pd.DataFrame(rows)}, part)
+    assert found["verdict"] == "reproduced"
+    assert "same_key reads the class of 0.86 of its pictures, of the mean image 0.10" in found["evidence"]
+    assert "the mean image against ours +0.000 SSIM" in found["evidence"]
+
+
 def test_the_key_space_claim_is_judged_by_enumeration():
     audit = pd.DataFrame({"quantity": ["distinct_ciphers"], "grid": ["2x2"], "value": [4.0], "n": [16]})
     assert judged({"audit": audit}, {"check": "key_space"})["verdict"] == "not reproduced"

@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import jinja2
 import pandas as pd
 import pytest
 
@@ -150,6 +151,67 @@ def test_the_weighed_decisions_say_how_many_seeds_and_images_they_are_of(page):
     assert ">seeds<" in headings
     assert ">321<" in row
     assert "+1.00 points (−2.00 to +4.00)" in row
+
+
+def threats(leaks: dict, withstood: dict) -> str:
+    """The threat model alone, in one line, of these numbers."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(report.PAGE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["number"] = report.number
+    cipher = {"recovered": {}, "told": None, "wrong_key": None, "bits": {}, "slowest_ms": None}
+    page = environment.get_template("threats.html.j2").render(leaks=leaks, withstood=withstood, cipher=cipher)
+    return " ".join(page.split())
+
+
+def row_of(page: str, name: str) -> str:
+    """The table row whose heading is `name`."""
+    return page.split(f"<code>{name}</code></th>")[1].split("</tr>")[0]
+
+
+def test_the_threat_model_says_of_each_attacker_what_it_knows_and_what_it_got():
+    leak = {"method": "repobe", "dataset": "digits", "channel": "awgn", "floor_accuracy": 0.1, "ssim": 0.7}
+    leaks = {
+        name: leak | {"accuracy": accuracy, "floor_ssim": 0.3}
+        for name, accuracy in [("keyless", 0.12), ("same_key", 0.89), ("fresh_key", 0.88)]
+    }
+    least = {"method": "repobe", "dataset": "digits", "channel": "awgn", "snr_test_db": 23.0, "eps": 0.016}
+    page = threats(leaks, {"paper": least | {"mean": 0.41}, "square": least | {"mean": 0.73}})
+    for name, knows, number in [
+        ("keyless", "the encoder, images like those sent", "0.12 of its pictures"),
+        ("same_key", "pairs of image and message under the one fixed key", "0.89 of its pictures"),
+        ("fresh_key", "each under a key of its own and unknown", "0.88 of its pictures"),
+        ("with_key", "the encoder and the key", "Not run in these tables."),
+        ("legitimate", "no ceiling", "Not run in these tables."),
+        ("paper", "weights, channel statistics and the key", "0.41, of <code>repobe</code> on digits"),
+        ("strong", "EOT-PGD", "Not run in these tables."),
+        ("autoattack", "AutoAttack", "Not run in these tables."),
+        ("transfer", "another system's weights", "Not run in these tables."),
+        ("square", "no weights", "0.73, of <code>repobe</code> on digits over awgn at 23 dB, eps 0.016."),
+    ]:
+        assert knows in row_of(page, name).replace("&#39;", "'"), name
+        assert number in row_of(page, name), name
+    assert "36 ciphers and 4×4 have 576" in page
+    assert "the ceiling" not in page
+    assert "weakest of them" not in page
+
+
+def test_of_an_attack_the_row_that_leaves_repobe_least_is_quoted_at_a_small_radius():
+    columns = ["method", "attack", "eps", "metric", "mean"]
+    rows = [
+        ("repobe", "paper", 0.016, "adversarial_accuracy", 0.5),
+        ("repobe_adversarial", "paper", 0.016, "adversarial_accuracy", 0.4),
+        ("repobe", "paper", 0.1, "adversarial_accuracy", 0.1),  # a radius that shows
+        ("undefended", "paper", 0.016, "adversarial_accuracy", 0.2),
+        ("repobe", "paper", 0.016, "natural_accuracy", 0.3),
+        ("repobe", "autoattack_rand", 0.016, "adversarial_accuracy", 0.35),
+        ("repobe", "square", 0.0, "adversarial_accuracy", 0.9),
+    ]
+    found = report._withstood(pd.DataFrame(rows, columns=columns))
+    assert {kind: (row["method"], row["mean"]) for kind, row in found.items()} == {
+        "paper": ("repobe_adversarial", 0.4),
+        "autoattack": ("repobe", 0.35),
+    }
 
 
 @pytest.fixture(scope="module")

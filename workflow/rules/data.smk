@@ -11,7 +11,8 @@ rule data:
 
 rule judge:
     input:
-        f"{RESULTS}/data/{{dataset}}.safetensors",
+        data=f"{RESULTS}/data/{{dataset}}.safetensors",
+        judge="repobe/judge.py", # one that was trained otherwise reads the same pictures otherwise
     output:
         f"{RESULTS}/data/{{dataset}}.judge.safetensors",
     log:
@@ -19,4 +20,4 @@ rule judge:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe judge {input} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe judge {input.data} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
