@@ -189,6 +189,8 @@ def test_a_frozen_model_gives_an_image_draws_of_its_own_whatever_its_neighbours(
     else:
         for drawn in (model.noise, model.gain)[: 1 + (channel == "rayleigh")]:
             assert len(set(map(tuple, drawn.flatten(0, 1).tolist()))) == 6 * draws
+        model.noise[:, 0] = 0
+        assert (model(image) != first).any(dim=1).tolist() == [True] + 5 * [False]
 
 
 def test_a_frozen_model_holds_the_key_of_the_run(specs, digits):
