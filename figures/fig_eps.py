@@ -1,4 +1,7 @@
-"""Accuracy under the worst attack of each radius eps, where a run was attacked at several; eps 0 is the clean image."""
+"""Accuracy under each image's worst attack at each radius eps, where a run was attacked at several.
+
+Eps 0 is the clean image. All of a run's points are over the same images, those that every attack has had (`worst`).
+"""
 
 import matplotlib.pyplot as plt
 
@@ -24,10 +27,9 @@ def draw() -> None:
     """Writes fig_eps."""
     results, out = arguments()
     table = read(results / "summary" / "evasion.csv")
-    table = table[table["metric"].isin(["natural_accuracy", "adversarial_accuracy"])]
-    table = table[table["snr_test_db"] == table.groupby(GROUP)["snr_test_db"].transform("max")]
-    worst = table.loc[table.groupby([*GROUP, "eps"])["mean"].idxmin()]
-    # Natural accuracy and the paper's one radius are two points and no curve.
+    worst = table[table["attack"] == "worst"]
+    worst = worst[worst["snr_test_db"] == worst.groupby(GROUP)["snr_test_db"].transform("max")]
+    # The paper's one radius is a point and no curve.
     worst = worst[worst.groupby(GROUP)["eps"].transform("nunique") > 2].sort_values([*GROUP, "eps"])
     if worst.empty:
         return empty(out / "fig_eps", worst, TITLE)
@@ -45,10 +47,12 @@ def draw() -> None:
             # Adversarially trained or not: RepObE's two systems share colour and marker.
             line = "-" if method != "repobe" else ":"
             interval_line(axes, 255 * rows["eps"] * 1.025**place, rows, look, look.label, line)
-            ends = f"{rows['mean'].iloc[0]:.2f} clean, {rows['mean'].iloc[-1]:.2f} at {rows['eps'].iloc[-1]:g}"
+            ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
             told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        axes.set_title(f"{title_of(dataset)}\n{air_of(channel)}, {mine['snr_test_db'].max():g} dB", fontsize=9)
+        sizes = "/".join(str(n) for n in sorted(set(mine["n"])))
+        air = f"{air_of(channel)}, {mine['snr_test_db'].max():g} dB, {sizes} images"
+        axes.set_title(f"{title_of(dataset)}\n{air}", fontsize=9)
         axes.set_xlabel("eps (1/255)")
         # Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
         axes.set_xscale("symlog", base=2, linthresh=1)

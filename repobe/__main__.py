@@ -84,7 +84,8 @@ def evaluate(o: argparse.Namespace) -> None:
     described, run, loaded = _open(o)
     surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
     with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
-        partial = Partial(run / "partial_evasion", o.spec, run / "model.safetensors", told=progress.step)
+        models = [_run(path, run) / "model.safetensors" for path in [described.path, *described.surrogates.values()]]
+        partial = Partial(run / "partial_evasion", o.spec, *models, told=progress.step)
         trained = restore(described, loaded, run)
         rows, counts = evasion(trained, described, loaded, surrogates, partial)
         if trained.system.digital:
@@ -257,8 +258,13 @@ def _sibling(path: str, run: Path, loaded):
     """Another run of the same results, trained."""
     from repobe.training import restore
 
-    folder = run.resolve().parents[3] / path
+    folder = _run(path, run)
     return restore(Spec.load(folder / "spec.yaml"), loaded, folder)
+
+
+def _run(path: str, run: Path) -> Path:
+    """The folder of a run of the same results, by its spec's path."""
+    return run.resolve().parents[3] / path
 
 
 def _data(run: Path, described: Spec) -> Path:

@@ -78,6 +78,7 @@ class BitSystem(System):
     ) -> None:
         super().__init__()
         self.image_size, self.channel, self.reconstruct, self.protect = image_size, channel, reconstruct, protect
+        self.random_transmitter = protect is not as_they_are
         self.native, self.k = (GREY, GREY_BITS) if colours == 1 else (COLOUR, COLOUR_BITS)
         self.encoder = bit_encoder(colours)
         self.decoder = bit_image_decoder(colours) if reconstruct else bit_decoder(colours, classes)

@@ -1,6 +1,7 @@
 """The stage that measures what a trained run's receiver gets: every SNR, unattacked and under every attack."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,22 +10,29 @@ from torch import Tensor
 from repobe import metrics
 from repobe.channels import noise_power
 from repobe.data import Data
-from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier
+from repobe.evasion import KINDS, SELECTION, NoisyClassifier, most_harmful, pgd5
 from repobe.method import Method, parts
 from repobe.obfuscation import FixedKey
 from repobe.spec import Attack, Spec, seed
-from repobe.splits import BATCH, fidelity, generator_for, images_sd, on_air, prepared, received
+from repobe.splits import BATCH, deliveries, fidelity, generator_for, images_sd, prepared
 
 ADVERSARIAL = "adversarial_accuracy"
+COMMON = "paper_common"  # the paper's attack over the images that `worst` is over
+SCORED_DRAWS = 5  # at least, of the channel, that an adversarial image is scored on
+CANDIDATES = BATCH // 10  # images at once where each meets many draws at once
+
+
+def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
+    """(name, attack, eps) of what a run meets at an SNR; what is crafted on a run itself transfers nothing."""
+    if spec.task == "reconstruction":
+        return []
+    attacks = {name: a for name, a in spec.evaluation.attacks.items() if a.snr_db is None or snr_db in a.snr_db}
+    return [(name, a, eps) for name, a in attacks.items() if a.surrogate != spec.label for eps in a.eps]
 
 
 def evasion_steps(spec: Spec) -> int:
     """How many parts `evasion` keeps."""
-    steps = len(spec.snr_db)
-    if spec.task == "classification":
-        for attack in spec.evaluation.attacks.values():
-            steps += len(attack.eps) * sum(attack.snr_db is None or snr_db in attack.snr_db for snr_db in spec.snr_db)
-    return steps
+    return sum(1 + len(due(spec, snr_db)) for snr_db in spec.snr_db)
 
 
 def evasion(
@@ -34,8 +42,10 @@ def evasion(
 
     Of a digital classifier clean_accuracy beside that of the highest SNR: what its codec and link cost.
 
-    surrogates: the trained runs that transfer attacks are crafted on, by label. Of a classifier, without attack and
-    under the paper's, also {(snr_db, attack): (in how many draws each image was right, uint8 [n]; draws)}.
+    `worst`, at each eps, and `paper_common`, the paper's attack again, are over the images that all attacks at that SNR
+    have had, so that they compare. surrogates: the trained runs that transfer attacks are crafted on, by label. Of a
+    classifier, without attack and under the paper's, also {(snr_db, attack): (in how many draws each image was right,
+    uint8 [n]; draws)}.
     """
     pixels, label = data.test
     image = prepared(pixels, spec.image_size)
@@ -50,21 +60,25 @@ def evasion(
         if trained.system.digital and snr_db == max(spec.snr_db):
             clean = clean_accuracy(trained, image, label)
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, "clean_accuracy", clean, trained.system.k))
+        attacks = due(spec, snr_db)
+        common = min([len(label), *(attack.images for _, attack, _ in attacks)])
         survived: dict[float, list[dict]] = {}
-        for name, attack in spec.evaluation.attacks.items():
-            if attack.snr_db is not None and snr_db not in attack.snr_db:
-                continue
-            for eps in attack.eps:
-                outcomes = keep(
-                    f"{name} {eps:g} {snr_db:g} dB",
-                    lambda name=name, attack=attack, eps=eps, snr_db=snr_db: attacked(
-                        trained, spec, name, attack, eps, snr_db, image, label, surrogates
-                    ),
-                )
-                survived.setdefault(eps, []).append(outcomes)
-                if name == "paper":
-                    counts[snr_db, name] = _counted(outcomes["scored"])
-                rows.append(_evasion_row(spec, snr_db, name, eps, ADVERSARIAL, outcomes["scored"], trained.system.k))
+        for name, attack, eps in attacks:
+            outcomes = keep(
+                f"{name} {eps:g} {snr_db:g} dB",
+                lambda name=name, attack=attack, eps=eps, snr_db=snr_db, natural=natural, common=common: (
+                    attacked(trained, spec, name, attack, eps, snr_db, image, label, surrogates, common)
+                    if eps > 0
+                    else untouched(natural, attack.images, common)
+                ),
+            )
+            survived.setdefault(eps, []).append(outcomes)
+            rows.append(_evasion_row(spec, snr_db, name, eps, ADVERSARIAL, outcomes["scored"], trained.system.k))
+            if name == "paper":
+                counts[snr_db, name] = _counted(outcomes["scored"])
+                if common < outcomes["scored"].shape[1]:
+                    value = outcomes["scored"][:, :common]
+                    rows.append(_evasion_row(spec, snr_db, COMMON, eps, ADVERSARIAL, value, trained.system.k))
         for eps, several in survived.items():
             rows.append(_evasion_row(spec, snr_db, "worst", eps, ADVERSARIAL, worst(several), trained.system.k))
     return rows, counts
@@ -85,13 +99,11 @@ def clean_accuracy(trained: Method, image: Tensor, label: Tensor) -> Tensor:
 def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: float) -> dict[str, Tensor]:
     """Float[draws, n] by metric: what the receiver makes of the whole test split."""
     pixels, label = data.test
-    n0 = noise_power(snr_db)
-    symbols, key = on_air(trained, image, n0, "evaluate", snr_db)
+    # Named without the method: every method with as many symbols meets the very same air.
+    stream = (spec.dataset, spec.channel, spec.seed, snr_db)
+    airs = (generator_for(data.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws))
     values: dict[str, list[Tensor]] = {}
-    for draw in range(spec.evaluation.draws):
-        # Named without the method: every method with as many symbols meets the very same air.
-        noise = generator_for(data.device, "evaluate", spec.dataset, spec.channel, spec.seed, snr_db, draw)
-        output = received(trained, symbols, key, n0, noise)
+    for output in deliveries(trained, image, noise_power(snr_db), airs, "evaluate", snr_db):
         if spec.task == "reconstruction":
             measured = fidelity(output, pixels, spec.image_size)
         else:
@@ -99,6 +111,12 @@ def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: f
         for metric, value in measured.items():
             values.setdefault(metric, []).append(value)
     return {metric: torch.stack(value) for metric, value in values.items()}
+
+
+def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str, Tensor]:
+    """Outcomes of an attack of no radius: the clean images' own, draw by draw."""
+    right = natural["natural_accuracy"]
+    return {"scored": right[:, :images].clone(), "selected": right[:, :common].clone()}
 
 
 def attacked(
@@ -111,35 +129,63 @@ def attacked(
     image: Tensor,
     label: Tensor,
     surrogates: dict[str, Method],
+    common: int,
 ) -> dict[str, Tensor]:
-    """Correctness Float[draws, n] on adversarial images, each re-scored on fresh channel draws: `scored`.
+    """Correctness on adversarial images, each re-scored on fresh channel draws: `scored` Float[5 or `draws`, n].
 
-    `selected`: the same on as many draws more, by which `worst` picks each image's attack.
+    `selected` Float[20, common]: the same on draws of its own, by which `worst` picks each image's attack.
     """
+    adversarial = crafted(trained, spec, name, attack, eps, snr_db, image, label, surrogates)
+    stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
+    outcomes = {}
+    for purpose, n, draws in (
+        ("scored", len(adversarial), max(SCORED_DRAWS, spec.evaluation.draws)),
+        ("selected", common, SELECTION),
+    ):
+        airs = (generator_for(image.device, purpose, *stream, draw) for draw in range(draws))
+        heard = deliveries(trained, adversarial[:n], noise_power(snr_db), airs, purpose, *stream)
+        outcomes[purpose] = torch.stack([metrics.correct(output, label[:n]) for output in heard])
+    return outcomes
+
+
+def crafted(
+    trained: Method,
+    spec: Spec,
+    name: str,
+    attack: Attack,
+    eps: float,
+    snr_db: float,
+    image: Tensor,
+    label: Tensor,
+    surrogates: dict[str, Method],
+) -> Tensor:
+    """The attack's adversarial images Float[n, c, S, S]; at one name, eps and SNR always the same.
+
+    The very images of the paper's attack are candidates of eot_pgd, which therefore is never weaker but by the noise
+    of the draws that pick: where the paper's attack has fewer images, as it would craft them for as many.
+    """
+    weak = None
+    if attack.kind == "eot_pgd" and name != "paper":
+        paper = spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
+        # Whole batches of it, for what a batch meets hangs on its size.
+        whole = min(paper.images, -(-attack.images // BATCH) * BATCH)
+        paper = replace(paper, images=max(whole, attack.images))
+        weak = crafted(trained, spec, "paper", paper, eps, snr_db, image, label, surrogates)
     image, label, n0 = image[: attack.images], label[: attack.images], noise_power(snr_db)
     stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
-    noise = generator_for(image.device, "attack", *stream)
     victim = surrogates[attack.surrogate] if attack.kind == "transfer" else trained
-    if attack.kind == "autoattack_standard":
-        model = FrozenClassifier(trained.system, n0, seed("frozen", *stream))
-    elif attack.kind == "keyless":
-        model = NoisyClassifier(trained.system, n0, FixedKey(None), noise)
-    else:
-        model = NoisyClassifier(victim.system, n0, victim.keys.session("attack", *stream), noise)
-    perturb = KINDS[attack.kind]
+    keys = FixedKey(None) if attack.kind == "keyless" else victim.keys.session("attack", *stream)
+    model = NoisyClassifier(victim.system, n0, keys, generator_for(image.device, "attack", *stream)).eval()
     with torch.random.fork_rng():
         torch.manual_seed(seed("start", *stream))
-        cut = parts(len(image), BATCH)
-        adversarial = torch.cat([perturb(model.eval(), image[p], label[p], eps, attack) for p in cut])
-    symbols, key = on_air(trained, adversarial, n0, "rescore", *stream)
-    outcomes = {}
-    for purpose in ("scored", "selected"):
-        draws = []
-        for draw in range(spec.evaluation.draws):
-            air = generator_for(image.device, purpose, *stream, draw)
-            draws.append(metrics.correct(received(trained, symbols, key, n0, air), label))
-        outcomes[purpose] = torch.stack(draws)
-    return outcomes
+        adversarial = []
+        for p in parts(len(image), BATCH if KINDS[attack.kind] is pgd5 else CANDIDATES):
+            candidates = KINDS[attack.kind](model, image[p], label[p], eps, attack)
+            if weak is not None:
+                candidates.insert(0, weak[p])
+            several = len(candidates) > 1
+            adversarial.append(most_harmful(model, candidates, label[p]) if several else candidates[0])
+        return torch.cat(adversarial)
 
 
 def worst(several: list[dict[str, Tensor]]) -> Tensor:
@@ -147,7 +193,7 @@ def worst(several: list[dict[str, Tensor]]) -> Tensor:
 
     Picked on other draws than it is scored on, else luck in the draws would pass for strength.
     """
-    n = min(outcomes["scored"].shape[1] for outcomes in several)
+    n = min(outcomes["selected"].shape[1] for outcomes in several)
     survival = torch.stack([outcomes["selected"][:, :n].mean(dim=0) for outcomes in several])
     scored = torch.stack([outcomes["scored"][:, :n] for outcomes in several])
     return scored.gather(0, survival.argmin(dim=0).expand(1, *scored.shape[1:]))[0]

@@ -42,17 +42,17 @@ class Attack:
     """One line of `evaluation.attacks`: an attack of repobe.evasion by its kind, at each radius eps in [0, 1] pixels.
 
     images: the first so many test images; snr_db: where it is run, None at every SNR; steps, restarts and eot (channel
-    draws a gradient step averages over) are what the kind understands by them; surrogate: the label of the run that
-    a transfer attack is crafted on.
+    draws a step or query averages over) are what the kind understands by them, None what its publication takes;
+    surrogate: the label of the run that a transfer attack is crafted on.
     """
 
     kind: str
     images: int
     eps: tuple[float, ...] = (0.016,)  # Sec. 4.2
     snr_db: tuple[float, ...] | None = None
-    steps: int = 5
+    steps: int | None = None
     restarts: int = 1
-    eot: int = 1
+    eot: int | None = None
     surrogate: str | None = None
 
 
@@ -136,9 +136,9 @@ class Spec:
 
     @property
     def surrogates(self) -> dict[str, str]:
-        """The paths of the runs that transfer attacks are crafted on, by their labels."""
-        labels = [attack.surrogate for attack in self.evaluation.attacks.values() if attack.surrogate]
-        return {label: self.sibling(label) for label in labels}
+        """The paths of the other runs that transfer attacks are crafted on, by their labels."""
+        labels = {attack.surrogate for attack in self.evaluation.attacks.values()} - {None, self.label}
+        return {label: self.sibling(label) for label in sorted(labels)}
 
     @property
     def snr_train_name(self) -> str:

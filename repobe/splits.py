@@ -1,5 +1,7 @@
 """Whole splits of a dataset through a trained system, and how far what arrives is from what was sent."""
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def prepared(pixels: Tensor, size: int) -> Tensor:
 
 @torch.no_grad()
 def on_air(trained: Method, image: Tensor, n0: float, *session) -> tuple[Tensor, Key | None]:
-    """(what a whole split is on the air, Complex[n, k]; its keys): sent once, it serves every channel draw."""
+    """(what a whole split is on the air, Complex[n, k]; its keys): sent once."""
     key = trained.keys.session(*session).sending(0, len(image))
     own = generator_for(image.device, "transmitter", *session)
     cut = parts(len(image), BATCH)
@@ -46,6 +48,22 @@ def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, gener
     """Logits or images of a whole split after one channel draw."""
     cut = parts(len(symbols), BATCH)
     return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
+
+
+def deliveries(
+    trained: Method, image: Tensor, n0: float, airs: Iterable[torch.Generator], *session
+) -> Iterator[Tensor]:
+    """Logits or images of a whole split, once for each of the airs, which are channel draws.
+
+    Sent once for all of them, but by a transmitter that draws something anew for each, under keys of its own.
+    """
+    sent = None
+    for draw, air in enumerate(airs):
+        if trained.system.random_transmitter:
+            sent = on_air(trained, image, n0, *session, draw)
+        elif sent is None:
+            sent = on_air(trained, image, n0, *session)
+        yield received(trained, *sent, n0, air)
 
 
 def scored(pixels: Tensor, size: int) -> Tensor:

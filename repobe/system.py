@@ -27,12 +27,14 @@ class System(nn.Module):
     where symbols have no places. Both ends know the SNR: n0 is the noise power per complex symbol, a float or Float[b].
     digital: bits of a public code are on the air, which whoever hears them decodes as well as the receiver; `transmit`
     then gives not Symbols but what `deliver` makes of them.
+    random_transmitter: `transmit` draws something, so that no two transmissions of an image are alike.
     """
 
     image_size: int
     k: int
     grid: tuple[int, int] = (1, 1)
     digital: bool = False
+    random_transmitter: bool = False
     channel: Channel
 
     def transmit(

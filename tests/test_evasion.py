@@ -1,21 +1,65 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torchattacks
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from repobe.evaluation import attacked, evasion, worst
-from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd
-from repobe.metrics import correct
+from repobe import evaluation, evasion
+from repobe.evaluation import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
+from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
 from repobe.obfuscation import FixedKey
 from repobe.partial import Partial
-from repobe.spec import Attack
-from repobe.training import build
+from repobe.spec import Attack, grid
+from repobe.training import build, train
+
+SNR_DB, N0 = 7.0, 10**-0.7
 
 
 @pytest.fixture
 def classifier():
     return nn.Sequential(nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, 10)).eval()
+
+
+@pytest.fixture(scope="module")
+def trained(digits_file, tmp_path_factory):
+    """(a RepObE that reads most digits at 7 dB, its spec, its data)."""
+    from conftest import CONFIG
+
+    from repobe.data import load
+    from repobe.training import restore
+
+    spec = {spec.label: spec for spec in grid(CONFIG)}["repobe"]
+    spec = replace(spec, training=replace(spec.training, epochs=6, batch_size=25))
+    data, run = load(digits_file).limit(400), tmp_path_factory.mktemp("run")
+    torch.set_num_threads(1)
+    train(spec, data, run)
+    return restore(spec, data, run), spec, data
+
+
+def attack_on(trained, kind: str, eps: float = 0.06, run=attacked, name: str = "test", images: int = 24, **settings):
+    """Outcomes of one attack on the trained system at 7 dB, or what another function of the same arguments gives."""
+    method, spec, data = trained
+    image, label = prepared(data.test[0], 16), data.test[1]
+    if kind == "transfer":
+        settings["surrogate"] = "undefended"
+    common = (images,) if run is attacked else ()
+    attack = Attack(kind, images, eps=(eps,), **settings)
+    return run(method, spec, name, attack, eps, SNR_DB, image, label, {"undefended": method}, *common)
+
+
+def clean(trained, images: int = 24) -> float:
+    """Accuracy on the same images without an attack."""
+    method, spec, data = trained
+    return unattacked(method, spec, data, prepared(data.test[0], 16), SNR_DB)["natural_accuracy"][:, :images].mean()
+
+
+def rows_of(trained, attacks: dict[str, Attack], surrogates=None) -> list[dict]:
+    """Rows of evasion.csv at 7 dB."""
+    method, spec, data = trained
+    spec = replace(spec, snr_db=(SNR_DB,), evaluation=replace(spec.evaluation, attacks=attacks))
+    return evaluation.evasion(method, spec, data, surrogates or {}, lambda _, compute: compute())[0]
 
 
 def test_our_pgd_is_bit_equal_to_torchattacks_at_one_seed(classifier):
@@ -33,58 +77,85 @@ def test_a_zero_radius_attack_is_the_identity(classifier):
     assert torch.equal(pgd(lambda x: cross_entropy(classifier(x), label), image, image + 1, 0.0, 0.1, 3), image)
 
 
-def test_no_adversarial_image_leaves_the_ball_or_the_unit_interval(classifier):
+def test_pgd_raises_the_loss_and_stays_in_the_ball(classifier):
     image, label = torch.rand(32, 1, 16, 16).round(), torch.randint(10, (32,))  # every pixel at a border
-    attack = Attack("pgd", 32, steps=5, eot=2)
-    far = pgd(lambda x: cross_entropy(classifier(x), label), image, image, 0.1, 0.07, 9)
-    assert (far - image).abs().max() <= 0.1 + 1e-6
-    for adversarial in (
-        far,
-        *(KINDS[kind](classifier, image, label, 0.016, attack) for kind in ("pgd", "eot_pgd", "square")),
-    ):
-        assert adversarial.min() >= 0
-        assert adversarial.max() <= 1
-    assert (adversarial - image).abs().max() <= 0.016 + 1e-6
-
-
-def test_pgd_raises_the_loss(classifier):
-    image, label = torch.rand(32, 1, 16, 16), torch.randint(10, (32,))
 
     def loss(x):
         return cross_entropy(classifier(x), label)
 
-    assert loss(pgd(loss, image, image, 0.1, 0.03, 5)) > loss(image)
+    far = pgd(loss, image, image, 0.1, 0.07, 9)
+    assert loss(far) > loss(image)
+    assert (far - image).abs().max() <= 0.1 + 1e-6
+    assert far.min() >= 0
+    assert far.max() <= 1
 
 
-def adversarial(specs, digits, kind="pgd", label="repobe", eps=0.016, surrogates=None, **settings):
-    """Outcomes of one attack on an untrained system."""
-    method = build(specs[label], digits).eval()
-    image, truth = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(4)), torch.arange(6)
-    attack = Attack(kind, 6, eps=(eps,), **settings)
-    return attacked(method, specs[label], "test", attack, eps, 7.0, image, truth, surrogates or {})
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_attack_leaves_the_ball_or_the_unit_interval_nor_the_images_as_they_were(kind, trained):
+    adversarial = attack_on(trained, kind, 0.06, crafted, images=8, steps=2, eot=2)
+    image = prepared(trained[2].test[0][:8], 16)
+    assert 0.03 < (adversarial - image).abs().max() <= 0.06 + 1e-6
+    assert adversarial.min() >= 0
+    assert adversarial.max() <= 1
 
 
-SLOW = {"autoattack_standard": pytest.mark.slow}  # 5000 queries of Square
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=SLOW.get(kind, ())) for kind in sorted(KINDS)])
-def test_an_attack_leaves_no_trace_in_the_random_stream_and_repeats(kind, specs, digits):
-    settings = {"surrogate": "undefended"} if kind == "transfer" else {}
-    surrogates = {"undefended": build(specs["undefended"], digits).eval()}
-    torch.manual_seed(0)
-    build(specs["repobe"], digits)  # draws weights, as the attack's own victim does
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_an_attack_leaves_no_trace_in_the_random_stream_and_repeats(kind, trained):
     before = torch.get_rng_state()
-    first = adversarial(specs, digits, kind, surrogates=surrogates, steps=2, eot=2, **settings)
+    first = attack_on(trained, kind, images=3, steps=1, eot=2)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(5)
-    again = adversarial(specs, digits, kind, surrogates=surrogates, steps=2, eot=2, **settings)
+    again = attack_on(trained, kind, images=3, steps=1, eot=2)
     assert all(torch.equal(first[name], again[name]) for name in ("scored", "selected"))
-    assert first["scored"].shape == (2, 6)
 
 
-def test_a_radius_of_zero_leaves_the_clean_images(classifier):
-    image, label = torch.rand(4, 1, 16, 16), torch.arange(4)
-    assert torch.equal(KINDS["pgd"](classifier, image, label, 0.0, Attack("pgd", 4)), image)
+def test_an_adversarial_image_meets_five_draws_at_least_and_its_attack_is_picked_on_twenty(trained):
+    method, spec, data = trained
+    outcomes = attack_on(trained, "pgd", images=6)  # the spec's own two draws are too few
+    assert outcomes["scored"].shape == (5, 6)
+    assert outcomes["selected"].shape == (20, 6)
+    many = replace(spec, evaluation=replace(spec.evaluation, draws=7))
+    assert attack_on((method, many, data), "pgd", images=6)["scored"].shape == (7, 6)
+
+
+def test_autoattack_takes_its_published_iterations_unless_it_is_told_others(classifier):
+    ten = Attack("autoattack_rand", 8, steps=10)
+    assert [(a.loss, a.steps) for a in rand(classifier, 0.1, Attack("autoattack_rand", 8))] == [
+        ("ce", 100),
+        ("dlr", 100),
+    ]
+    assert [a.steps for a in rand(classifier, 0.1, ten)] == [10, 10]
+    *gradient, queries = standard(classifier, 0.1, Attack("autoattack_standard", 8), 10)
+    assert [type(a).__name__ for a in gradient] == ["APGD", "APGDT", "FAB"]
+    assert [a.steps for a in gradient] == [100, 100, 100]
+    assert queries.n_queries == 5000
+    assert [a.steps for a in standard(classifier, 0.1, ten, 10)[:3]] == [10, 10, 10]
+
+
+def test_autoattack_rand_and_square_average_twenty_draws_unless_they_are_told_others(trained, monkeypatch):
+    met = []
+    monkeypatch.setattr(evasion, "averaged", lambda logits: met.append(len(logits)) or logits.mean(dim=0))
+    for kind in ("autoattack_rand", "eot_pgd", "square"):
+        attack_on(trained, kind, 0.06, crafted, images=2, steps=1)
+        assert 20 in met
+        met.clear()
+        attack_on(trained, kind, 0.06, crafted, images=2, steps=1, eot=3)
+        assert 3 in met
+        assert 20 not in met
+        met.clear()
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("square", 150), ("autoattack_rand", 10), ("autoattack_standard", 4)])
+def test_an_attack_that_stops_at_success_is_not_taken_in_by_one_lucky_draw(kind, steps, trained):
+    """Through the noise a single query is misread soon enough; what counts is what fresh draws say."""
+    assert attack_on(trained, kind, 0.1, steps=steps, eot=5)["scored"].mean() < clean(trained) - 0.25
+
+
+def test_expectation_over_draws_is_the_log_of_the_mean_probability():
+    logits = torch.tensor([[[2.0, 0]], [[0, 1]]])
+    mean = (logits[0].softmax(1) + logits[1].softmax(1)) / 2
+    torch.testing.assert_close(evasion.averaged(logits), mean.log())
+    assert torch.equal(evasion.averaged(logits[:1]), logits[0])
 
 
 def test_the_attacked_model_meets_fresh_noise_at_every_call(specs, digits):
@@ -92,14 +163,43 @@ def test_the_attacked_model_meets_fresh_noise_at_every_call(specs, digits):
     model = NoisyClassifier(method.system, 0.2, method.keys, torch.Generator().manual_seed(0))
     image = torch.rand(2, 1, 16, 16)
     assert not torch.equal(model(image), model(image))
+    one, other = model.each(image, 2)
+    assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("label", ["repobe", "undefended"])
-def test_a_frozen_model_gives_an_image_the_same_logits_whatever_its_neighbours(label, specs, digits):
-    method = build(specs[label], digits).eval()
-    model = FrozenClassifier(method.system, 0.2, seed=3)
-    image = torch.rand(4, 1, 16, 16)
-    torch.testing.assert_close(model(image)[2:], model(image[2:]))
+FROZEN = [("repobe", "awgn"), ("repobe", "rayleigh"), ("escst", "awgn"), ("necst_dp", "awgn"), ("jpeg2000", "rayleigh")]
+
+
+@pytest.mark.parametrize(("name", "channel"), FROZEN)
+@pytest.mark.parametrize("draws", [1, 3])
+def test_a_frozen_model_gives_an_image_draws_of_its_own_whatever_its_neighbours(name, channel, draws, specs, digits):
+    spec = replace(specs["undefended"], label=name, method=name, channel=channel)
+    spec = replace(spec, hyper={"symbols": 1568} if name == "jpeg2000" else {})
+    method = build(spec, digits).eval()
+    one = digits.test[0][:1].float() / 255
+    one = nn.functional.interpolate(one, 16)
+    image = torch.cat([one * (1 - 0.002 * i) for i in range(6)])  # all but equal
+    model = FrozenClassifier(method.system, 0.5, method.keys, 3, image, draws).eval()
+    first = model(image)
+    assert torch.equal(model(image), first)
+    torch.testing.assert_close(model(image[[4, 2]]), first[[4, 2]])
+    torch.testing.assert_close(model(image[5:]), first[5:])
+    if model.noise is None:
+        assert len({tuple(model.alone(image[:1], number)[0].tolist()) for number in range(6)}) > 1
+    else:
+        for drawn in (model.noise, model.gain)[: 1 + (channel == "rayleigh")]:
+            assert len(set(map(tuple, drawn.flatten(0, 1).tolist()))) == 6 * draws
+        model.noise[:, 0] = 0
+        assert (model(image) != first).any(dim=1).tolist() == [True] + 5 * [False]
+
+
+def test_a_frozen_model_holds_the_key_of_the_run(specs, digits):
+    spec = replace(specs["undefended"], label="escst", method="escst")
+    method = build(spec, digits).eval()
+    image, n0 = torch.rand(3, 1, 16, 16), 1e-12
+    model = FrozenClassifier(method.system, n0, method.keys, 3, image, 1)
+    torch.testing.assert_close(model(image), method.system(image, n0, method.keys.receiving(0, 3)), atol=1e-4, rtol=0)
+    assert not torch.allclose(model(image), method.system(image, n0, None), atol=1e-3)
 
 
 def test_without_the_key_a_copy_without_a_shuffle_has_the_same_gradient(specs, digits):
@@ -113,32 +213,97 @@ def test_without_the_key_a_copy_without_a_shuffle_has_the_same_gradient(specs, d
     torch.testing.assert_close(*gradients)
 
 
-def test_strong_never_leaves_a_deterministic_model_better_than_the_papers_attack(classifier):
-    image, label = torch.rand(64, 1, 16, 16), torch.randint(10, (64,))
-    label = classifier(image).argmax(dim=1)  # all right before the attack
-    torch.manual_seed(1)
-    weak = KINDS["pgd"](classifier, image, label, 0.03, Attack("pgd", 64))
-    torch.manual_seed(1)
-    strong = KINDS["eot_pgd"](classifier, image, label, 0.03, Attack("eot_pgd", 64, steps=10, restarts=2))
-    survived_weak, survived = (correct(classifier(x), label) for x in (weak, strong))
-    assert (survived <= survived_weak).all()
+def test_the_very_images_of_the_papers_row_are_a_candidate_of_strong(trained, monkeypatch):
+    method, spec, data = trained
+    paper = Attack("pgd", 40, eps=(0.06,))
+    spec = replace(spec, evaluation=replace(spec.evaluation, attacks={"paper": paper}))
+    image, label = prepared(data.test[0], 16), data.test[1]
+    row = crafted(method, spec, "paper", paper, 0.06, SNR_DB, image, label, {})
+    real, seen = evaluation.most_harmful, []
+    monkeypatch.setattr(
+        evaluation, "most_harmful", lambda model, found, y: seen.append(found[0]) or real(model, found, y)
+    )
+    strong = Attack("eot_pgd", 30, eps=(0.06,), steps=2, eot=2)
+    crafted(method, spec, "strong", strong, 0.06, SNR_DB, image, label, {})
+    assert torch.equal(torch.cat(seen), row[:30])
 
 
-def test_an_unbounded_radius_reaches_chance(classifier):
-    image, label = torch.rand(64, 1, 16, 16), torch.randint(10, (64,))
-    strong = KINDS["eot_pgd"](classifier, image, label, 1.0, Attack("eot_pgd", 64, steps=20))
-    assert correct(classifier(strong), label).mean() <= 0.1
+def test_strong_never_leaves_a_system_better_than_the_papers_attack(trained):
+    for eps in (0.03, 0.1):
+        weak = attack_on(trained, "pgd", eps, name="paper")
+        strong = attack_on(trained, "eot_pgd", eps, steps=8, eot=3)
+        assert strong["scored"].mean() <= weak["scored"].mean() + 0.02
+    assert strong["scored"].mean() < clean(trained) - 0.5
 
 
-def test_more_steps_never_help_the_defender(classifier):
-    image = torch.rand(128, 1, 16, 16)
-    label = classifier(image).argmax(dim=1)
+def test_an_unbounded_radius_reaches_chance(trained):
+    assert attack_on(trained, "eot_pgd", 1.0, steps=15, eot=2)["scored"].mean() <= 0.1
 
-    def loss(x):
-        return cross_entropy(classifier(x), label)
 
-    few, many = (pgd(loss, image, image, 0.02, 0.02 / 4, steps) for steps in (2, 20))
-    assert correct(classifier(many), label).mean() <= correct(classifier(few), label).mean()
+def test_more_steps_never_help_the_defender(trained):
+    accuracy = [attack_on(trained, "eot_pgd", 0.06, steps=steps, eot=3)["scored"].mean() for steps in (1, 4, 16)]
+    assert accuracy[1] <= accuracy[0] + 0.02
+    assert accuracy[2] <= accuracy[1] + 0.02
+
+
+def test_a_radius_of_zero_is_the_clean_accuracy_of_the_same_images(trained):
+    rows = rows_of(trained, {"curve": Attack("eot_pgd", 9, eps=(0.0, 0.06), steps=2, eot=2)})
+    at = {(row["attack"], row["eps"]): row for row in rows}
+    for attack in ("curve", "worst"):
+        assert at[attack, 0.0]["value"] == pytest.approx(float(clean(trained, 9)))
+        assert at[attack, 0.0]["n"] == 9
+        assert at[attack, 0.06]["value"] < at[attack, 0.0]["value"]
+
+
+def test_all_attacks_are_compared_on_the_images_that_all_have_had(trained):
+    attacks = {
+        "paper": Attack("pgd", 40, eps=(0.06,)),
+        "strong": Attack("eot_pgd", 20, eps=(0.06, 0.1), steps=8, eot=3),
+        "square": Attack("square", 15, eps=(0.06,), steps=20, eot=2),
+    }
+    at = {(row["attack"], row["eps"]): row for row in rows_of(trained, attacks) if row["attack"] != "none"}
+    n = {key: row["n"] for key, row in at.items()}
+    assert n == {
+        ("paper", 0.06): 40, ("paper_common", 0.06): 15, ("strong", 0.06): 20, ("strong", 0.1): 20,
+        ("square", 0.06): 15, ("worst", 0.06): 15, ("worst", 0.1): 15,
+    }  # fmt: skip
+    assert at["paper_common", 0.06]["value"] == pytest.approx(
+        attack_on(trained, "pgd", name="paper", images=40)["scored"][:, :15].mean().item()
+    )
+    for attack in ("paper_common", "square"):  # on the very same images
+        assert at["worst", 0.06]["value"] <= at[attack, 0.06]["value"] + 0.03
+
+
+def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
+    attacks = {"transfer": Attack("transfer", 5, surrogate="undefended"), "paper": Attack("pgd", 5)}
+    for label, names in (("undefended", ["paper"]), ("repobe", ["transfer", "paper"])):
+        spec = replace(specs[label], evaluation=replace(specs[label].evaluation, attacks=attacks))
+        assert [name for name, _, _ in due(spec, 7)] == names
+        assert evasion_steps(spec) == 2 * (1 + len(names))
+        assert set(spec.surrogates) == set() if label == "undefended" else {"undefended"}
+
+
+@pytest.mark.parametrize(("name", "times"), [("repobe", 1), ("necst_dp", 4)])
+def test_a_transmitter_that_draws_something_sends_anew_for_each_draw(name, times, specs, digits, monkeypatch):
+    """At 100 dB only the mechanism's own flips can tell two draws apart."""
+    method = build(replace(specs["repobe"], label=name, method=name), digits).eval()
+    sent = []
+    for draw, found in enumerate(
+        evaluation.deliveries(
+            method, prepared(digits.test[0][:9], 16), 1e-10, [torch.Generator() for _ in range(4)], "t"
+        )
+    ):
+        sent.append(found)
+        assert draw < 4
+    assert len({tuple(found.flatten().mul(100).round().tolist()) for found in sent}) == times
+
+
+def test_scoring_and_selection_share_no_draw_of_the_mechanism(specs, digits):
+    spec = replace(specs["repobe"], label="necst_dp", method="necst_dp", hyper={"budget": 0.05})
+    method = build(spec, digits).eval()
+    image, label = prepared(digits.test[0][:40], 16), digits.test[1][:40]
+    outcomes = attacked(method, spec, "paper", Attack("pgd", 40, steps=1), 0.016, 100.0, image, label, {}, 40)
+    assert not any(torch.equal(one, other) for one in outcomes["scored"] for other in outcomes["selected"])
 
 
 def test_the_worst_attack_is_picked_on_other_draws_than_it_is_scored_on():
@@ -150,12 +315,10 @@ def test_the_worst_attack_is_picked_on_other_draws_than_it_is_scored_on():
 
 
 def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path, monkeypatch):
-    from repobe import evaluation
-
     method, spec = build(specs["repobe"], digits).eval(), specs["repobe"]
     source = tmp_path / "spec.yaml"
     source.write_text(spec.dump())
-    uninterrupted, _ = evasion(method, spec, digits, {}, lambda _, compute: compute())
+    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, lambda _, compute: compute())
     done, real = [], evaluation.attacked
 
     def killed(*args):
@@ -166,14 +329,48 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
 
     monkeypatch.setattr(evaluation, "attacked", killed)
     with pytest.raises(KeyboardInterrupt):
-        evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+        evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     done.clear()
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[5]) or real(*args))
-    rows, counts = evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+    rows, counts = evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     assert done == [23]  # not 7 dB again
     assert rows == uninterrupted
     assert set(counts) == {(snr, attack) for snr in (7, 23) for attack in ("none", "paper")}
     source.write_text("another spec")
     done.clear()
-    evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+    evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     assert done == [7, 23]
+
+
+def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):
+    from repobe import __main__, partial
+
+    transfer = {"kind": "transfer", "images": 5, "surrogate": "undefended"}
+    attacks = {
+        "evaluation": {"draws": 2, "attacks": {"transfer": transfer}},
+        "training": config["training"] | {"epochs": 1},
+    }
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "digits.safetensors").symlink_to(digits_file)
+    for spec in grid(config | attacks):
+        if spec.label in ("undefended", "repobe"):
+            run = tmp_path / "runs" / spec.path
+            run.mkdir(parents=True)
+            (run / "spec.yaml").write_text(spec.dump())
+            assert __main__.main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+    digests, real = [], partial.Partial.__init__
+
+    def noted(self, *args, **settings):
+        real(self, *args, **settings)
+        digests.append(self.digest)
+
+    monkeypatch.setattr(partial.Partial, "__init__", noted)
+    monkeypatch.setattr(evaluation, "evasion", lambda *_: ([{"a": 1}], {}))
+    run, other = (tmp_path / "runs/digits/awgn" / label / "seed0" for label in ("repobe", "undefended"))
+    for model in (other / "model.safetensors", run / "model.safetensors"):
+        assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+        model.write_bytes(model.read_bytes() + b" ")
+        monkeypatch.setattr(__main__, "_sibling", lambda *_: None)
+        monkeypatch.setattr("repobe.training.restore", lambda *_: None)
+    assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+    assert len(set(digests)) == 3
