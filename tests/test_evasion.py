@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -371,6 +372,7 @@ def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config,
         assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
         model.write_bytes(model.read_bytes() + b" ")
         monkeypatch.setattr(__main__, "_sibling", lambda *_: None)
-        monkeypatch.setattr("repobe.training.restore", lambda *_: None)
+        restored = lambda *_: SimpleNamespace(system=SimpleNamespace(digital=False))  # noqa: E731
+        monkeypatch.setattr("repobe.training.restore", restored)
     assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert len(set(digests)) == 3
