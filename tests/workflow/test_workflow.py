@@ -181,6 +181,13 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert len(again) == 1
     assert "repobe_reconstruction" in again.pop()
 
+    # Another way to measure what is trained trains nothing.
+    values["evaluation"]["draws"] += 1
+    Path(chosen).write_text(yaml.safe_dump(values))
+    dry = snakemake("-n", "--configfile", chosen).stdout
+    assert "rule evaluate:" in dry
+    assert dry.count("rule train:") == 1  # the one above, which has not run
+
     # A run whose teacher `only` leaves out is still trained after it.
     shutil.rmtree(results / "runs")
     values["only"] = "*/repobe_adversarial"

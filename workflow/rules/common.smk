@@ -79,6 +79,14 @@ def spec_json(wildcards):
     return json.dumps(EVERY[wildcards.run].as_dict())
 
 
+def training_json(wildcards):
+    """What a training hangs on: another attack or attacker is no reason to train again."""
+    description = EVERY[wildcards.run].as_dict()
+    for later in ("evaluation", "inversion", "audit"):
+        del description[later]
+    return json.dumps(description)
+
+
 def data_of(wildcards):
     return f"{RESULTS}/data/{EVERY[wildcards.run].dataset}.safetensors"
 

@@ -13,7 +13,8 @@ rule spec:
 
 rule train:
     input:
-        spec=f"{RUNS}/{{run}}/spec.yaml",
+        # By what it says of training, below, and not by its age.
+        spec=ancient(f"{RUNS}/{{run}}/spec.yaml"),
         data=data_of,
         method=method_of,
         teacher=teacher_of,
@@ -22,6 +23,8 @@ rule train:
         f"{RUNS}/{{run}}/history.csv",
         f"{RUNS}/{{run}}/cost.csv",
         f"{RUNS}/{{run}}/provenance.json",
+    params:
+        training=training_json,
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
     threads: config["threads"]
