@@ -80,7 +80,7 @@ def spec_json(wildcards):
 
 
 def training_json(wildcards):
-    """What a training hangs on: another attack or attacker is no reason to train again."""
+    """What a training hangs on: all of the spec but what is done to the trained run."""
     description = EVERY[wildcards.run].as_dict()
     for later in ("evaluation", "inversion", "audit"):
         del description[later]

@@ -11,10 +11,24 @@ rule spec:
         "python -m repobe spec {params.description:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
 
 
+# Another attack or attacker changes a run's spec and is no reason to train it again; this is.
+rule training:
+    output:
+        f"{RUNS}/{{run}}/training.json",
+    params:
+        description=training_json,
+    log:
+        f"{RESULTS}/logs/training/{{run}}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "echo {params.description:q} > {output} 2> {log}"
+
+
 rule train:
     input:
-        # By what it says of training, below, and not by its age.
         spec=ancient(f"{RUNS}/{{run}}/spec.yaml"),
+        training=f"{RUNS}/{{run}}/training.json",
         data=data_of,
         method=method_of,
         teacher=teacher_of,
@@ -23,8 +37,6 @@ rule train:
         f"{RUNS}/{{run}}/history.csv",
         f"{RUNS}/{{run}}/cost.csv",
         f"{RUNS}/{{run}}/provenance.json",
-    params:
-        training=training_json,
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
     threads: config["threads"]
