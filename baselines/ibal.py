@@ -114,7 +114,7 @@ class Bottleneck(System):
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
         if self.reconstruct:
-            return resize(self.decoder(symbols), self.image_size)
+            return resize(torch.sigmoid(self.decoder(symbols)), self.image_size)
         return self.decoder(features(symbols, self.grid).flatten(1), UNSAID if n0 is None else n0)
 
 

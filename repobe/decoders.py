@@ -33,7 +33,7 @@ class Decoder(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """The receiver's own architecture but for its last sigmoid; symbols without places are first laid out on 4×4."""
+    """The receiver's own architecture, in logits; symbols without places are first laid out on 4×4."""
 
     def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
         super().__init__()
