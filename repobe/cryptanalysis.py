@@ -2,7 +2,6 @@
 give a key away.
 """
 
-import math
 import time
 from itertools import permutations, product
 
@@ -11,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from repobe.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
+from repobe.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.obfuscation import (
     DECRYPTION,
     ENCRYPTION,
@@ -25,18 +25,6 @@ from repobe.spec import Audit, seed
 from repobe.system import features
 
 ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
-
-
-def log2_keys_printed(height: int, width: int) -> float:
-    """log2 of H!·W!·H·W, the key space that the paper prints (Eq. 12)."""
-    return _log2_factorial(height) + _log2_factorial(width) + math.log2(height * width)
-
-
-def log2_keys_effective(size: int) -> float:
-    """log2 of H!·W! for H = W = size: the offsets are absorbed, for the keys (K_r, K_c, r, c) and
-    (K_r rolled by r, K_c + r + c, 0, 0) are one and the same cipher.
-    """
-    return 2 * _log2_factorial(size)
 
 
 def distinct_ciphers(height: int, width: int) -> tuple[int, int]:
@@ -171,7 +159,3 @@ def white(audit: Audit, size: int = 28) -> list[dict]:
     rows += [{"grid": grid} | row for row in recovery(known, size, AWGN(), audit, "white")]
     about = {"method": "white", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
     return [about | {"snr_train_db": "none", "seed": 0} | row for row in rows]
-
-
-def _log2_factorial(n: int) -> float:
-    return math.lgamma(n + 1) / math.log(2)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from repobe.method import parts
 from repobe.metrics import correct
 from repobe.obfuscation import FixedKey, PerMessageKeys
 from repobe.spec import Attack
@@ -142,10 +141,9 @@ def frozen(
     draws: int,
 ) -> Tensor:
     """What an attack on a deterministic model finds, on all images at once where their balls do not meet."""
-    found = []
-    for p in parts(len(image), len(image) if apart(image, eps) else 1):
-        found.append(attacker(model.frozen(image[p], draws))(image[p], label[p]))
-    return torch.cat(found)
+    together = len(image) if apart(image, eps) else 1
+    each = zip(image.split(together), label.split(together), strict=True)
+    return torch.cat([attacker(model.frozen(x, draws))(x, y) for x, y in each])
 
 
 def through(system: System, image: Tensor, n0: float, key, fixed: bool, generator, draws: int) -> Tensor:

@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 
 from repobe.comparison import PAPER
-from repobe.cryptanalysis import log2_keys_effective
 from repobe.files import replace
+from repobe.keyspace import log2_keys_effective
 from repobe.results import read
 from repobe.schema import is_proportion
 

@@ -8,13 +8,12 @@ from repobe.channels import AWGN, Rayleigh, complex_normal, normalise_power
 from repobe.cryptanalysis import (
     chosen_messages_bound,
     distinct_ciphers,
-    log2_keys_effective,
-    log2_keys_printed,
     recover,
     recovery,
     roundtrip_errors,
     white,
 )
+from repobe.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.obfuscation import Key, encrypt
 from repobe.spec import Audit
 from repobe.training import build
