@@ -10,7 +10,7 @@ the bits were interleaved over many fades. k = 100 (grey), 500 (colour), one bit
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.optim.lr_scheduler import ConstantLR
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from repobe import method
 from repobe.bitcode import BitSystem, adam
@@ -23,7 +23,8 @@ class Hyper:
     """released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.bits.vimco."""
 
     samples: int = 5  # VIMCO's K: Choi et al. 2019
-    learning_rate: float = 1e-3  # Adam's, constant: Choi et al. 2019
+    learning_rate: float = 1e-3  # Adam's: Choi et al. 2019
+    last_learning_rate: float = 0.0  # by a cosine, as all that is compared here decays; published: constant, 1e-3
     encoder_l2: float = 1e-4  # the released default
     released_sign: bool = False  # the published form, Mnih & Rezende 2016
 
@@ -44,7 +45,7 @@ class Method(method.Method):
 
     def optimise(self) -> None:
         self.optimisers = [adam(self.system, self.hyper.learning_rate, self.hyper.encoder_l2)]
-        self.schedulers = [ConstantLR(self.optimisers[0], 1.0)]
+        self.schedulers = [CosineAnnealingLR(self.optimisers[0], self.problem.updates, self.hyper.last_learning_rate)]
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         rate = bit_error_rate(self.problem.channel, n0)

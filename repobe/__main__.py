@@ -169,6 +169,13 @@ def tables(o: argparse.Namespace) -> None:
     results.tables(o.results, o.specs)
 
 
+def merge(o: argparse.Namespace) -> None:
+    """Makes one folder's tables of several folders': of a run in more than one, the last counts."""
+    from repobe import merging
+
+    merging.merge(o.results, o.sources)
+
+
 def summary(o: argparse.Namespace) -> None:
     """Means and 95 % intervals over seeds."""
     from repobe import results
@@ -321,7 +328,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         for name in positional:
             kind = str if name in ("name", "json") else Path
-            added.add_argument(name, type=kind, nargs="+" if name == "specs" else None)
+            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None)
         if device:
             added.add_argument(
                 "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"
@@ -339,6 +346,7 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (train, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
+    command(merge, "results", "sources")
     for stage in (summary, compare, claims, decisions):
         command(stage, "results")
     command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")

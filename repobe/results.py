@@ -86,6 +86,18 @@ def sums(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GATHERED}
 
 
+def gathered(folder: Path) -> list[tuple[str, bool]]:
+    """(a line, whether it agrees) for each file of a tables folder: what it is against what was gathered."""
+    path = folder / "sha256.json"
+    if not path.exists():
+        return [("tables/sha256.json: is not there", False)]
+    then, now, said = json.loads(path.read_text()), sums(folder), []
+    for name in sorted(set(then) | set(now)):
+        agrees = then.get(name) == now.get(name)
+        said.append((f"tables/{name}: {'as gathered' if agrees else 'CHANGED since it was gathered'}", agrees))
+    return said
+
+
 def pictures_of(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz, without pickle."""
     try:

@@ -1,7 +1,6 @@
 """Whether the tables that are there follow from their raw rows: made again elsewhere, and compared cell by cell."""
 
 import csv
-import json
 import tempfile
 from pathlib import Path
 
@@ -25,24 +24,13 @@ def verify(results: Path) -> list[tuple[str, bool]]:
     raw = results / "tables"
     if not raw.is_dir():
         raise ValueError(f"{raw} does not exist: there is nothing to verify; run snakemake, or name another folder")
-    said = [*_gathered(raw), _accuracies(raw)]
+    said = [*tables.gathered(raw), _accuracies(raw)]
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder)
         (again / "tables").symlink_to(raw.resolve(), target_is_directory=True)
         for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh):
             make(again)
         said += [_same(results / name, again / name, name) for name in DERIVED]
-    return said
-
-
-def _gathered(raw: Path) -> list[tuple[str, bool]]:
-    path = raw / "sha256.json"
-    if not path.exists():
-        return [("tables/sha256.json: is not there", False)]
-    then, now, said = json.loads(path.read_text()), tables.sums(raw), []
-    for name in sorted(set(then) | set(now)):
-        agrees = then.get(name) == now.get(name)
-        said.append((f"tables/{name}: {'as gathered' if agrees else 'CHANGED since it was gathered'}", agrees))
     return said
 
 

@@ -58,18 +58,32 @@ def test_images_of_any_size_are_resized_by_the_transmitter(size):
 
 @pytest.mark.parametrize(
     ("name", "term", "reconstruct", "updates"),
-    [(name, "loss", False, 20) for name in ("adversarial_training", "trades", "vae")]
-    # What is encrypted is read last: Bob first learns the cipher.
-    + [("ibal", "task", False, 20), ("escst", "encrypted", False, 200), ("escst", "plain", False, 20)]
-    + [("ibal", "task", True, 20), ("escst", "encrypted", True, 20), ("vae", "mse", True, 20)],
+    # Of a class what is encrypted is read last: Bob first learns the cipher.
+    [
+        ("escst", "encrypted", False, 200),
+        ("escst", "encrypted", True, 20),
+        ("ibal", "task", True, 20),
+        ("vae", "mse", True, 20),
+    ],
 )
-def test_the_loss_falls(name, term, reconstruct, updates, digits):
+def test_what_the_contract_does_not_ask_for_is_learned_too(name, term, reconstruct, updates, digits, monkeypatch):
+    """A reconstruction, and a cipher; the contract of every method is in test_methods.py."""
     student = method_for(name, size=16, reconstruct=reconstruct, updates=updates)
     student.optimise()
     image, label = images(digits.train[0][:32], 16), digits.train[1][:32]
     student.prepare(None, image, label, 0.01)
-    losses = [student.update(image, label, 0.01)[term].item() for _ in range(updates)]
-    assert losses[-1] < 0.8 * losses[0]
+
+    def measured():
+        """The term of a step not taken, the same draws each time."""
+        with monkeypatch.context() as still:
+            still.setattr(student, "descend", lambda *_, **__: None)
+            torch.manual_seed(1)
+            return student.update(image, label, 0.01)[term].item()
+
+    before = measured()
+    for _ in range(updates):
+        student.update(image, label, 0.01)
+    assert measured() < 0.8 * before
 
 
 @pytest.mark.parametrize(("name", "rival"), [("ibal", "adversary"), ("escst", "eve")])

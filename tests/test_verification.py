@@ -8,6 +8,7 @@ import pytest
 
 from repobe import claims, comparison, decisions, outcomes, results, schema, story
 from repobe.__main__ import main
+from repobe.merging import merge
 from repobe.spec import grid
 
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
@@ -147,6 +148,67 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
 def test_where_nothing_lies_there_is_nothing_to_verify(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "there is nothing to verify" in capsys.readouterr().err
+
+
+DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in (folder / "tables").iterdir()}
+
+
+def test_one_folders_tables_merged_are_themselves(made, tmp_path):
+    merge(tmp_path / "merged", [made])
+    assert contents(tmp_path / "merged") == contents(made)
+
+
+def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, capsys):
+    specs = sorted(made.glob("runs/*/*/*/*/spec.yaml"))
+    for name, spec in zip("ab", reversed(specs), strict=True):
+        (tmp_path / name).mkdir()
+        shutil.copy(made / "white.csv", tmp_path / name)
+        results.tables(tmp_path / name, [spec])
+    both = tmp_path / "both"
+    assert main(["merge", str(both), str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    for make in DERIVED:
+        make(both)
+    assert verify(both, capsys) == (0, [])
+    rows = ["method", "snr_test_db", "attack"]
+    one, other = (results.read(folder / "tables/evasion.csv", "evasion").sort_values(rows) for folder in (made, both))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
+    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the white features' row, which both parts have
+
+
+def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
+    (spec,) = made.glob("runs/mnist/rayleigh/repobe/seed0/spec.yaml")
+    evasion = results.read(spec.parent / "evasion.csv", "evasion")
+    results.write(evasion[evasion["snr_test_db"] == 7].assign(value=0.5), spec.parent / "evasion.csv")
+    np.savez_compressed(spec.parent / "reconstructions.npz", original=np.ones((2, 1, 32, 32), np.uint8))
+    about = json.loads((spec.parent / "provenance.json").read_text()) | {"commit": "f" * 16}
+    (spec.parent / "provenance.json").write_text(json.dumps(about))
+    again = tmp_path / "again"
+    again.mkdir()
+    shutil.copy(made / "white.csv", again)
+    results.tables(again, [spec])
+    merge(made, [made, again])
+    rows = results.read(made / "tables/evasion.csv", "evasion")
+    assert set(rows.loc[rows["method"] == "repobe", "value"]) == {0.5}
+    assert set(rows.loc[rows["method"] == "repobe", "snr_test_db"]) == {7}
+    assert set(rows.loc[rows["method"] == "undefended", "snr_test_db"]) == {7, 23}
+    pictures = results.pictures_of(made / "tables/reconstructions.npz")
+    assert {name: picture.max() for name, picture in pictures.items()} == {
+        "mnist/rayleigh/undefended/seed0/original": 0,
+        "mnist/rayleigh/repobe/seed0/original": 1,
+    }
+    commits = {entry["run"]: entry["commit"] for entry in json.loads((made / "tables/provenance.json").read_text())}
+    assert commits == {"mnist/rayleigh/undefended/seed0": "0123456789abcdef", "mnist/rayleigh/repobe/seed0": "f" * 16}
+
+
+def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
+    change_a_digit(made / "tables" / "evasion.csv", 0, "value")
+    with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was gathered"):
+        merge(tmp_path / "merged", [made])
+    assert not (tmp_path / "merged").exists()
 
 
 def test_a_numbers_story_has_what_is_printed_what_is_ours_and_where_it_comes_from(made):
