@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -136,16 +137,33 @@ def attacked(
     `selected` Float[20, common]: the same on draws of its own, by which `worst` picks each image's attack.
     """
     adversarial = crafted(trained, spec, name, attack, eps, snr_db, image, label, surrogates)
-    stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
-    outcomes = {}
-    for purpose, n, draws in (
-        ("scored", len(adversarial), max(SCORED_DRAWS, spec.evaluation.draws)),
-        ("selected", common, SELECTION),
-    ):
-        airs = (generator_for(image.device, purpose, *stream, draw) for draw in range(draws))
-        heard = deliveries(trained, adversarial[:n], noise_power(snr_db), airs, purpose, *stream)
-        outcomes[purpose] = torch.stack([metrics.correct(output, label[:n]) for output in heard])
-    return outcomes
+    measure = partial(_survival, trained, spec, (name, eps), snr_db, adversarial, label)
+    draws = max(SCORED_DRAWS, spec.evaluation.draws)
+    first, rest = slice(common), slice(common, len(adversarial))
+    scored = [measure("scored", first, draws)]
+    if common < len(adversarial):
+        scored.append(measure("scored, the rest", rest, draws))
+    return {"scored": torch.cat(scored, dim=1), "selected": measure("selected", first, SELECTION)}
+
+
+def _survival(
+    trained: Method,
+    spec: Spec,
+    attack: tuple[str, float],
+    snr_db: float,
+    adversarial: Tensor,
+    label: Tensor,
+    purpose: str,
+    which: slice,
+    draws: int,
+) -> Tensor:
+    """Correctness Float[draws, images] on some adversarial images, sent anew for this purpose."""
+    x, y = adversarial[which], label[which]
+    # Named without the attack: all meet the very same air, and what a pair differs in is the attacks'.
+    place = (spec.dataset, spec.channel, spec.seed, snr_db)
+    airs = (generator_for(x.device, purpose, *place, draw) for draw in range(draws))
+    heard = deliveries(trained, x, noise_power(snr_db), airs, purpose, *attack, *place)
+    return torch.stack([metrics.correct(output, y) for output in heard])
 
 
 def crafted(

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from repobe import evaluation, evasion
+from repobe.channels import BY_NAME
 from repobe.evaluation import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
 from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
 from repobe.obfuscation import FixedKey
@@ -273,6 +274,24 @@ def test_all_attacks_are_compared_on_the_images_that_all_have_had(trained):
     )
     for attack in ("paper_common", "square"):  # on the very same images
         assert at["worst", 0.06]["value"] <= at[attack, 0.06]["value"] + 0.03
+
+
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh"])
+def test_all_attacks_are_scored_over_the_very_same_air(channel, trained, monkeypatch):
+    """So images that two attacks have alike, as `strong` may have the paper's, count alike, however many follow."""
+    method, spec, data = trained
+    spec = replace(spec, channel=channel)
+    monkeypatch.setattr(method.system, "channel", BY_NAME[channel]())
+    monkeypatch.setattr(evaluation, "crafted", lambda *args: args[6][: args[3].images])
+    image, label = prepared(data.test[0], 16), data.test[1]
+    few, many = (
+        attacked(method, spec, name, Attack("pgd", images), 0.06, 0.0, image, label, {}, 24)
+        for name, images in (("strong", 24), ("paper", 60))
+    )
+    assert torch.equal(few["scored"], many["scored"][:, :24])
+    assert torch.equal(few["selected"], many["selected"])
+    assert many["scored"].shape == (5, 60)
+    assert 0.1 < few["scored"].mean() < 0.95  # there is noise to differ in
 
 
 def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
