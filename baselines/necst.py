@@ -3,8 +3,10 @@
 Known: the MNIST networks 784-500-100 bits and 500-500, the CIFAR-10 encoder (convolutions of 64, 32, 16, 500 bits),
 the collapsed Bernoulli, five VIMCO samples, Adam 1e-3, L2 1e-4 on the encoder. Ours: a decoder that classifies, by
 cross-entropy in place of the reconstruction likelihood; for reconstruction the Gaussian likelihood of the released
-code. Bits are BPSK symbols over the suite's channels; ε is that channel's bit error rate at the batch's SNR, as if
-the bits were interleaved over many fades. k = 100 (grey), 500 (colour), one bit a symbol.
+code. The rate decays by a cosine, as the rates of all that it is compared with: constant, as published, it stayed at
+0.968 of MNIST through a hundred epochs. Bits are BPSK symbols over the suite's channels; ε is that channel's bit error
+rate at the batch's SNR, as if the bits were interleaved over many fades. k = 100 (grey), 500 (colour), one bit a
+symbol.
 """
 
 from dataclasses import dataclass

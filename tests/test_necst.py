@@ -14,11 +14,12 @@ from repobe.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, noise_po
 from repobe.method import Problem
 from repobe.training import build, images
 
+UPDATES = 30
 BOTH = pytest.mark.parametrize("name", ["necst", "necst_dp"])
 
 
 def method_of(name, colours=1, size=32, reconstruct=False, channel=None, **hyper):
-    return method.load(name, Problem(colours, 10, size, channel or AWGN(), reconstruct, 10, 0.05, 5e-4, 0), hyper)
+    return method.load(name, Problem(colours, 10, size, channel or AWGN(), reconstruct, UPDATES, 0.05, 5e-4, 0), hyper)
 
 
 @BOTH
@@ -143,7 +144,7 @@ def test_the_loss_falls(name, reconstruct, colours):
     label = torch.arange(8) % 2
     image = torch.where((torch.arange(32) < 16)[:, None] == (label[:, None, None, None] == 1), 1.0, 0.0)
     image = image.expand(8, colours, 32, 32)
-    losses = [student.update(image, label, 0.01)["loss"].item() for _ in range(30)]
+    losses = [student.update(image, label, 0.01)["loss"].item() for _ in range(UPDATES)]
     pixels = colours * student.system.native**2
     assert sum(losses[-5:]) / 5 < 0.8 * (pixels / 4 if reconstruct else math.log(2))
 
@@ -167,6 +168,19 @@ def test_training_tells_the_encoder_of_the_air_it_is_in(monkeypatch):
         student.update(torch.rand(4, 1, 32, 32), torch.arange(4), noise_power(7))
     # NECST: 0.0435. NECST-DP of 0.9: 0.2891·0.9565 + 0.7109·0.0435.
     assert told == pytest.approx([0.0435, 0.3074], abs=1e-4)
+
+
+@BOTH
+def test_the_rate_decays_by_a_cosine_or_stays_as_published(name):
+    # Half way down a cosine to zero is half of 1e-3; the published rate is the one that ends where it began.
+    for last, rates in ((0.0, (1e-3, 0.5e-3, 0.0)), (1e-3, (1e-3, 1e-3, 1e-3))):
+        student = method_of(name, last_learning_rate=last)
+        student.optimise()
+        seen = [student.schedulers[0].get_last_lr()[0]]
+        for _ in range(UPDATES):
+            student.update(torch.rand(2, 1, 32, 32), torch.arange(2), 0.01)
+            seen.append(student.schedulers[0].get_last_lr()[0])
+        assert (seen[0], seen[UPDATES // 2], seen[-1]) == pytest.approx(rates, abs=1e-9)
 
 
 def test_the_encoders_weights_alone_decay():
