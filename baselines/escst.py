@@ -10,8 +10,8 @@ who knows nothing is the images' variance around their mean. Of the 128 bits as 
 min(128, S²/16): 16, 36 and 64 at S = 16, 24 and 32, all from S = 48 up. k = 2·(S/8)².
 
 The Eve of training is fooled, another need not be: one trained afterwards on 1,257 of the demo's messages with their
-classes, each under a key of its own, reads 0.84 to 0.89 of the digits where Bob reads 0.92. So it stands here for its
-accuracy, which is what Figs. 3a-c show of it, and keeps nothing secret.
+classes, each under a key of its own, reads 0.84 to 0.89 of the digits where Bob reads 0.92. Images leak less: of those
+that are rebuilt from 3,000 pairs of MNIST at 32×32, 0.32 are read. It stands here for its accuracy, as in Figs. 3a-c.
 
 image ─ resize to S×S ─ encoder ─ encryptor, key ─ pair, unit power ═ air ═▶ decryptor, key ─ decoder    (Bob)
                                                                     ═ air ═▶ decoder                     (Eve)
