@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -137,33 +136,21 @@ def attacked(
     `selected` Float[20, common]: the same on draws of its own, by which `worst` picks each image's attack.
     """
     adversarial = crafted(trained, spec, name, attack, eps, snr_db, image, label, surrogates)
-    measure = partial(_survival, trained, spec, (name, eps), snr_db, adversarial, label)
+    # Named without the attack: all meet the very same air, and what a pair differs in is the attacks'.
+    place = (spec.dataset, spec.channel, spec.seed, snr_db)
+
+    def measure(purpose: str, which: slice, draws: int) -> Tensor:
+        x, y = adversarial[which], label[which]
+        airs = (generator_for(x.device, purpose, *place, draw) for draw in range(draws))
+        heard = deliveries(trained, x, noise_power(snr_db), airs, purpose, name, eps, *place)
+        return torch.stack([metrics.correct(output, y) for output in heard])
+
     draws = max(SCORED_DRAWS, spec.evaluation.draws)
     first, rest = slice(common), slice(common, len(adversarial))
     scored = [measure("scored", first, draws)]
     if common < len(adversarial):
         scored.append(measure("scored, the rest", rest, draws))
     return {"scored": torch.cat(scored, dim=1), "selected": measure("selected", first, SELECTION)}
-
-
-def _survival(
-    trained: Method,
-    spec: Spec,
-    attack: tuple[str, float],
-    snr_db: float,
-    adversarial: Tensor,
-    label: Tensor,
-    purpose: str,
-    which: slice,
-    draws: int,
-) -> Tensor:
-    """Correctness Float[draws, images] on some adversarial images, sent anew for this purpose."""
-    x, y = adversarial[which], label[which]
-    # Named without the attack: all meet the very same air, and what a pair differs in is the attacks'.
-    place = (spec.dataset, spec.channel, spec.seed, snr_db)
-    airs = (generator_for(x.device, purpose, *place, draw) for draw in range(draws))
-    heard = deliveries(trained, x, noise_power(snr_db), airs, purpose, *attack, *place)
-    return torch.stack([metrics.correct(output, y) for output in heard])
 
 
 def crafted(

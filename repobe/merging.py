@@ -7,7 +7,6 @@ import pandas as pd
 import pyarrow as pa
 
 from repobe import outcomes, results
-from repobe.files import arrays, replace
 from repobe.schema import KEYS
 
 
@@ -37,9 +36,7 @@ def merge(out: Path, sources: list[Path]) -> None:
     outcomes.write(counted.select(outcomes.SCHEMA.names).cast(outcomes.SCHEMA), folder / "outcomes.parquet")
     for name, frame in frames.items():
         results.write(frame, folder / name)
-    arrays(folder / "reconstructions.npz", pictures)
-    replace(folder / "provenance.json", json.dumps(list(provenance.values()), indent=1) + "\n")
-    replace(folder / "sha256.json", json.dumps(results.sums(folder), indent=1) + "\n")
+    results.seal(folder, pictures, list(provenance.values()))
 
 
 def _cells(path: Path) -> pd.DataFrame:

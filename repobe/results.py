@@ -76,9 +76,14 @@ def tables(results: Path, specs: list[Path]) -> None:
             pictures[f"{spec.path}/{name}"] = picture
         provenance.append(json.loads((path.parent / "provenance.json").read_text()))
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
-    arrays(out / "reconstructions.npz", pictures)
-    replace(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
-    replace(out / "sha256.json", json.dumps(sums(out), indent=1) + "\n")
+    seal(out, pictures, provenance)
+
+
+def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) -> None:
+    """Writes what is not a table beside the tables, and at last the SHA-256 of all."""
+    arrays(folder / "reconstructions.npz", pictures)
+    replace(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    replace(folder / "sha256.json", json.dumps(sums(folder), indent=1) + "\n")
 
 
 def sums(folder: Path) -> dict[str, str]:

@@ -83,3 +83,12 @@ def digits(digits_file):
     from repobe.data import load
 
     return load(digits_file).limit(128)
+
+
+def step_not_taken(student, image, label, term: str) -> float:
+    """A term of the loss of an update that moves no weight, with the same draws each time."""
+    descend, student.descend = student.descend, lambda *_, **__: None
+    torch.manual_seed(1)
+    terms = student.update(image, label, 0.01)
+    student.descend = descend
+    return terms[term].item()

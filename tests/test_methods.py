@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from conftest import step_not_taken
 from torch.nn.functional import cross_entropy
 
 from repobe import method, training
@@ -142,12 +143,7 @@ def student_of(name, specs, dataset):
     student.prepare(None, image, label, 0.01)
 
     def measured():
-        """The loss of a step not taken, the same draws each time."""
-        descend, student.descend = student.descend, lambda *_, **__: None
-        torch.manual_seed(1)
-        terms = student.update(image, label, 0.01)
-        student.descend = descend
-        return terms[FALLS.get(name, "loss")].item()
+        return step_not_taken(student, image, label, FALLS.get(name, "loss"))
 
     return student, (image, label), measured
 

@@ -11,6 +11,7 @@ from repobe.__main__ import main
 from repobe.merging import merge
 from repobe.spec import grid
 
+DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
 
 
@@ -56,7 +57,7 @@ def original(tmp_path_factory):
     white |= {"seed": 0, "quantity": "distinct_ciphers", "grid": "2x2", "value": 4.0, "n": 16}
     write(folder / "white.csv", [white], "audit")
     results.tables(folder, specs)
-    for make in (results.summary, comparison.compare, claims.judge, decisions.weigh):
+    for make in DERIVED:
         make(folder)
     return folder
 
@@ -148,9 +149,6 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
 def test_where_nothing_lies_there_is_nothing_to_verify(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "there is nothing to verify" in capsys.readouterr().err
-
-
-DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
 
 
 def contents(folder):
