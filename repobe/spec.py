@@ -221,6 +221,7 @@ def grid(config: dict) -> list[Spec]:
         config["datasets"], config["channels"], config["methods"], config["seeds"]
     ):
         data, method = config["datasets"][dataset], config["methods"][label]
+        run = f"{dataset}/{channel}/{label}/seed{number}"
         after = method.get("after")
         if after is not None and after not in config["methods"]:
             raise ValueError(f"methods.{label}.after names '{after}', which methods does not list")
@@ -242,8 +243,8 @@ def grid(config: dict) -> list[Spec]:
             | data.get("training", {})
             | method.get("training", {})
             | data.get("training_of", {}).get(label, {}),
-            "evaluation": _evaluation(config["evaluation"], f"{dataset}/{channel}/{label}"),
-            "inversion": _inversion(config["inversion"], f"{dataset}/{channel}/{label}"),
+            "evaluation": _evaluation(config["evaluation"], run),
+            "inversion": _inversion(config["inversion"], run),
             "audit": config["audit"],
             "threads": config["threads"],
             "hyper": method.get("hyper", {}),
@@ -261,27 +262,28 @@ def grid(config: dict) -> list[Spec]:
         else:
             specs.append(Spec.from_dict(common))
     only = config.get("only", "*")
-    kept = [s for s in specs if matches(only, f"{s.dataset}/{s.channel}/{s.label}")]
+    kept = [s for s in specs if matches(only, s.sibling(s.label))]
     if not kept:
-        raise ValueError(f"only: no run matches '{config['only']}' (patterns over dataset/channel/method)")
+        raise ValueError(f"only: no run matches '{config['only']}' (patterns over dataset/channel/method[/seed])")
     return kept
 
 
-def matches(patterns: str, name: str) -> bool:
-    """Whether dataset/channel/method is among these patterns, separated by spaces."""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split())
+def matches(patterns: str, run: str) -> bool:
+    """Whether dataset/channel/method/seed<k>, or it without its seed, is among these patterns, separated by spaces."""
+    names = run, run.rpartition("/")[0]
+    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns.split())
 
 
-def _inversion(described: dict, name: str) -> dict:
+def _inversion(described: dict, run: str) -> dict:
     """Of one run: without attackers where `only` leaves it out."""
     rest = _but_only(described)
-    return rest if matches(described.get("only", "*"), name) else rest | {"attackers": []}
+    return rest if matches(described.get("only", "*"), run) else rest | {"attackers": []}
 
 
-def _evaluation(described: dict, name: str) -> dict:
+def _evaluation(described: dict, run: str) -> dict:
     """Of one run: without the attacks whose `only` leaves it out."""
     attacks = described["attacks"].items()
-    kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), name)}
+    kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), run)}
     return described | {"attacks": kept}
 
 

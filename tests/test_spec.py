@@ -26,6 +26,14 @@ def test_eavesdroppers_listen_where_only_says(only, heard):
     assert {spec.channel for spec in specs} == {"awgn", "rayleigh"}
 
 
+def test_only_keeps_the_runs_that_it_names_and_of_them_the_seeds():
+    config = CONFIG | {"seeds": [0, 1], "methods": {"repobe": {}, "undefended": {}}}
+    kept = grid(config | {"only": "*/undefended */repobe/seed1"})
+    assert {(spec.label, spec.seed) for spec in kept} == {("repobe", 1), ("undefended", 0), ("undefended", 1)}
+    with pytest.raises(ValueError, match="only: no run matches"):
+        grid(config | {"only": "*/repobe/seed2"})
+
+
 def test_an_attack_is_run_where_its_only_says():
     attacks = {"paper": {"kind": "pgd", "images": 5}, "square": {"kind": "square", "images": 5, "only": "*/repobe"}}
     config = CONFIG | {"evaluation": {"draws": 1, "attacks": attacks}}
