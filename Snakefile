@@ -1,6 +1,6 @@
 """RepObE, reproduced: `snakemake --cores all` runs config/config.yaml, `--configfile` another in its place."""
 
-if "datasets" not in config:
+if not workflow.config_settings.configfiles:
 
     configfile: "config/config.yaml"
 

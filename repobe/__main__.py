@@ -16,6 +16,18 @@ from repobe.spec import Audit, Spec, from_plain
 
 # The headers of tables that may have no rows.
 AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
+CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # what a run's figures hang on, new files included
+HELP = {
+    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7",
+    "json": "what the config says of it, as JSON",
+    "data": "<results>/data/<dataset>.safetensors",
+    "out": "the file to write; of merge, the folder",
+    "spec": "<results>/runs/<dataset>/<channel>/<method>/seed<k>/spec.yaml",
+    "specs": "every run's spec.yaml",
+    "sources": "folders that hold tables/",
+    "results": "the folder that holds tables/",
+    "figures": "the folder of the figures",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -299,11 +311,9 @@ def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
 
     from repobe.progress import digest
 
-    git = ["git", "-C", str(Path(__file__).parent)]
+    git = ["git", "-C", str(Path(__file__).parent.parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=False
-    )
+    changed = subprocess.run([*git, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=False)
     about = {
         "run": described.path,
         "spec_sha256": digest(described),
@@ -324,11 +334,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(run, *positional: str, device: bool = False) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__, help=run.__doc__.splitlines()[0], description=run.__doc__)
+        first = run.__doc__.splitlines()[0].replace("%", "%%")  # argparse formats it
+        added = commands.add_parser(run.__name__, help=first, description=run.__doc__)
         added.set_defaults(run=run)
         for name in positional:
             kind = str if name in ("name", "json") else Path
-            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None)
+            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
         if device:
             added.add_argument(
                 "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"

@@ -4,7 +4,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.channels import Channel
 from repobe.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.spec import from_plain
 from repobe.system import System
 
 MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
@@ -116,10 +117,7 @@ def load(name: str, problem: Problem, hyper: dict) -> Method:
         if error.name != path:
             raise
         raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
-    known = [f.name for f in fields(module.Hyper)]
-    if unknown := sorted(set(hyper) - set(known)):
-        raise ValueError(f"hyper: {name} knows no {', '.join(unknown)}; it knows {', '.join(known) or 'nothing'}")
-    return module.Method(problem, module.Hyper(**hyper))
+    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
 def parts(count: int, size: int = 500) -> Iterator[slice]:

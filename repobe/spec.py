@@ -4,12 +4,15 @@ import dataclasses
 import fnmatch
 import hashlib
 import itertools
+import types
+import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 CHANNELS = ("awgn", "rayleigh", "rayleigh_fast", "rayleigh_blind")
+KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
 
 
@@ -54,6 +57,12 @@ class Attack:
     restarts: int = 1
     eot: int | None = None
     surrogate: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {', '.join(KINDS)}")
+        if not all(0 <= eps <= 1 for eps in self.eps):
+            raise ValueError(f"eps {', '.join(f'{eps:g}' for eps in self.eps)}: a radius lies between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,9 @@ def _plain(value):
 
 
 def from_plain(cls, values: dict, where: str):
-    """A dataclass from plain values; ValueError names what is unknown or missing, and `where`."""
+    """A dataclass from plain values; ValueError names what is unknown, missing or of another type, and `where`."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: {values!r} is no mapping of keys")
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if unknown := set(values) - set(fields):
         raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
@@ -208,7 +219,27 @@ def from_plain(cls, values: dict, where: str):
     if cls is Evaluation:
         attacks = values["attacks"].items()
         values["attacks"] = {name: from_plain(Attack, attack, f"evaluation.attacks.{name}") for name, attack in attacks}
-    return cls(**values)
+    kinds = typing.get_type_hints(cls)
+    for key, value in values.items():
+        if not _is(value, kind := kinds[key]):
+            wanted = kind.__name__ if type(kind) is type else kind
+            raise ValueError(f"{where}: {key} is {value!r}; it should be {wanted}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _is(value, kind) -> bool:
+    """Whether a plain value is of a field's type; a whole number also does for a float."""
+    inner = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return any(_is(value, one) for one in inner)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else typing.get_origin(kind) or kind)
 
 
 def grid(config: dict) -> list[Spec]:
@@ -262,10 +293,10 @@ def grid(config: dict) -> list[Spec]:
         else:
             specs.append(Spec.from_dict(common))
     only = config.get("only", "*")
-    kept = [s for s in specs if matches(only, s.sibling(s.label))]
-    if not kept:
-        raise ValueError(f"only: no run matches '{config['only']}' (patterns over dataset/channel/method[/seed])")
-    return kept
+    for pattern in only.split():
+        if not any(matches(pattern, s.sibling(s.label)) for s in specs):
+            raise ValueError(f"only: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
+    return [s for s in specs if matches(only, s.sibling(s.label))]
 
 
 def matches(patterns: str, run: str) -> bool:

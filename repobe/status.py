@@ -8,8 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-import yaml
-
+from repobe.config import load
 from repobe.progress import clock, digest
 from repobe.spec import Spec, grid
 
@@ -24,22 +23,19 @@ FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
 def status(config: Path) -> str:
-    """A line a run and one of counts, for `python -m repobe status`; ValueError where the config is none."""
+    """A line a run and one of counts, for `python -m repobe status`; ValueError where the config has a mistake."""
+    values = load(config)
     try:
-        values = yaml.safe_load(config.read_text())
-        specs = grid(values)
-        results = Path(values["results_dir"])
-    except FileNotFoundError:
-        raise ValueError(f"{config} does not exist; name a config, for instance config/config.yaml") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config} is not YAML ({' '.join(str(error).split())})") from None
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{config} is no config of the suite: it lacks {error}") from None
+        specs, results = grid(values), Path(values["results_dir"])
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from None
     states = [(spec.path, *state_of(spec, results)) for spec in specs]
     wide = max(len(path) for path, _, _ in states)
     counts = collections.Counter(state for _, state, _ in states)
     lines = [f"{path:<{wide}}  {state:<11}  {note}".rstrip() for path, state, note in states]
     counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
+        lines.append(f"left out by the config's `only`: {', '.join(out)}")
     return "\n".join([*lines, "", f"{config}: {len(specs)} runs in {results}: {counted}"])
 
 

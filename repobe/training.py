@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repobe import channels, method
 from repobe.data import Data, augment, batches
-from repobe.files import replace, table
+from repobe.files import about, replace, table
 from repobe.method import Method, Problem
 from repobe.progress import Progress
 from repobe.spec import Spec, seed
@@ -46,10 +46,10 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
     """The trained method of a spec from <run>/model.safetensors, in evaluation mode."""
     trained = build(spec, data)
     path = run / "model.safetensors"
+    if (found := about(path).get("run")) != spec.path:
+        raise ValueError(f"{path} is the model of {found}, not of {spec.path}; delete it and run again")
     try:
         trained.system.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; train the run first") from None
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged or of another network ({reason}); delete it and run again") from None
@@ -108,8 +108,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         progress.step(f"validation {score:.4f}")
 
     # One entry, for safetensors writes several in no fixed order.
-    about = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
-    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], about))
+    told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
+    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], told))
     table(run / "history.csv", history)
     table(run / "cost.csv", [_cost(spec, data, student, history)])
     (run / "resume.pt").unlink(missing_ok=True)

@@ -12,6 +12,11 @@ def one_thread():
 
 
 CONFIG = {
+    "results_dir": "results",
+    "figures_dir": "figures",
+    "data_dir": None,
+    "mlflow_uri": None,
+    "only": "*",
     "datasets": {"digits": {"image_size": 16, "train_images": 128}},
     "channels": ["awgn"],
     "methods": {

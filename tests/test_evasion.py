@@ -4,19 +4,28 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchattacks
+import yaml
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from repobe import evaluation, evasion
 from repobe.channels import BY_NAME
+from repobe.config import ROOT
 from repobe.evaluation import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
 from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
 from repobe.obfuscation import FixedKey
 from repobe.partial import Partial
+from repobe.spec import KINDS as NAMED
 from repobe.spec import Attack, grid
 from repobe.training import build, train
 
 SNR_DB, N0 = 7.0, 10**-0.7
+
+
+def test_a_config_may_name_every_attack_that_there_is_and_no_other():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    attack = schema["properties"]["evaluation"]["properties"]["attacks"]["additionalProperties"]
+    assert set(KINDS) == set(NAMED) == set(attack["properties"]["kind"]["enum"])
 
 
 @pytest.fixture

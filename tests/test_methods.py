@@ -238,8 +238,10 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
 def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
     with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
         build(replace(specs["repobe"], method="repob"), digits)
-    with pytest.raises(ValueError, match=r"hyper: repobe knows no betta; it knows adversarial, contrast, beta"):
+    with pytest.raises(ValueError, match=r"hyper of repobe: unknown key betta; known are adversarial, contrast, beta"):
         build(replace(specs["repobe"], hyper={"betta": 1}), digits)
+    with pytest.raises(ValueError, match=r"hyper of repobe: beta is 'much'; it should be float"):
+        build(replace(specs["repobe"], hyper={"beta": "much"}), digits)
     for key, value in (("inner", "hinge"), ("key_schedule", "daily")):
         with pytest.raises(ValueError, match=rf"hyper.{key}: '{value}' is n"):
             build(replace(specs["repobe"], hyper={key: value}), digits)

@@ -30,8 +30,8 @@ def test_only_keeps_the_runs_that_it_names_and_of_them_the_seeds():
     config = CONFIG | {"seeds": [0, 1], "methods": {"repobe": {}, "undefended": {}}}
     kept = grid(config | {"only": "*/undefended */repobe/seed1"})
     assert {(spec.label, spec.seed) for spec in kept} == {("repobe", 1), ("undefended", 0), ("undefended", 1)}
-    with pytest.raises(ValueError, match="only: no run matches"):
-        grid(config | {"only": "*/repobe/seed2"})
+    with pytest.raises(ValueError, match=r"only: no run matches '[*]/repobe/seed2'"):
+        grid(config | {"only": "*/undefended */repobe/seed2"})
 
 
 def test_an_attack_is_run_where_its_only_says():
@@ -76,3 +76,29 @@ def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(sp
     assert main(["invert", str(tmp_path / "spec.yaml")]) == 0
     assert (tmp_path / "inversion.csv").read_text() == ",".join(KEYS["inversion"] + VALUES["inversion"]) + "\n"
     assert pictures_of(tmp_path / "reconstructions.npz") == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("image_size", "16", "spec: image_size is '16'; it should be int"),
+        ("seed", True, "spec: seed is True; it should be int"),
+        ("snr_db", [7, "loud"], "spec: snr_db is (7, 'loud'); it should be tuple[float, ...]"),
+        ("training", {"epochs": 1.5, "batch_size": 8, "learning_rate": 1}, "training: epochs is 1.5; it should be int"),
+        ("after", 3, "spec: after is 3; it should be str | None"),
+        ("evaluation", {"draws": 1, "attacks": {"a": {"kind": "pdg", "images": 1}}}, "kind 'pdg' is unknown"),
+        (
+            "evaluation",
+            {"draws": 1, "attacks": {"a": {"kind": "pgd", "images": 1, "eps": [-0.1]}}},
+            "eps -0.1: a radius",
+        ),
+        ("audit", [], "audit: [] is no mapping of keys"),
+    ],
+)
+def test_a_spec_changed_by_hand_is_refused_with_its_file_and_key(key, value, line, specs, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(specs["repobe"].as_dict() | {key: value}))
+    with pytest.raises(ValueError) as raised:
+        Spec.load(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert line in str(raised.value)

@@ -117,7 +117,15 @@ def test_the_command_line_counts_a_grid(config, specs, run, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert ["digits/awgn/repobe/seed0", "done"] in [line.split() for line in lines]
     assert lines[-1] == f"{path}: 4 runs in {tmp_path}: 1 done, 3 not started"
+    assert "left out" not in lines[-3]
     assert sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")) == before
+
+
+def test_methods_that_only_leaves_out_are_named(config, tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config | {"only": "*/repobe */undefended"}))
+    assert main(["status", str(path)]) == 0
+    assert "left out by the config's `only`: repobe_adversarial, repobe_reconstruction" in capsys.readouterr().out
 
 
 def test_a_config_that_is_none_is_one_line(tmp_path, capsys):

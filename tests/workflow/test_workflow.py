@@ -115,6 +115,7 @@ def test_snakemakes_own_linter_finds_nothing_but_the_variables_that_we_set():
         ({"datasets": {"minst": {"image_size": 32}}}, "'minst' is not one of"),
         ({"snr_db": ["loud"]}, "config, snr_db.0: 'loud' is not of type 'number'"),
         ({"only": "nothing/*"}, "only: no run matches 'nothing/*'"),
+        ({"methods": {"repobe": {"hyper": {"adverserial": True}}}}, "methods.repobe.hyper: no such hyper-parameter"),
         ({"methods": {"repobe": {"after": "undefendde"}}}, "after names 'undefendde'"),
     ],
 )

@@ -7,37 +7,15 @@ import sys
 from glob import glob
 from pathlib import Path
 
-import jsonschema
-import yaml
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from repobe.spec import Spec, grid
+from repobe.config import check
+from repobe.spec import grid
 
 
-def check(config):
-    """The first mistake of a config as one line that names the key and what would do."""
-    with open(Path(workflow.basedir) / "workflow/schemas/config.schema.yaml") as file:
-        validator = jsonschema.Draft202012Validator(yaml.safe_load(file))
-    for error in sorted(
-        validator.iter_errors(config), key=lambda e: list(map(str, e.path))
-    ):
-        key = ".".join(map(str, error.path)) or "the top level"
-        known = (
-            list(error.schema.get("properties", {}))
-            if isinstance(error.schema, dict)
-            else []
-        )
-        hint = (
-            f" (known here: {', '.join(known)})"
-            if error.validator == "additionalProperties"
-            else ""
-        )
-        raise WorkflowError(f"config, {key}: {error.message}{hint}")
-
-
-check(config)
 try:
+    check(config)
     SPECS = grid(config)
     # What `after` names is found even where `only` leaves it out of the tables.
     EVERY = {spec.path: spec for spec in grid(config | {"only": "*"})}
