@@ -64,7 +64,7 @@ def verdict(tables: dict[str, pd.DataFrame], claim: dict) -> tuple[dict, list[di
         of = {kind: sum(one["outcome"] == kind for one in run) for kind in RANK}
         parts.append(f"of {len(tested)} comparisons {of['yes']} hold, {of['no']} fail, {of['open']} are open")
     if missing := [one["evidence"] for one in comparisons if one["outcome"] == "not run"]:
-        parts.append(f"not run: {', '.join(missing)}")
+        parts.append(f"not run: {', '.join(dict.fromkeys(missing))}")
     parts += notes
     columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": len(tested) or None}
     return {"verdict": together, **columns, "evidence": "; ".join(parts)}, comparisons

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from repobe.comparison import PAPER
+from repobe.config import load
 from repobe.files import replace
 from repobe.keyspace import log2_keys_effective
 from repobe.results import read
@@ -89,7 +90,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
     evasion, inversion, audit, cost = (
         read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
     )
-    run_again = _Commands(results, configfile, list(provenance["run"]))
+    run_again = _Commands(configfile, list(provenance["run"]))
     rebuilt = _rebuilt(inversion)
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:
         frame["command"] = [run_again.measures(row, file) for row in frame.to_dict("records")]
@@ -195,17 +196,23 @@ def _counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 class _Commands:
-    """The one command that measures a number again: it trains, and leaves every other run alone."""
+    """The one command that measures a number again: it trains its runs, and what they learn from, in the folder that
+    the config names, which is another than that of committed tables.
+    """
 
-    def __init__(self, results: Path, configfile: str, runs: list[str]) -> None:
-        self.results, self.start, self.runs = results, f"snakemake --cores all --configfile {configfile}", runs
+    def __init__(self, configfile: str, runs: list[str]) -> None:
+        self.results, self.runs = load(Path(configfile))["results_dir"], runs
+        self.options = f"--cores all --configfile {configfile}"
 
     def measures(self, row: dict, file: str) -> str:
         if row["method"] == "white":
-            return f"{self.start} {self.results}/white.csv --forcerun white"
+            return self._made([f"{self.results}/white.csv"], "white")
         prefix = f"{row['dataset']}/{row['channel']}/{row['method']}/"
-        paths = [f"{self.results}/runs/{run}/{file}.csv" for run in self.runs if run.startswith(prefix)]
-        return f"{self.start} {' '.join(paths)} --forcerun train"
+        return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
+
+    def _made(self, targets: list[str], anew: str) -> str:
+        """The targets first: --configfile and --forcerun take all that follows."""
+        return f"snakemake {' '.join(targets)} {self.options} --forcerun {anew}"
 
     def judges(self, claim: dict) -> str:
         parts = [claim.get("of", {}) | part for part in claim["parts"]]
@@ -217,7 +224,7 @@ class _Commands:
             for method in [part["method"], *part.get("rivals", [])]
         ]
         if not runs:
-            return f"{self.start} {self.results}/claims.csv --forcerun white"
+            return self._made([f"{self.results}/claims.csv"], "white")
         return f'snakemake --cores all --configfile config/paper.yaml --config only="{" ".join(dict.fromkeys(runs))}"'
 
 

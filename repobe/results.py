@@ -32,20 +32,21 @@ def read(path: Path, table: str | None = None) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, table: str, path: Path) -> None:
-    """Refuses unknown or missing columns, missing or repeated keys, accuracies outside [0, 1]."""
+    """Refuses unknown or missing columns, empty cells, repeated keys, accuracies outside [0, 1]; names the line."""
     expected = KEYS[table] + VALUES[table]
     if odd := sorted(set(frame.columns) ^ set(expected)):
         raise ValueError(f"{path}: columns missing or unknown: {', '.join(odd)}; it should have {', '.join(expected)}")
-    for column in [c for c in KEYS[table] if c not in OPTIONAL]:
-        if frame[column].isna().any():
-            raise ValueError(f"{path}: the key column {column} has an empty cell")
+    for column in [c for c in expected if c not in OPTIONAL]:
+        if (empty := frame[column].isna().to_numpy()).any():
+            line = empty.argmax() + 2  # after the header
+            raise ValueError(f"{path}, line {line}: {column} is empty; delete the file and run again")
     if frame.duplicated(KEYS[table]).any():
         row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
         raise ValueError(f"{path}: the same measurement stands twice: {row}")
     if "value" in frame:
         accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
-            raise ValueError(f"{path}: a value is missing or infinite")
+            raise ValueError(f"{path}: a value is infinite")
         if not frame.loc[accuracy, "value"].between(0, 1).all():
             raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
         if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
@@ -74,7 +75,7 @@ def tables(results: Path, specs: list[Path]) -> None:
         histories.append(pd.concat([pd.DataFrame([spec.columns] * len(history)), history], axis=1))
         for name, picture in pictures_of(path.parent / "reconstructions.npz").items():
             pictures[f"{spec.path}/{name}"] = picture
-        provenance.append(json.loads((path.parent / "provenance.json").read_text()))
+        provenance.append(told(path.parent / "provenance.json"))
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     seal(out, pictures, provenance)
 
@@ -88,7 +89,8 @@ def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) 
 
 def sums(folder: Path) -> dict[str, str]:
     """The SHA-256 of every gathered file of a tables folder, by its name."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GATHERED}
+    there = [name for name in GATHERED if (folder / name).exists()]
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in there}
 
 
 def gathered(folder: Path) -> list[tuple[str, bool]]:
@@ -96,11 +98,20 @@ def gathered(folder: Path) -> list[tuple[str, bool]]:
     path = folder / "sha256.json"
     if not path.exists():
         return [("tables/sha256.json: is not there", False)]
-    then, now, said = json.loads(path.read_text()), sums(folder), []
+    then, now, said = told(path), sums(folder), []
     for name in sorted(set(then) | set(now)):
         agrees = then.get(name) == now.get(name)
-        said.append((f"tables/{name}: {'as gathered' if agrees else 'CHANGED since it was gathered'}", agrees))
+        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is not there"
+        said.append((f"tables/{name}: {stands}", agrees))
     return said
+
+
+def told(path: Path):
+    """What a JSON file holds; ValueError names the file that is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
 
 
 def pictures_of(path: Path) -> dict[str, np.ndarray]:

@@ -8,7 +8,8 @@ KEYS = {
     "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
     "cost": [*RUN, "seed"],
 }
-OPTIONAL = {"schedule", "known_messages", "snr_db"}  # of the audit: what concerns no message has none
+# What may be empty: of the audit, what concerns no message has none; of one draw or a proportion there is no sd.
+OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd"}
 # n: the images or trials, of wrong_key_accuracy the keys, that value is a mean of; as a proportion's, its interval is
 # wide enough for any fractions in [0, 1].
 # images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.

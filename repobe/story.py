@@ -1,6 +1,5 @@
 """One printed number's, claim's or decision's whole story, as text for a terminal."""
 
-import json
 import textwrap
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import yaml
 
 from repobe.comparison import PAPER, chosen, label
 from repobe.decisions import differences
-from repobe.results import read
+from repobe.results import read, told
 from repobe.statistics import interval
 
 WIDTH = 110
@@ -23,6 +22,7 @@ def story(name: str, results: Path) -> str:
         {one["id"]: one for one in yaml.safe_load((PAPER / f"{file}.yaml").read_text())}
         for file in ("claims", "decisions")
     )
+    name = next((one for one in (*numbers, *claims, *decisions) if _same(one, name)), name)
     if name in numbers:
         lines = _number(numbers[name], results, decisions)
     elif name in claims:
@@ -33,6 +33,11 @@ def story(name: str, results: Path) -> str:
         known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions))
         raise ValueError(f"'{name}' is no number, claim or decision; there are {known}")
     return "\n".join(lines)
+
+
+def _same(one: str, name: str) -> bool:
+    """Whether c4 or C04 means c04."""
+    return name[:1].lower() == one[0].lower() and name[1:].isdecimal() and int(name[1:]) == int(one[1:])
 
 
 def _number(number: dict, results: Path, decisions: dict) -> list[str]:
@@ -53,6 +58,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
     lines += [_pair("verdict", mine["verdict"]), ""]
     rows = chosen(_table(results / "tables" / "evasion.csv"), number)
     if len(rows):
+        lines.insert(-1, _pair("ours is of", _scale(results, rows)))
         bounds = [interval(np.array([value]), n, True) for value, n in zip(rows["value"], rows["n"], strict=True)]
         shown = rows[["snr_test_db", "attack", "seed", "value"]].assign(
             low=[low for low, _ in bounds], high=[high for _, high in bounds], n=rows["n"], draws=rows["draws"]
@@ -67,7 +73,16 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         if _bears(weighed, number)
     ]
     lines += ["decisions that runs of this method weigh", *(bears or ["none"]), ""] if bears else []
-    return [*lines, "run it again", mine["command"]]
+    return [*lines, "run it at the paper's size", mine["command"]]
+
+
+def _scale(results: Path, rows: pd.DataFrame) -> str:
+    """What a reader must know before they compare: the paper trains at 224×224 pixels."""
+    history = _table(results / "tables" / "history.csv")
+    one = rows.iloc[0]
+    same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
+    size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
+    return f"{size}; {history.loc[same, 'epoch'].max()} epochs, {rows['seed'].nunique()} seed(s)"
 
 
 def _summary(results: Path, number: dict) -> list[str]:
@@ -111,7 +126,7 @@ def _claim(claim: dict, results: Path) -> list[str]:
         for method in [one["method"], *one.get("rivals", [])]
     }
     only = f' --config only="{" ".join(sorted(runs))}"' if runs else ""
-    return [*lines, "run it again", f"snakemake --cores all --configfile config/paper.yaml{only}"]
+    return [*lines, "run it at the paper's size", f"snakemake --cores all --configfile config/paper.yaml{only}"]
 
 
 def _decision(decision: dict, results: Path) -> list[str]:
@@ -134,7 +149,7 @@ def _decision(decision: dict, results: Path) -> list[str]:
 
 def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     path = results / "tables" / "provenance.json"
-    known = json.loads(path.read_text()) if path.exists() else []
+    known = told(path) if path.exists() else []
     lines = ["the runs that it comes from"]
     heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
     for about in known:

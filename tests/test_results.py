@@ -16,15 +16,17 @@ def test_a_summary_has_one_row_a_key():
     [
         (evasion({}, {}), "stands twice"),
         (evasion({"value": 1.2}), r"outside \[0, 1\]"),
-        (evasion({"value": float("nan")}), "missing or infinite"),
-        (evasion({"channel": None}), "key column channel has an empty cell"),
+        (evasion({"value": float("inf")}), "a value is infinite"),
+        (evasion({}, {"seed": 1, "value": float("nan")}), "line 3: value is empty"),
+        (evasion({"channel": None}), "line 2: channel is empty"),
+        (evasion({"n": None}), "line 2: n is empty"),
         (evasion({"metric": "ssim"}), "images_sd is missing"),
         (evasion({}).assign(colour=1), "columns missing or unknown: colour"),
         (evasion({}).drop(columns="n"), "columns missing or unknown: n"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name(frame, fault, tmp_path):
-    with pytest.raises(ValueError, match=f"evasion.csv: .*{fault}"):
+    with pytest.raises(ValueError, match=f"evasion.csv.*{fault}"):
         results.check(frame, "evasion", tmp_path / "evasion.csv")
 
 

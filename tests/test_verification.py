@@ -146,6 +146,20 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     )
 
 
+@pytest.mark.parametrize("name", ["evasion.csv", "audit.csv", "provenance.json", "outcomes.parquet"])
+def test_a_raw_table_that_is_cut_or_gone_is_named_where_it_lies(name, made, capsys):
+    path = made / "tables" / name
+    path.write_bytes(path.read_bytes()[:-20])
+    code, lines = verify(made, capsys)
+    assert code == 1
+    assert lines[0] == f"tables/{name}: CHANGED since it was gathered"
+    assert not any("/tmp/tmp" in line for line in lines)
+    path.unlink()
+    code, lines = verify(made, capsys)
+    assert code == 1
+    assert lines[0] == f"tables/{name}: is not there"
+
+
 def test_where_nothing_lies_there_is_nothing_to_verify(tmp_path, capsys):
     assert main(["verify", str(tmp_path)]) == 2
     assert "there is nothing to verify" in capsys.readouterr().err
@@ -217,7 +231,8 @@ def test_a_numbers_story_has_what_is_printed_what_is_ours_and_where_it_comes_fro
     assert f"{ours['ours']:.4f} [{ours['low']:.4f}, {ours['high']:.4f}]" in text
     assert "mnist/rayleigh/undefended/seed0: commit 0123456789ab, trained 3.0 s on cpu, 1 threads" in text
     assert "repobe/seed0" not in text
-    assert text.endswith(f"run it again\n{ours['command']}")
+    assert "ours is of        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
+    assert text.endswith(f"run it at the paper's size\n{ours['command']}")
 
 
 def test_a_claims_and_a_decisions_story(made):
@@ -230,6 +245,8 @@ def test_a_claims_and_a_decisions_story(made):
     assert "no run in" in story.story("D7", made)
     assert "as what PGD maximises" in " ".join(story.story("D7", made).split())
     assert "no run weighs it" in story.story("D16", made)
+    assert story.story("d16", made) == story.story("D16", made)
+    assert story.story("C3", made) == story.story("c03", made)
 
 
 def test_a_story_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
