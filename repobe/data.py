@@ -116,8 +116,14 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
 
 
 def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
-    """One shuffled pass over a split, by torch's global random stream; the tensors never leave their device."""
-    for index in torch.randperm(len(label)).to(image.device).split(size):
+    """One shuffled pass over a split, by torch's global random stream; the tensors never leave their device.
+
+    A last batch of one image joins the one before it, for batch norm needs two.
+    """
+    cut = list(torch.randperm(len(label)).to(image.device).split(size))
+    if len(cut) > 1 and len(cut[-1]) == 1:
+        cut[-2:] = [torch.cat(cut[-2:])]
+    for index in cut:
         yield image[index], label[index]
 
 

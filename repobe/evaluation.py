@@ -163,11 +163,14 @@ def crafted(
     image: Tensor,
     label: Tensor,
     surrogates: dict[str, Method],
+    within: str = "",
 ) -> Tensor:
     """The attack's adversarial images Float[n, c, S, S]; at one name, eps and SNR always the same.
 
     The very images of the paper's attack are candidates of eot_pgd, which therefore is never weaker but by the noise
     of the draws that pick: where the paper's attack has fewer images, as it would craft them for as many.
+
+    within: the attack that crafts them as its candidates, in a session of its own: no key serves two messages.
     """
     weak = None
     if attack.kind == "eot_pgd" and name != "paper":
@@ -175,11 +178,12 @@ def crafted(
         # Whole batches of it, for what a batch meets hangs on its size.
         whole = min(paper.images, -(-attack.images // BATCH) * BATCH)
         paper = replace(paper, images=max(whole, attack.images))
-        weak = crafted(trained, spec, "paper", paper, eps, snr_db, image, label, surrogates)
+        weak = crafted(trained, spec, "paper", paper, eps, snr_db, image, label, surrogates, within=name)
     image, label, n0 = image[: attack.images], label[: attack.images], noise_power(snr_db)
     stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
     victim = surrogates[attack.surrogate] if attack.kind == "transfer" else trained
-    keys = FixedKey(None) if attack.kind == "keyless" else victim.keys.session("attack", *stream)
+    session = ("attack", *stream, *([within] if within else []))
+    keys = FixedKey(None) if attack.kind == "keyless" else victim.keys.session(*session)
     model = NoisyClassifier(victim.system, n0, keys, generator_for(image.device, "attack", *stream)).eval()
     with torch.random.fork_rng():
         torch.manual_seed(seed("start", *stream))

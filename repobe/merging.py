@@ -23,11 +23,11 @@ def merge(out: Path, sources: list[Path]) -> None:
         entries = {entry["run"]: entry for entry in json.loads((tables / "provenance.json").read_text())}
         cells = {f"{name}.csv": _cells(tables / f"{name}.csv") for name in [*KEYS, "history"]}
         cells["outcomes.parquet"] = outcomes.read(tables / "outcomes.parquet")
-        made = set(entries) | set(_runs(cells["audit.csv"]))  # an audit of no run has no provenance
+        made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # an audit of no run has no history
         for name, new in cells.items():
             old = frames.get(name, new.iloc[:0])
             frames[name] = pd.concat([old[~_runs(old).isin(made)], new], ignore_index=True)
-        pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in made}
+        pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
     folder = out / "tables"
@@ -45,9 +45,9 @@ def _cells(path: Path) -> pd.DataFrame:
 
 
 def _runs(frame: pd.DataFrame) -> pd.Series:
-    """Each row's run, as Spec.path names it."""
-    dataset, channel, method, seed = (frame[name].astype(str) for name in ("dataset", "channel", "method", "seed"))
-    return dataset + "/" + channel + "/" + method + "/seed" + seed
+    """What tells each row's run from others; with snr_train_db, for where each SNR has a model of its own."""
+    names = ["dataset", "channel", "method", "seed", "snr_train_db"]
+    return frame[names].astype(str).agg("/".join, axis=1) if len(frame) else pd.Series(dtype=str)
 
 
 def _refuse_changed(tables: Path) -> None:

@@ -36,6 +36,7 @@ class Problem:
     learning_rate: float
     weight_decay: float
     seed: int
+    cycle_momentum: bool = True
 
 
 class Method(nn.Module, ABC):
@@ -89,7 +90,7 @@ class Method(nn.Module, ABC):
         scheduler.step()
 
     def optimise(self) -> None:
-        """Makes the optimisers, which only training needs: SGD with Nesterov momentum and a one-cycle rate (D10)."""
+        """Makes the optimisers, which only training needs: SGD with Nesterov momentum, in one cycle (D10)."""
         self.optimisers = [
             SGD(
                 self.system.parameters(),
@@ -100,7 +101,9 @@ class Method(nn.Module, ABC):
                 fused=True,
             )
         ]
-        self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, self.problem.updates + 1)]
+        cycled = {"cycle_momentum": self.problem.cycle_momentum}
+        updates = self.problem.updates + 1
+        self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, updates, **cycled)]
 
 
 def load(name: str, problem: Problem, hyper: dict) -> Method:

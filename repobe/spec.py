@@ -38,6 +38,7 @@ class Training:
     batch_size: int
     learning_rate: float
     weight_decay: float = 5e-4  # D10, Pang et al. 2021
+    cycle_momentum: bool = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
 
 
 @dataclass(frozen=True)
@@ -245,19 +246,13 @@ def _is(value, kind) -> bool:
 def grid(config: dict) -> list[Spec]:
     """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
     specs = []
-    for dataset, data in config["datasets"].items():
-        if unknown := sorted(set(data.get("training_of", {})) - set(config["methods"])):
-            raise ValueError(f"datasets.{dataset}.training_of names '{unknown[0]}', which methods does not list")
+    _refuse_odd_names(config)
     for dataset, channel, label, number in itertools.product(
         config["datasets"], config["channels"], config["methods"], config["seeds"]
     ):
         data, method = config["datasets"][dataset], config["methods"][label]
         run = f"{dataset}/{channel}/{label}/seed{number}"
         after = method.get("after")
-        if after is not None and after not in config["methods"]:
-            raise ValueError(f"methods.{label}.after names '{after}', which methods does not list")
-        if after is not None and config["methods"][after].get("snr_train_db") == "matched":
-            raise ValueError(f"methods.{label}.after names '{after}', which is a model for each SNR; name a mixed one")
         common = {
             "dataset": dataset,
             "channel": channel,
@@ -280,13 +275,6 @@ def grid(config: dict) -> list[Spec]:
             "threads": config["threads"],
             "hyper": method.get("hyper", {}),
         }
-        for name, attack in config["evaluation"]["attacks"].items():
-            if name == "paper" and len(attack.get("eps", [0])) > 1:
-                raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
-            if (surrogate := attack.get("surrogate")) is not None and surrogate not in config["methods"]:
-                raise ValueError(
-                    f"evaluation.attacks.{name}.surrogate names '{surrogate}', which methods does not list"
-                )
         if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
             own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
             specs += [Spec.from_dict(common | at) for at in own]
@@ -297,6 +285,28 @@ def grid(config: dict) -> list[Spec]:
         if not any(matches(pattern, s.sibling(s.label)) for s in specs):
             raise ValueError(f"only: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
     return [s for s in specs if matches(only, s.sibling(s.label))]
+
+
+def _refuse_odd_names(config: dict) -> None:
+    """ValueError where a config names a method or an SNR that it does not have, or one that cannot serve."""
+    methods, attacks = config["methods"], config["evaluation"]["attacks"]
+    named = {f"datasets.{name}.training_of": [*one.get("training_of", {})] for name, one in config["datasets"].items()}
+    named |= {f"methods.{label}.after": [one["after"]] for label, one in methods.items() if one.get("after")}
+    surrogates = {f"evaluation.attacks.{name}.surrogate": [one.get("surrogate")] for name, one in attacks.items()}
+    named |= {where: labels for where, labels in surrogates.items() if labels != [None]}
+    for where, labels in named.items():
+        if unknown := sorted(set(labels) - set(methods)):
+            raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
+        matched = [label for label in labels if methods[label].get("snr_train_db") == "matched"]
+        if matched and not where.endswith("training_of"):
+            raise ValueError(f"{where} names '{matched[0]}', which is a model for each SNR; name a mixed one")
+        if where in surrogates and methods[labels[0]].get("task", "classification") != "classification":
+            raise ValueError(f"{where} names '{labels[0]}', which does not classify")
+    for name, attack in attacks.items():
+        if name == "paper" and len(attack.get("eps", [0])) > 1:
+            raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
+        if odd := sorted(set(attack.get("snr_db", [])) - set(config["snr_db"])):
+            raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which the config's snr_db has not")
 
 
 def matches(patterns: str, run: str) -> bool:

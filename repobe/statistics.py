@@ -79,7 +79,8 @@ def over_images(each: np.ndarray, margin: float) -> Difference:
     the rival's.
 
     Against a margin of 0 the exact McNemar test, in which an image counts for whichever was right in more of its
-    draws (with one draw, McNemar's own; with more, the sign test over images). The interval, and p against any other
+    draws (with one draw, McNemar's own; with more, the sign test over images, sure of nothing where the mean points
+    the other way). The interval, and p against any other
     margin, are Agresti and Min's (2005, Wald+2): half an image is added to each of the four cells, so that no
     interval has width zero; with several draws the same half images are added to the fractions.
     """
@@ -89,7 +90,9 @@ def over_images(each: np.ndarray, margin: float) -> Difference:
     low, high = max(-1.0, mean - Z * se), min(1.0, mean + Z * se)
     if margin == 0:
         more, fewer = int((each > 0).sum()), int((each < 0).sum())
-        return Difference(each.mean(), low, high, mcnemar(more, fewer), "exact McNemar over images")
+        # Apart where more images are won, but in fewer draws than the others are lost in.
+        p = mcnemar(more, fewer) if (more - fewer) * mean > 0 else 1.0
+        return Difference(each.mean(), low, high, p, "exact McNemar over images")
     return Difference(each.mean(), low, high, _p(mean - margin, se), "paired z over images")
 
 

@@ -56,7 +56,8 @@ def _metrics(run: Path) -> list[tuple[str, float, int]]:
         epoch = int(row.pop("epoch"))
         rows += [(f"history/{name}", value, epoch) for name, value in row.items()]
     for row in read(run / "evasion.csv").to_dict("records"):
-        rows.append((f"{row['metric']}/{row['attack']}", row["value"], int(row["snr_test_db"])))
+        radius = f"/eps {row['eps']:g}" if row["eps"] else ""
+        rows.append((f"{row['metric']}/{row['attack']}{radius}", row["value"], int(row["snr_test_db"])))
     for row in read(run / "inversion.csv").to_dict("records"):
         rows.append((f"inversion/{row['attacker']}/{row['metric']}", row["value"], int(row["snr_tap_db"])))
     return rows

@@ -1,5 +1,6 @@
 """The one training loop: selection on validation, checkpoint, resume, the files of a trained run."""
 
+import hashlib
 import io
 import json
 import time
@@ -37,6 +38,7 @@ def build(spec: Spec, data: Data) -> Method:
         spec.training.learning_rate,
         spec.training.weight_decay,
         spec.seed,
+        spec.training.cycle_momentum,
     )
     # Channels last: a sixth to a third faster on a CPU, and what tensor cores want.
     return method.load(spec.method, problem, spec.hyper).to(data.device, memory_format=torch.channels_last)
@@ -76,7 +78,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
-    _load_resume(run / "resume.pt", student, history, best, spec)
+    origin = _origin(spec, data, teacher)
+    _load_resume(run / "resume.pt", student, history, best, origin)
 
     progress = Progress(spec, run, "train", spec.training.epochs, len(history))
     # Algorithm 1: the counter starts (line 2), the loop stops after the last epoch (line 3); lines 10-11 are its end.
@@ -104,7 +107,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
                 name: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # as safetensors wants them
                 for name, value in student.system.state_dict().items()
             }
-        _save_resume(run / "resume.pt", student, history, best, spec)
+        _save_resume(run / "resume.pt", student, history, best, origin)
         progress.step(f"validation {score:.4f}")
 
     # One entry, for safetensors writes several in no fixed order.
@@ -157,9 +160,19 @@ def _peak_memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def _save_resume(path: Path, student: Method, history: list[dict], best: dict, spec: Spec) -> None:
+def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
+    """The SHA-256 of all that a training hangs on: its spec but for what is done to the trained run, data, teacher."""
+    described = {key: value for key, value in spec.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
+    digest = hashlib.sha256(json.dumps(described).encode())
+    tensors = [*data.train, *data.validation, *(teacher.system.state_dict().values() if teacher else ())]
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _save_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> None:
     state = {
-        "spec": json.dumps(spec.as_dict()),
+        "origin": origin,
         "method": student.state_dict(),
         "optimisers": [o.state_dict() for o in student.optimisers],
         "schedulers": [s.state_dict() for s in student.schedulers],
@@ -174,7 +187,7 @@ def _save_resume(path: Path, student: Method, history: list[dict], best: dict, s
     replace(path, content.getvalue())
 
 
-def _load_resume(path: Path, student: Method, history: list[dict], best: dict, spec: Spec) -> None:
+def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> None:
     if not path.exists():
         return
     try:
@@ -182,8 +195,8 @@ def _load_resume(path: Path, student: Method, history: list[dict], best: dict, s
     except Exception as error:  # a cut zip shows itself as RuntimeError, EOFError, UnpicklingError, …
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
-    if state["spec"] != json.dumps(spec.as_dict()):
-        return  # another spec's epochs: this one starts anew and overwrites them
+    if state.get("origin") != origin:
+        return  # another training's epochs: this one starts anew and overwrites them
     student.load_state_dict(state["method"])
     for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
         for part, saved in zip(owner, state[states], strict=True):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from repobe import training
+from repobe.data import batches
 from repobe.training import build, restore, train
 
 
@@ -66,21 +67,106 @@ def test_a_checkpoint_cut_in_half_is_named_with_the_mend(specs, digits, tmp_path
     ):
         path = tmp_path / name
         if name == "resume.pt":
-            torch.save({"spec": "x" * 10_000}, path)
+            torch.save({"origin": "x" * 10_000}, path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(ValueError, match=rf"{name} is damaged .*delete it") as error:
             read()
         assert "\n" not in str(error.value)
 
 
-def test_another_specs_resume_file_is_not_continued(specs, digits, tmp_path):
-    student = build(specs["repobe"], digits)
-    training._save_resume(
-        tmp_path / "resume.pt", student, [{"epoch": 1}], {"score": 0, "weights": None}, specs["repobe"]
+def test_another_trainings_epochs_are_not_continued_but_another_evaluations_are(specs, digits, tmp_path):
+    spec, teacher, other = (
+        specs["repobe_adversarial"],
+        build(specs["undefended"], digits),
+        build(specs["repobe"], digits),
     )
-    history: list = []
-    training._load_resume(tmp_path / "resume.pt", student, history, {}, specs["undefended"])
-    assert history == []
+    teacher.optimise()
+    origin = training._origin(spec, digits, teacher)
+    training._save_resume(tmp_path / "resume.pt", teacher, [{"epoch": 1}], {"weights": None}, origin)
+
+    def continued(spec, data, taught_by) -> bool:
+        history: list = []
+        student = build(specs["undefended"], digits)
+        student.optimise()
+        now = training._origin(spec, data, taught_by)
+        training._load_resume(tmp_path / "resume.pt", student, history, {}, now)
+        return bool(history)
+
+    assert continued(spec, digits, teacher)
+    evaluation = dataclasses.replace(spec.evaluation, draws=9)
+    assert continued(dataclasses.replace(spec, evaluation=evaluation), digits, teacher)
+    assert not continued(specs["repobe"], digits, teacher)
+    assert not continued(spec, digits, other)
+    assert not continued(spec, digits.limit(64), teacher)
+
+
+@pytest.fixture
+def met(monkeypatch):
+    """What `update` and `score` of the undefended meet in a training: lists of (images, noise powers)."""
+    from baselines.undefended import Method
+
+    seen = {"update": [], "score": []}
+    for name, heard in seen.items():
+        whole = getattr(Method, name)
+
+        def noting(self, image, label, n0, *rest, whole=whole, heard=heard):
+            heard.append((image, torch.as_tensor(n0)))
+            return whole(self, image, label, n0, *rest)
+
+        monkeypatch.setattr(Method, name, noting)
+    return seen
+
+
+def of_epochs(spec, epochs: int):
+    return dataclasses.replace(spec, training=dataclasses.replace(spec.training, epochs=epochs, batch_size=8))
+
+
+def test_training_and_selection_never_see_the_test_split(specs, digits, tmp_path):
+    train(of_epochs(specs["undefended"], 1), dataclasses.replace(digits.limit(64), test=None), tmp_path)
+
+
+def test_batches_draw_their_snr_from_all_and_validation_meets_each_alike(specs, digits, tmp_path, met):
+    """16 batches at 7 or 23 dB: all at one of them once in 2^15 seeds."""
+    train(of_epochs(specs["undefended"], 1), digits, tmp_path)
+    powers = [n0.item() for _, n0 in met["update"]]
+    assert len(powers) == 16
+    assert {round(power, 6) for power in powers} == {round(10 ** (-snr / 10), 6) for snr in (7, 23)}
+    validated = torch.cat([n0 for _, n0 in met["score"]])
+    assert abs((validated > 0.1).sum() - (validated < 0.1).sum()) <= 1
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_images_of_some_datasets_are_moved_and_mirrored_in_training_alone(augmented, specs, digits, tmp_path, met):
+    data = dataclasses.replace(digits.limit(64), augmented=augmented)
+    train(of_epochs(specs["undefended"], 1), data, tmp_path)
+    plain = {image.numpy().tobytes() for image in training.images(data.train[0], 16)}
+    moved = [image.numpy().tobytes() not in plain for batch, _ in met["update"] for image in batch]
+    assert any(moved) == augmented
+    validation = {image.numpy().tobytes() for image in training.images(data.validation[0], 16)}
+    assert all(image.numpy().tobytes() in validation for batch, _ in met["score"] for image in batch)
+
+
+@pytest.mark.parametrize(("cycled", "at_peak", "at_end"), [(True, 0.85, 0.95), (False, 0.9, 0.9)])
+def test_momentum_goes_against_the_rate_or_stays(cycled, at_peak, at_end, specs, digits):
+    spec = of_epochs(specs["undefended"], 10)
+    spec = dataclasses.replace(spec, training=dataclasses.replace(spec.training, cycle_momentum=cycled))
+    student = build(spec, digits)
+    student.optimise()
+    rates, momenta = [], []
+    for _ in range(student.problem.updates):
+        student.optimisers[0].step()
+        student.schedulers[0].step()
+        rates.append(student.optimisers[0].param_groups[0]["lr"])
+        momenta.append(student.optimisers[0].param_groups[0]["momentum"])
+    assert momenta[rates.index(max(rates))] == pytest.approx(at_peak, abs=1e-3)
+    assert momenta[-1] == pytest.approx(at_end, abs=1e-3)
+
+
+def test_a_last_batch_of_one_image_joins_the_one_before_it():
+    image, label = torch.arange(9.0)[:, None], torch.arange(9)
+    assert [len(y) for _, y in batches(image, label, 4)] == [4, 5]
+    assert sorted(torch.cat([y for _, y in batches(image, label, 4)]).tolist()) == [*range(9)]
+    assert [len(y) for _, y in batches(image[:1], label[:1], 4)] == [1]
 
 
 def test_no_file_of_a_run_holds_its_key(specs, digits, tmp_path, monkeypatch):
