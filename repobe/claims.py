@@ -160,6 +160,22 @@ def rising(rows: pd.DataFrame, claim: dict) -> list[dict]:
     return comparisons
 
 
+def levels_off(rows: pd.DataFrame, claim: dict) -> list[dict]:
+    """From the last SNR but one to the last accuracy surely rises by less than −margin."""
+    comparisons = []
+    for channel in claim["channels"]:
+        mine = outcomes.fractions(rows, claim["dataset"], channel, claim["method"], claim["quantity"])
+        snrs = sorted(set(mine.columns.get_level_values("snr_test_db")))
+        if len(snrs) < 2:
+            comparisons.append(_missing(f"{claim['method']} over {channel}"))
+            continue
+        before, last = snrs[-2:]
+        found = _paired(mine[before], mine[last], claim["margin"])
+        what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {last:g} dB"}
+        comparisons.append(_compared(*found, **what, channel=channel, snr_db=before, margin=claim["margin"]))
+    return comparisons
+
+
 def leaks_less(inversion: pd.DataFrame, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM from the method lies below that from every rival and the legitimate user's."""
     others = {"the legitimate user": (claim["method"], "legitimate")} | {
@@ -239,6 +255,7 @@ def inverted(audit: pd.DataFrame, claim: dict) -> list[dict]:
 CHECKS = {  # by the name in claims.yaml: the table that it reads, and the check
     "ahead": ("outcomes", ahead),
     "rising": ("outcomes", rising),
+    "levels_off": ("outcomes", levels_off),
     "leaks_less": ("inversion", leaks_less),
     "shows_nothing": ("inversion", shows_nothing),
     "key_space": ("audit", key_space),

@@ -115,6 +115,16 @@ def leak(method: str, attacker: str, value: float, seed: int = 0) -> dict:
     }  # fmt: skip
 
 
+def test_accuracy_levels_off_where_its_last_rise_is_surely_small():
+    # Of 10,000 images 20 more are read at 23 dB than at 19: 0.2 points, surely less than one; 150 more are not.
+    part = claim(check="levels_off", margin=-0.01)
+    for wrong, verdict in ((20, "reproduced"), (95, "inconclusive"), (150, "not reproduced")):
+        low, high = rows(wrong, 10_000, snr_test_db=19.0), rows(0, 10_000, snr_test_db=23.0)
+        found = judged(tables(rows(5000, 10_000), low, high), part)
+        assert (found["verdict"], found["snr_db"], found["rival"]) == (verdict, 19, "itself at 23 dB")
+    assert judged(tables(rows(0)), part)["verdict"] == "not run"
+
+
 def test_less_leaks_where_the_means_over_images_surely_differ():
     part = claim(check="leaks_less", method="ours", rivals=["necst"])
     # Standard errors of 0.2/20 make 0.01414 of a difference; 1.96 of them are 0.0277, by Holm of two 2.24: 0.0317.

@@ -239,6 +239,16 @@ def test_the_very_images_of_the_papers_row_are_a_candidate_of_strong(trained, mo
     assert torch.equal(torch.cat(seen), row[:30])
 
 
+def test_under_a_key_for_each_message_strong_crafts_the_papers_images_with_keys_of_its_own(specs, digits):
+    """Not those of the row itself, for a key serves one message."""
+    spec = replace(specs["repobe"], hyper={"key_schedule": "per_message"})
+    attacks = {"paper": Attack("pgd", 4), "strong": Attack("eot_pgd", 4, steps=1, eot=1)}
+    spec = replace(spec, evaluation=replace(spec.evaluation, draws=1, attacks=attacks), snr_db=(23,))
+    short = replace(digits, test=(digits.test[0][:8], digits.test[1][:8]))
+    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, lambda _, compute: compute())
+    assert {"paper", "strong"} <= {row["attack"] for row in rows}
+
+
 def test_strong_never_leaves_a_system_better_than_the_papers_attack(trained):
     for eps in (0.03, 0.1):
         weak = attack_on(trained, "pgd", eps, name="paper")

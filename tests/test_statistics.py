@@ -60,6 +60,15 @@ def test_the_paired_interval_is_agresti_and_mins():
     assert found.p == pytest.approx(binomtest(20, 60).pvalue)
 
 
+def test_where_the_count_of_images_and_their_mean_point_apart_nothing_is_sure():
+    # Of 1000 images 60 are won in one draw of three and 30 lost in all three: 60 to 30, and a mean of −0.01.
+    each = np.array([1 / 3] * 60 + [-1.0] * 30 + [0.0] * 910)
+    found = statistics.over_images(each, margin=0)
+    assert statistics.mcnemar(60, 30) < 0.01
+    assert (found.difference, found.p) == (pytest.approx(-0.01), 1)
+    assert statistics.over_images(-each, margin=0).p == 1
+
+
 def test_images_that_never_disagree_still_leave_some_doubt():
     found = statistics.over_images(np.zeros(100), margin=0)
     assert found.low < 0 < found.high

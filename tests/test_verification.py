@@ -9,7 +9,7 @@ import pytest
 from repobe import claims, comparison, decisions, outcomes, results, schema, story
 from repobe.__main__ import main
 from repobe.merging import merge
-from repobe.spec import grid
+from repobe.spec import Spec, grid
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
@@ -214,6 +214,35 @@ def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
     }
     commits = {entry["run"]: entry["commit"] for entry in json.loads((made / "tables/provenance.json").read_text())}
     assert commits == {"mnist/rayleigh/undefended/seed0": "0123456789abcdef", "mnist/rayleigh/repobe/seed0": "f" * 16}
+
+
+def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replaced(made, tmp_path):
+    """Their rows differ in snr_train_db alone."""
+    (spec,) = made.glob("runs/mnist/rayleigh/repobe/seed0/spec.yaml")
+    folders = {}
+    for snr in (7, 23):
+        run = tmp_path / f"{snr}" / "runs" / f"mnist/rayleigh/repobe/seed0_{snr}db"
+        shutil.copytree(spec.parent, run)
+        values = Spec.load(spec).as_dict() | {"matched": True, "snr_db": [snr], "snr_train_db": [snr]}
+        (run / "spec.yaml").write_text(Spec.from_dict(values).dump())
+        for name in ("evasion.csv", "cost.csv", "inversion.csv", "audit.csv"):
+            table = pd.read_csv(run / name).assign(snr_train_db=str(snr))
+            table.to_csv(run / name, index=False)
+        counted = outcomes.read(run / "outcomes.parquet").assign(snr_train_db=str(snr))
+        counted = pa.Table.from_pandas(counted, preserve_index=False).select(outcomes.SCHEMA.names)
+        outcomes.write(counted.cast(outcomes.SCHEMA), run / "outcomes.parquet")
+        about = json.loads((run / "provenance.json").read_text()) | {"run": f"mnist/rayleigh/repobe/seed0_{snr}db"}
+        (run / "provenance.json").write_text(json.dumps(about))
+        folders[snr] = run
+    first, again = tmp_path / "first", tmp_path / "again"
+    for folder, snrs in ((first, (7, 23)), (again, (7,))):
+        folder.mkdir()
+        shutil.copy(made / "white.csv", folder)
+        results.tables(folder, [folders[snr] / "spec.yaml" for snr in snrs])
+    merge(tmp_path / "merged", [first, again])
+    one, other = (results.read(f / "tables/evasion.csv", "evasion") for f in (first, tmp_path / "merged"))
+    assert len(one) == len(other)
+    assert set(other["snr_train_db"]) == {"7", "23"}
 
 
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
