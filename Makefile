@@ -31,7 +31,8 @@ lint: $(READY) ## ruff, snakefmt and the import contracts
 	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
 
 clean: ## removes what the default config made
-	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html
+	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html \
+	  results/tracked.json results/mlruns.db figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
 
 $(READY): pyproject.toml
 	@if command -v uv > /dev/null; then $(SYNC); else \

@@ -38,7 +38,7 @@ def outage_rate(n0: float, outage: float) -> float:
 
 
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """|h|² for each of the messages, Float[b]: the same h that any method's symbols would meet."""
+    """|h|² for each of the messages, Float[b]: drawn as the channel draws it for symbols (D4)."""
     h = channel.gain(torch.empty(len(like), 1, dtype=torch.complex64, device=like.device), generator)
     return h.abs().square().flatten()
 

@@ -235,6 +235,23 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
     assert wrong.mean() < 0.2
 
 
+@every_method
+def test_every_method_reconstructs_or_says_that_it_does_not(name, specs, digits):
+    spec = replace(spec_of(specs, name), task="reconstruction")
+    try:
+        built = build(spec, digits)
+    except ValueError as error:
+        assert str(error).startswith(f"{name}: ")
+        assert "no task: reconstruction" in str(error)
+        return
+    image, label = images(digits.train[0][:8], 32), digits.train[1][:8]
+    built.optimise()
+    built.prepare(None, image, label, 0.1)
+    assert all(torch.isfinite(term).all() for term in built.update(image, label, 0.1).values())
+    rebuilt = built.eval().system(image, 0.1, built.keys.receiving(0, 8), torch.Generator())
+    assert rebuilt.shape == image.shape
+
+
 def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
     with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
         build(replace(specs["repobe"], method="repob"), digits)
