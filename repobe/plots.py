@@ -55,7 +55,8 @@ STYLE = {
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
 }
 ALIASES = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
-MARKERS = "osD^v<>PXph8d"
+# For what is no method. 6 colours and 13 markers in step: 78 pairs, of which the first 13 differ by marker alone.
+COLOURS, MARKERS = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY], "osD^v<>PXph8d"
 # The paper's dataset of a panel, and what may stand in for it where the real one has not run.
 STANDS_IN = {"mnist": "digits", "cifar10": "digits_rgb"}
 TITLES = {
@@ -76,8 +77,12 @@ def style(method: str) -> Style:
     if known:
         return known
     drawn = hashlib.sha256(method.encode()).digest()
-    colours = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY]
-    return Style(method.replace("_", " "), colours[drawn[0] % len(colours)], MARKERS[drawn[1] % len(MARKERS)])
+    return Style(method.replace("_", " "), COLOURS[drawn[0] % len(COLOURS)], MARKERS[drawn[1] % len(MARKERS)])
+
+
+def nth_style(number: int, label: str) -> Style:
+    """The style of the number-th of several things that are no methods."""
+    return Style(label, COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)])
 
 
 def in_order(methods) -> list[str]:

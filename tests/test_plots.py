@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost
 from repobe import layers, plots
 from repobe.channels import AWGN
 from repobe.results import write
@@ -135,6 +136,14 @@ def test_markers_alone_tell_all_methods_apart():
     assert len({"h" if marker == "H" else marker for marker in markers}) == len(markers)
 
 
+def test_no_two_settings_look_alike_and_the_first_differ_by_their_marker_alone():
+    """6 colours beside 13 markers: the same pair comes back after 78, the same marker after 13."""
+    styles = [plots.nth_style(number, f"setting {number}") for number in range(79)]
+    assert len({(one.colour, one.marker) for one in styles[:78]}) == 78
+    assert len({one.marker for one in styles[:13]}) == 13
+    assert (styles[78].colour, styles[78].marker) == (styles[0].colour, styles[0].marker)
+
+
 def test_the_panels_show_the_papers_methods_in_its_order():
     """Sec. 4: Figs. 3a-b NECST, NECST-DP by budget, IBAL, ESCST; 3c VAE, JPEG2000; 4c-d AT, TRADES; RepObE last."""
     private = [f"necst_dp_{budget}" for budget in ("005", "01", "03", "05", "09")]
@@ -147,6 +156,17 @@ def test_the_panels_show_the_papers_methods_in_its_order():
     assert fig4c.METHODS == fig4d.METHODS == ["adversarial_training", "trades", "repobe_adversarial"]
     for script in (fig3a, fig3c, fig4c):
         assert plots.in_order(reversed(script.METHODS)) == script.METHODS
+
+
+def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one():
+    """Whole numbers and a letter: matplotlib would set 1e7 beside the axis, over its name."""
+    assert [fig_cost.short(number) for number in (0, 300, 1e4, 3e6, 2.5e9)] == ["0", "300", "10k", "3M", "2.5G"]
+    for least, most in [(9e6, 2e7), (1e6, 3e7)]:
+        _, axes = plt.subplots()
+        fig_cost.scale(axes, pd.Series([least, most]))
+        assert axes.get_xscale() == ("log" if most > 3 * least else "linear")
+        assert axes.xaxis.get_major_formatter()(1e7) == "10M"
+        plt.close()
 
 
 def test_lines_are_dark_enough_to_see_on_white():
