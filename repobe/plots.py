@@ -124,6 +124,35 @@ def theme() -> None:
     plt.rcParams.update({"svg.hashsalt": "repobe", "svg.fonttype": "path", "pdf.fonttype": 42, "axes.axisbelow": True})
 
 
+def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel: str) -> tuple:
+    """(figure, its panels): `most` a row, of `size` inches each, all on the same axes, named at the edges."""
+    columns = min(count, most)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(0.8 + size[0] * columns, 0.8 + size[1] * rows),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for place, axes in enumerate(grid.flat):
+        if place >= count:
+            axes.remove()
+        elif place + columns >= count:  # nothing below, be it for a last row that is not full
+            axes.set_xlabel(xlabel)
+            axes.tick_params(labelbottom=True)
+    for row in grid:
+        row[0].set_ylabel(ylabel)
+    return figure, list(grid.flat[:count])
+
+
+def image_count(rows: pd.DataFrame) -> str:
+    """How many images a table's means are over: 2,000, or 200/500 where that differs."""
+    return "/".join(f"{n:,}" for n in sorted(set(rows["n"])))
+
+
 def lines(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
     """A figure of accuracy over SNR from the command line's RESULTS and FIGURES_DIR.
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps
 from repobe import layers, plots
 from repobe.channels import AWGN
 from repobe.results import write
@@ -167,6 +168,45 @@ def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one()
         assert axes.get_xscale() == ("log" if most > 3 * least else "linear")
         assert axes.xaxis.get_major_formatter()(1e7) == "10M"
         plt.close()
+
+
+def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
+    """27 at 4 a row are six rows and three more; the last of the sixth has nothing below it."""
+    figure, grid = plots.panels(27, 4, (1.9, 1.9), "SNR (dB)", "Keys found")
+    figure.canvas.draw()
+    assert len(grid) == len(figure.axes) == 27
+    assert [place for place, axes in enumerate(grid) if axes.get_xlabel()] == [23, 24, 25, 26]
+    assert [place for place, axes in enumerate(grid) if axes.get_ylabel()] == [0, 4, 8, 12, 16, 20, 24]
+    assert len(plots.panels(3, 4, (1.9, 1.9), "", "")[0].axes) == 3
+    plt.close("all")
+
+
+@pytest.mark.parametrize("radii", [(0, 2, 4, 4.08, 8, 16, 31.9, 63.8, 255), (4.08, 25.5), (0, 0.5, 1, 2)])
+def test_the_radii_on_the_axis_can_be_read_whatever_they_are(radii):
+    """In the smallest of its panels no number touches its neighbour, and there are two or more to read by."""
+    figure, grid = plots.panels(2, 2, (3.6, 2.9), "eps (1/255)", "Accuracy")
+    grid[0].plot(radii, np.zeros(len(radii)))
+    fig_eps.octaves(grid[0])
+    figure.canvas.draw()
+    low, high = grid[0].get_xlim()
+    ticks = [tick for tick in grid[0].xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = [tick.label1.get_window_extent() for tick in ticks]
+    assert len(boxes) >= 2
+    assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
+    plt.close("all")
+
+
+def test_two_radii_are_drawn_and_one_is_a_point_of_another_figure(results, tmp_path, monkeypatch):
+    """The attacks at full strength are run at the paper's 0.016 and at 0.1, and at no radius 0."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "evasion.csv")
+    at_two = (table["method"] == "repobe") & table["eps"].isin([0.016, 0.032])
+    at_one = (table["method"] == "undefended") & (table["eps"] == 0.016)
+    table[at_two | at_one].to_csv(tmp_path / "summary" / "evasion.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["fig_eps", str(tmp_path), str(tmp_path)])
+    fig_eps.draw()
+    curve = pd.read_csv(tmp_path / "fig_eps.csv")
+    assert [*zip(curve["method"], curve["eps"], strict=True)] == [("repobe", 0.016), ("repobe", 0.032)]
 
 
 def test_lines_are_dark_enough_to_see_on_white():
