@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 
 from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps
 from repobe import layers, plots
@@ -207,6 +208,65 @@ def test_two_radii_are_drawn_and_one_is_a_point_of_another_figure(results, tmp_p
     fig_eps.draw()
     curve = pd.read_csv(tmp_path / "fig_eps.csv")
     assert [*zip(curve["method"], curve["eps"], strict=True)] == [("repobe", 0.016), ("repobe", 0.032)]
+
+
+def curve(means, half=0.0) -> pd.DataFrame:
+    """A curve's rows, its bars of so much on either side."""
+    means = np.array(means)
+    return pd.DataFrame({"mean": means, "low": means - half, "high": means + half})
+
+
+def test_a_band_is_enlarged_where_the_whole_range_hides_who_is_ahead():
+    """From 0.1 to 0.9 a twentieth is 0.04, so two reach 0.86 on average; bars go to 0.85 and 0.91, 0.003 is margin."""
+    low, next_, two = curve([0.1, 0.1]), curve([0.8, 0.8]), [curve([0.86, 0.9], 0.01), curve([0.87, 0.87])]
+    assert plots.enlarged([low, next_, *two], []) == pytest.approx((0.85 - 0.003, 0.91 + 0.003))
+    assert plots.enlarged([low, next_, two[0]], []) is None  # one alone is seen well
+    assert plots.enlarged([low, next_, two[0]], [two[1]]) is None  # and the paper's points are no curve
+    assert plots.enlarged(two, []) is None  # the whole range is theirs
+    assert plots.enlarged([low, next_, curve([0.86, 0.9], 0.1), two[1]], []) is None  # 0.24 of 0.8 is over a quarter
+    assert plots.enlarged([], []) is None
+
+
+def test_the_papers_points_count_towards_the_range_and_lie_within_the_band():
+    """From 0.1 to 0.9 is by the paper's points; curves at 0.89 and 0.895 and its 0.9 are a band, 0.0005 its margin."""
+    printed = [curve([0.1]).drop(columns=["low", "high"]), curve([0.9]).drop(columns=["low", "high"])]
+    assert plots.enlarged([curve([0.89]), curve([0.895])], printed) == pytest.approx((0.8895, 0.9005))
+
+
+def test_curves_are_set_aside_by_no_more_than_a_quarter_of_a_decibel():
+    """A marker far from its SNR would seem measured at another one."""
+    assert plots.asides(0) == []
+    assert plots.asides(1) == [0]
+    assert plots.asides(2) == [-0.125, 0.125]
+    assert plots.asides(9) == pytest.approx(np.linspace(-0.25, 0.25, 9))
+
+
+def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_has_not_run(
+    results, tmp_path, monkeypatch
+):
+    """Fig. 4b prints adversarial accuracy alone, of both; the mark of what has not run would pass for one of those."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "evasion.csv")
+    mnist = table[table["method"] == "undefended"].assign(dataset="mnist", channel="rayleigh")
+    mnist.to_csv(tmp_path / "summary" / "evasion.csv", index=False)
+    figures = []
+    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(sys, "argv", ["fig4b", str(tmp_path), str(tmp_path)])
+    quantities = ["natural_accuracy", "adversarial_accuracy"]
+    plots.lines("fig4b", "mnist", "rayleigh", ["undefended", "repobe_adversarial"], quantities)
+    (legend,) = figures[0].legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [
+        "Undefended: natural",
+        "Undefended: adversarial",
+        "Undefended: adversarial (paper)",
+        "RepObE, Eq. 16: adversarial (paper)",
+        "RepObE, Eq. 16: natural (not run)",
+        "RepObE, Eq. 16: adversarial (not run)",
+    ]
+    marks = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
+    assert [handle.get_marker() for handle in marks[-2:]] == ["None", "None"]
+    assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
 
 
 def test_lines_are_dark_enough_to_see_on_white():
