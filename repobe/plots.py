@@ -337,9 +337,12 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
         if attacker != "original":
             said = "not run" if not seen else "shown" if ssim is None else f"SSIM {ssim:.2f}"
             told.append(f"{title.replace(chr(10), ' ')}: {said}")
-    figure.suptitle(f"{title_of(shown)}; SSIM over all test images", fontsize=9)
-    alt = f"Two test images of {title_of(shown)} as attackers and the legitimate user see them. {'; '.join(told)}."
     kept = pd.concat(numbers) if numbers else table.iloc[:0]
+    over = f"; SSIM over {image_count(kept)} test images" if len(kept) else ""
+    figure.suptitle(title_of(shown) + over, fontsize=9)
+    alt = (
+        f"Two test images of {title_of(shown)} as attackers and the legitimate user see them{over}. {'; '.join(told)}."
+    )
     save(figure, out / name, kept, f"Fig. {name.removeprefix('fig')}", alt)
 
 

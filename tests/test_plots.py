@@ -14,7 +14,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage
 from repobe import layers, plots
 from repobe.channels import AWGN
 from repobe.results import write
@@ -267,6 +267,40 @@ def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_h
     marks = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
     assert [handle.get_marker() for handle in marks[-2:]] == ["None", "None"]
     assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
+
+
+def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():
+    same = {fig_leakage.look(f"same_key_{decoder}") for decoder in ("attention", "conv", "fc")}
+    assert [one.label for one in same] == ["same key, each decoder"]
+    assert fig_leakage.look("same_key").label == "same key"
+    assert fig_leakage.look("a_new_attacker").label == "a new attacker"
+
+
+def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp_path, monkeypatch):
+    """A system without a key has one attacker of two names: the upper marker is the smaller one."""
+    figures = []
+    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(sys, "argv", ["fig_leakage", str(results), str(tmp_path)])
+    fig_leakage.draw()
+    axes = figures[0].axes[0]
+    marks = {to_rgb(one.get_edgecolor()[0]): one for one in axes.collections if len(one.get_offsets())}
+    keyless, same_key = (marks[to_rgb(colour)] for colour in (plots.ORANGE, plots.SKY))
+    assert keyless.get_zorder() > same_key.get_zorder()
+    assert keyless.get_sizes()[0] < same_key.get_sizes()[0] / 2
+    assert axes.get_xlabel() == "SSIM of the rebuilt images"
+
+
+def test_a_gallery_says_over_how_many_images_its_ssim_is(results, tmp_path, monkeypatch):
+    """2,000 of MNIST's 10,000 are attacked, not all."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "inversion.csv")
+    table.assign(n=2000).to_csv(tmp_path / "summary" / "inversion.csv", index=False)
+    head = "digits/awgn/undefended/seed0"
+    pictures = {f"{head}/{seen_by}": np.zeros((2, 1, 16, 16), np.uint8) for seen_by in ("keyless", "original")}
+    np.savez(tmp_path / "summary" / "reconstructions.npz", **pictures, **{f"{head}/label": np.array([3, 4])})
+    monkeypatch.setattr(sys, "argv", ["fig3d", str(tmp_path), str(tmp_path)])
+    plots.gallery("fig3d", "mnist", (3, 4), {"Attacker": ("undefended", "keyless")})
+    assert "SSIM over 2,000 test images" in (tmp_path / "fig3d.svg").read_text()
 
 
 def test_lines_are_dark_enough_to_see_on_white():
