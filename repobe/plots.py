@@ -56,6 +56,8 @@ STYLE = {
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
 }
 ALIASES = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
+# What the paper calls them: it says no code of JPEG2000, and its ESCST is not ours.
+PAPERS = {"jpeg2000": "JPEG2000", "escst": "ESCST"}
 # For what is no method. 6 colours and 13 markers in step: 78 pairs, of which the first 13 differ by marker alone.
 COLOURS, MARKERS = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY], "osD^v<>PXph8d"
 # The paper's dataset of a panel, and what may stand in for it where the real one has not run.
@@ -178,7 +180,7 @@ def lines(name: str, dataset: str, channel: str, methods: list[str], quantities:
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
     if shown == dataset and measured:
-        printed = [one for one in _curves(_printed(name), methods, quantities, " (paper)") if len(one.rows)]
+        printed = [one for one in _curves(_printed(name), methods, quantities, paper=True) if len(one.rows)]
     band = enlarged([one.rows for one in measured], [one.rows for one in printed])
     theme()
     figure, grid = plt.subplots(
@@ -212,14 +214,15 @@ def lines(name: str, dataset: str, channel: str, methods: list[str], quantities:
     save(figure, out / name, numbers, f"Fig. {name.removeprefix('fig')}", alt)
 
 
-def _curves(table: pd.DataFrame, methods: list[str], quantities: list[str], note: str = "") -> list[Curve]:
-    """A curve each method and quantity, some maybe of no rows."""
+def _curves(table: pd.DataFrame, methods: list[str], quantities: list[str], paper: bool = False) -> list[Curve]:
+    """A curve each method and quantity, some maybe of no rows; paper: of what it prints, called as it calls them."""
     found = []
     for method in methods:
+        called = PAPERS.get(method, style(method).label) if paper else style(method).label
         for quantity in quantities:
             rows = table[(table["method"] == method) & (table["metric"] == quantity)].sort_values("snr_test_db")
             several = len(quantities) > 1
-            label = style(method).label + (f": {quantity.removesuffix('_accuracy')}" if several else "") + note
+            label = called + (f": {quantity.removesuffix('_accuracy')}" if several else "") + " (paper)" * paper
             found.append(Curve(style(method), label, several and quantity == "adversarial_accuracy", rows))
     return found
 

@@ -269,6 +269,13 @@ def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_h
     assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
 
 
+def test_the_papers_points_are_called_as_it_calls_them():
+    """Sec. 4.1 gives JPEG2000's 0.9203 at 23 dB and says of no code; ours is an ideal one."""
+    (curve_,) = plots._curves(plots._printed("fig3c"), ["jpeg2000"], ["natural_accuracy"], paper=True)
+    assert curve_.label == "JPEG2000 (paper)"
+    assert [*zip(curve_.rows["snr_test_db"], curve_.rows["mean"], strict=True)] == [(23, 0.9203)]
+
+
 def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():
     same = {fig_leakage.look(f"same_key_{decoder}") for decoder in ("attention", "conv", "fc")}
     assert [one.label for one in same] == ["same key, each decoder"]
