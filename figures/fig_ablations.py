@@ -4,20 +4,7 @@ import textwrap
 
 import matplotlib.pyplot as plt
 
-from repobe.plots import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    RED,
-    arguments,
-    empty,
-    in_order_of_data,
-    save,
-    theme,
-    title_of,
-)
+from repobe.plots import arguments, empty, in_order_of_data, nth_style, save, theme, title_of
 from repobe.results import read
 
 TITLE = "What each decision weighs"
@@ -26,7 +13,6 @@ QUANTITIES = {
     "adversarial_accuracy": "Adversarial accuracy",
     "key_recovered": "Key recovered",
 }
-LOOKS = [(BLUE, "o"), (ORANGE, "^"), (GREEN, "s"), (PINK, "D"), (RED, "v"), (GREY, "P")]
 
 
 def draw() -> None:
@@ -47,7 +33,7 @@ def draw() -> None:
     figure, grid = plt.subplots(
         1,
         len(shown),
-        figsize=(3.2 + 2.3 * len(shown), 1.4 + 0.42 * len(changes)),
+        figsize=(3.2 + 2.3 * len(shown), 1.4 + max(0.42, 0.075 * len(settings)) * len(changes)),
         layout="constrained",
         sharey=True,
         squeeze=False,
@@ -61,11 +47,10 @@ def draw() -> None:
             ]
             if rows.empty:
                 continue
-            colour, marker = LOOKS[number % len(LOOKS)]
+            label, colour, marker = nth_style(number, title_of(dataset, channel))
             aside = 0.66 * (number - (len(settings) - 1) / 2) / len(settings)
             places = [changes.index(change) + aside for change in zip(rows["id"], rows["change"], strict=True)]
             axes.hlines(places, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=1)
-            label = title_of(dataset, channel)
             handles[label] = axes.scatter(100 * rows["difference"], places, 22, colour, marker=marker, zorder=3)
             words = QUANTITIES[quantity].lower()
             told += [

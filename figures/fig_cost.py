@@ -11,7 +11,7 @@ TITLE = "Cost against accuracy"
 RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
 COSTS = {
     "symbols_k": "Channel uses an image (k)",
-    "flops": "Operations of a forward pass (FLOPs)",
+    "flops": "FLOPs of a forward pass",
     "train_seconds": "Training (s)",
 }
 
@@ -59,21 +59,26 @@ def draw() -> None:
             axes.grid(alpha=0.3)
         row[0].set_ylabel(f"{dataset}\nnatural accuracy")
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
-        least, most = table[column].min(), table[column].max()
         axes.set_xlabel(label)
-        if most > 3 * least:
-            axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            axes.xaxis.set_major_formatter(FuncFormatter(_short))
-            axes.xaxis.set_minor_formatter(NullFormatter())
-        else:
-            axes.set(xlim=(0, 1.3 * most))
+        scale(axes, table[column])
     figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB", fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
 
 
-def _short(number: float, position: int | None = None) -> str:
+def scale(axes, costs: pd.Series) -> None:
+    """Logarithmic where the costs differ more than threefold, else from 0 on."""
+    least, most = costs.min(), costs.max()
+    if most > 3 * least:
+        axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set(xlim=(0, 1.3 * most))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))  # last, for a scale brings its own
+
+
+def short(number: float, position: int | None = None) -> str:
     """300, 10k, 3M."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= unit:

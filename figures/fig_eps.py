@@ -3,15 +3,17 @@
 Eps 0 is the clean image. All of a run's points are over the same images, those that every attack has had (`worst`).
 """
 
-import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from repobe.plots import (
     air_of,
     arguments,
     empty,
+    image_count,
     in_order,
     in_order_of_data,
     interval_line,
+    panels,
     save,
     style,
     theme,
@@ -30,39 +32,44 @@ def draw() -> None:
     worst = table[table["attack"] == "worst"]
     worst = worst[worst["snr_test_db"] == worst.groupby(GROUP)["snr_test_db"].transform("max")]
     # The paper's one radius is a point and no curve.
-    worst = worst[worst.groupby(GROUP)["eps"].transform("nunique") > 2].sort_values([*GROUP, "eps"])
+    worst = worst[worst.groupby(GROUP)["eps"].transform("nunique") > 1].sort_values([*GROUP, "eps"])
     if worst.empty:
         return empty(out / "fig_eps", worst, TITLE)
     theme()
-    panels = [(d, c) for d in in_order_of_data(worst["dataset"]) for c in sorted(set(worst["channel"]))]
-    panels = [(d, c) for d, c in panels if ((worst["dataset"] == d) & (worst["channel"] == c)).any()]
-    figure, grid = plt.subplots(
-        1, len(panels), figsize=(1 + 3.4 * len(panels), 3.6), layout="constrained", sharey=True, squeeze=False
-    )
+    shown = [(d, c) for d in in_order_of_data(worst["dataset"]) for c in sorted(set(worst["channel"]))]
+    shown = [(d, c) for d, c in shown if ((worst["dataset"] == d) & (worst["channel"] == c)).any()]
+    figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", "Accuracy under the worst attack")
     handles, told = {}, []
-    for axes, (dataset, channel) in zip(grid[0], panels, strict=True):
+    for axes, (dataset, channel) in zip(grid, shown, strict=True):
         mine = worst[(worst["dataset"] == dataset) & (worst["channel"] == channel)]
-        for place, method in enumerate(in_order(mine["method"])):
+        methods = in_order(mine["method"])
+        for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
             # Adversarially trained or not: RepObE's two systems share colour and marker.
             line = "-" if method != "repobe" else ":"
-            interval_line(axes, 255 * rows["eps"] * 1.025**place, rows, look, look.label, line)
+            aside = 1.025 ** (place - (len(methods) - 1) / 2)
+            interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label, line)
             ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
             told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        sizes = "/".join(str(n) for n in sorted(set(mine["n"])))
-        air = f"{air_of(channel)}, {mine['snr_test_db'].max():g} dB, {sizes} images"
+        air = f"{air_of(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
         axes.set_title(f"{title_of(dataset)}\n{air}", fontsize=9)
-        axes.set_xlabel("eps (1/255)")
-        # Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
-        axes.set_xscale("symlog", base=2, linthresh=1)
-        ticks = sorted(set((255 * mine["eps"]).round(1)))
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
         axes.grid(axis="y", alpha=0.35)
-    grid[0][0].set(ylabel="Accuracy under the worst attack", ylim=(-0.02, 1.02))
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    octaves(grid[0])
+    grid[0].set(ylim=(-0.02, 1.02))
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save(figure, out / "fig_eps", worst, TITLE, f"{TITLE}. {'; '.join(told)}.")
+
+
+def octaves(axes) -> None:
+    """Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
+
+    Ticks are powers of two, not the radii: some of those lie too close to be told, 4/255 and the paper's 0.016.
+    """
+    axes.set_xscale("symlog", base=2, linthresh=1)
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=2, linthresh=1))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter("{:g}".format))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from repobe.plots import (
     PINK,
     RED,
     SKY,
+    Style,
     air_of,
     arguments,
     empty,
@@ -28,23 +29,23 @@ TITLE = "Leakage"
 METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}
 # From the floor up; a variant of an attacker, same_key_attention, goes with it.
 ATTACKERS = {
-    "mean_image": ("the mean image (floor)", GREY, "|"),
-    "fresh_key": ("fresh key", PINK, "v"),
-    "keyless": ("keyless", ORANGE, "^"),
-    "same_key": ("same key", SKY, "s"),
-    "known_plaintext": ("known plaintext", BLUE, "D"),
-    "with_key": ("with the key", RED, "X"),
-    "legitimate": ("the receiver", GREEN, "o"),
+    "mean_image": Style("the mean image (floor)", GREY, "|"),
+    "fresh_key": Style("fresh key", PINK, "v"),
+    "keyless": Style("keyless", ORANGE, "^"),
+    "same_key": Style("same key", SKY, "s"),
+    "known_plaintext": Style("known plaintext", BLUE, "D"),
+    "with_key": Style("with the key", RED, "X"),
+    "legitimate": Style("the receiver", GREEN, "o"),
 }
 
 
-def look(attacker: str) -> tuple[str, str, str]:
-    """(label, colour, marker) of an attacker."""
-    family = next((name for name in ATTACKERS if attacker.startswith(name)), None)
+def look(attacker: str) -> Style:
+    """How an attacker is marked; all variants of one are alike, for they differ in the decoder alone."""
+    family = _family(attacker)
     if family is None:
-        return attacker.replace("_", " "), OLIVE, "P"
-    label, colour, marker = ATTACKERS[family]
-    return label + attacker.removeprefix(family).replace("_", " "), colour, marker
+        return Style(attacker.replace("_", " "), OLIVE, "P")
+    known = ATTACKERS[family]
+    return known if attacker == family else known._replace(label=f"{known.label}, each decoder")
 
 
 def draw() -> None:
@@ -73,13 +74,15 @@ def draw() -> None:
                 rows = rows.loc[[method for method in methods if method in rows.index]]
                 places = [methods.index(method) for method in rows.index]
                 axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
-                size = 110 if marker == "|" else 36
                 # A variant is hollow: the attacker itself is the best of its variants.
-                face = colour if attacker in ATTACKERS or marker == "|" else "none"
+                face = colour if attacker in ATTACKERS else "none"
+                # Without a key, keyless and same key are one attacker: the smaller marker lies above the other.
+                size, above = {"|": (110, 3), "^": (18, 4)}.get(marker, (40, 3))
                 handles[name] = axes.scatter(
-                    rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=3
+                    rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=above
                 )
-                told += [f"{style(m).label} on {dataset}, {name}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
+                whole = attacker.replace("_", " ")
+                told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
             axes.grid(axis="x", alpha=0.35)
@@ -91,11 +94,11 @@ def draw() -> None:
 
 def _place(attacker: str) -> tuple[int, str]:
     """From the floor up; the best of a family, whose name is its own, before the variants."""
-    return [*ATTACKERS].index(_family(attacker)), attacker
+    return [*ATTACKERS].index(_family(attacker) or "with_key"), attacker
 
 
-def _family(attacker: str) -> str:
-    return next((name for name in ATTACKERS if attacker.startswith(name)), "with_key")
+def _family(attacker: str) -> str | None:
+    return next((name for name in ATTACKERS if attacker.startswith(name)), None)
 
 
 def _label(method: str) -> str:

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.lines import Line2D
 
 from repobe.results import pictures_of, read
 
@@ -55,7 +56,10 @@ STYLE = {
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
 }
 ALIASES = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
-MARKERS = "osD^v<>PXph8d"
+# What the paper calls them: it says no code of JPEG2000, and its ESCST is not ours.
+PAPERS = {"jpeg2000": "JPEG2000", "escst": "ESCST"}
+# For what is no method. 6 colours and 13 markers in step: 78 pairs, of which the first 13 differ by marker alone.
+COLOURS, MARKERS = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY], "osD^v<>PXph8d"
 # The paper's dataset of a panel, and what may stand in for it where the real one has not run.
 STANDS_IN = {"mnist": "digits", "cifar10": "digits_rgb"}
 TITLES = {
@@ -76,8 +80,12 @@ def style(method: str) -> Style:
     if known:
         return known
     drawn = hashlib.sha256(method.encode()).digest()
-    colours = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY]
-    return Style(method.replace("_", " "), colours[drawn[0] % len(colours)], MARKERS[drawn[1] % len(MARKERS)])
+    return Style(method.replace("_", " "), COLOURS[drawn[0] % len(COLOURS)], MARKERS[drawn[1] % len(MARKERS)])
+
+
+def nth_style(number: int, label: str) -> Style:
+    """The style of the number-th of several things that are no methods."""
+    return Style(label, COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)])
 
 
 def in_order(methods) -> list[str]:
@@ -119,75 +127,157 @@ def theme() -> None:
     plt.rcParams.update({"svg.hashsalt": "repobe", "svg.fonttype": "path", "pdf.fonttype": 42, "axes.axisbelow": True})
 
 
+def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel: str) -> tuple:
+    """(figure, its panels): `most` a row, of `size` inches each, all on the same axes, named at the edges."""
+    columns = min(count, most)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(0.8 + size[0] * columns, 0.8 + size[1] * rows),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for place, axes in enumerate(grid.flat):
+        if place >= count:
+            axes.remove()
+        elif place + columns >= count:  # nothing below, be it for a last row that is not full
+            axes.set_xlabel(xlabel)
+            axes.tick_params(labelbottom=True)
+    for row in grid:
+        row[0].set_ylabel(ylabel)
+    return figure, list(grid.flat[:count])
+
+
+def image_count(rows: pd.DataFrame) -> str:
+    """How many images a table's means are over: 2,000, or 200/500 where that differs."""
+    return "/".join(f"{n:,}" for n in sorted(set(rows["n"])))
+
+
+class Curve(NamedTuple):
+    """A line of a figure over SNR, or the points that the paper prints of one."""
+
+    look: Style
+    label: str
+    dashed: bool
+    rows: pd.DataFrame
+
+
 def lines(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
     """A figure of accuracy over SNR from the command line's RESULTS and FIGURES_DIR.
 
     quantities: natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals, set apart sideways
-    so that each can be seen; hollow markers are the paper's printed points, where the dataset is the paper's.
+    so that each can be seen; hollow markers are the paper's printed points, where the dataset is the paper's. What lies
+    too close to be told is enlarged in a panel above.
     """
     results, out = arguments()
     table = read(results / "summary" / "evasion.csv")
     shown = present(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
+    curves = _curves(table.assign(source="measured"), methods, quantities)
+    measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
+    printed = []
+    if shown == dataset and measured:
+        printed = [one for one in _curves(_printed(name), methods, quantities, paper=True) if len(one.rows)]
+    band = enlarged([one.rows for one in measured], [one.rows for one in printed])
     theme()
-    figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
-    drawn, told = [], []
-    chosen = [
-        (method, quantity, table[(table["method"] == method) & (table["metric"] == quantity)])
-        for method in methods
-        for quantity in quantities
-    ]
-    run = [entry for entry in chosen if len(entry[2])]
-    step = min(0.25, 1.6 / max(1, len(run)))
-    for place, (method, quantity, rows) in enumerate(run):
-        rows = rows.sort_values("snr_test_db")
-        adversarial = quantity == "adversarial_accuracy"
-        label = style(method).label
-        if len(quantities) > 1:
-            label += ": adversarial" if adversarial else ": natural"
-        aside = step * (place - (len(run) - 1) / 2)
-        line = "--" if adversarial and len(quantities) > 1 else "-"
-        interval_line(axes, rows["snr_test_db"] + aside, rows, style(method), label, line)
-        drawn.append(rows.assign(source="measured"))
-        told.append(f"{label} {_ends(rows)}")
-    absent = [style(method) for method, _, rows in chosen if rows.empty]
-    if shown == dataset and drawn:
-        drawn.append(_printed(axes, name, quantities))
-    axes.set(xlabel="SNR (dB)", ylabel="Accuracy", title=title_of(shown, channel))
-    if drawn:
-        axes.set_xticks(sorted(set(pd.concat(drawn)["snr_test_db"])))
+    figure, grid = plt.subplots(
+        1 + bool(band), figsize=(5.2, 6.4 if band else 4.2), layout="constrained", sharex=True, squeeze=False
+    )
+    words = quantities[0].replace("_", " ").capitalize() if len(quantities) == 1 else "Accuracy"
+    for axes in grid[:, 0]:
+        handles = _draw_curves(axes, measured, printed)
+        axes.set_ylabel(words)
         axes.grid(axis="y", alpha=0.35)
-        for one in dict.fromkeys(absent):
-            axes.plot([], [], color="#B8B8B8", marker=one.marker, linewidth=1, label=f"{one.label} (not run)")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=2.8)
+    grid[0, 0].set_title(title_of(shown, channel))
+    grid[-1, 0].set_xlabel("SNR (dB)")
+    numbers = pd.concat([one.rows for one in measured + printed] or [table.iloc[:0].assign(source=[])])
+    alt = f"{words} over SNR, {title_of(shown, channel)}. "
+    if measured:
+        grid[-1, 0].set_xticks(sorted(set(numbers["snr_test_db"])))
+        # What has not run has no marker: a hollow or a pale one would pass for the paper's.
+        handles += [Line2D([], [], linestyle="none", label=f"{label} (not run)") for label in absent]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=2.8)
         sns.despine(figure)
+        alt += "; ".join(f"{one.label} {_ends(one.rows)}" for one in measured + printed) + "."
     else:
-        nothing(axes)
-    alt = f"Accuracy over SNR, {title_of(shown, channel)}. " + ("; ".join(told) + "." if told else NOTHING)
-    if drawn and absent:
-        alt += " Not run: " + ", ".join(one.label for one in dict.fromkeys(absent)) + "."
-    empty = table.iloc[:0].assign(source=[])
-    save(figure, out / name, pd.concat(drawn) if drawn else empty, f"Fig. {name.removeprefix('fig')}", alt)
+        nothing(grid[0, 0])
+        alt += NOTHING
+    if band:
+        grid[0, 0].set(ylim=band, ylabel=f"{words},\nthe shaded band")
+        grid[1, 0].axhspan(*band, color="#EEEEEE", zorder=0)
+        alt += f" Above, {band[0]:.3f} to {band[1]:.3f} is enlarged."
+    if measured and absent:
+        alt += f" Not run: {', '.join(absent)}."
+    save(figure, out / name, numbers, f"Fig. {name.removeprefix('fig')}", alt)
 
 
-def _printed(axes, name: str, quantities: list[str]) -> pd.DataFrame:
-    """Draws the paper's printed points of a figure; they too are numbers of it."""
+def _curves(table: pd.DataFrame, methods: list[str], quantities: list[str], paper: bool = False) -> list[Curve]:
+    """A curve each method and quantity, some maybe of no rows; paper: of what it prints, called as it calls them."""
+    found = []
+    for method in methods:
+        called = PAPERS.get(method, style(method).label) if paper else style(method).label
+        for quantity in quantities:
+            rows = table[(table["method"] == method) & (table["metric"] == quantity)].sort_values("snr_test_db")
+            several = len(quantities) > 1
+            label = called + (f": {quantity.removesuffix('_accuracy')}" if several else "") + " (paper)" * paper
+            found.append(Curve(style(method), label, several and quantity == "adversarial_accuracy", rows))
+    return found
+
+
+def _printed(name: str) -> pd.DataFrame:
+    """The points that the paper prints of a figure; they too are numbers of it."""
     printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": ALIASES})
     printed = printed[(printed["figure"] == name.removeprefix("fig")) & (printed["relation"] == "equals")]
-    printed = printed[printed["quantity"].isin(quantities)].astype({"snr_db": float})
-    for row in printed.to_dict("records"):
-        _, colour, marker = style(row["method"])
-        axes.plot(row["snr_db"], row["value"], marker=marker, markersize=10, markerfacecolor="none", color=colour)
-    if len(printed):
-        axes.plot([], [], "o", color="black", markerfacecolor="none", label="printed in the paper")
     renamed = printed.rename(columns={"quantity": "metric", "snr_db": "snr_test_db", "value": "mean"})
-    return renamed[["method", "dataset", "channel", "snr_test_db", "metric", "mean"]].assign(source="printed")
+    renamed = renamed.astype({"snr_test_db": float}).assign(source="printed")
+    return renamed[["method", "dataset", "channel", "snr_test_db", "metric", "mean", "source"]]
 
 
-def interval_line(axes, x, rows: pd.DataFrame, look: Style, label: str | None = None, line: str = "-") -> None:
-    """Means joined by a line, a 95 % bar at each that has one."""
+def _draw_curves(axes, measured: list[Curve], printed: list[Curve]) -> list:
+    """Draws them and returns what the legend shows of them."""
+    handles = []
+    for curve, aside in zip(measured, asides(len(measured)), strict=True):
+        line = "--" if curve.dashed else "-"
+        x = curve.rows["snr_test_db"] + aside
+        handles.append(interval_line(axes, x, curve.rows, curve.look, curve.label, line))
+    for look, label, _, rows in printed:
+        hollow = {"marker": look.marker, "markersize": 10, "markerfacecolor": "none", "color": look.colour}
+        handles += axes.plot(rows["snr_test_db"], rows["mean"], linestyle="none", label=label, **hollow)
+    return handles
+
+
+def asides(count: int) -> list[float]:
+    """How far each of several curves is set aside, in dB: a quarter from the next and from its SNR at most."""
+    step = min(0.25, 0.5 / max(1, count - 1))
+    return [step * (place - (count - 1) / 2) for place in range(count)]
+
+
+def enlarged(measured: list[pd.DataFrame], printed: list[pd.DataFrame]) -> tuple[float, float] | None:
+    """The band of the curves that the whole range would press into one, two or more of them measured, bars and all.
+
+    On average they lie within a twentieth of the range below the best; None where they need a quarter of it or more.
+    """
+    means = pd.concat([rows["mean"] for rows in measured + printed] or [pd.Series(dtype=float)])
+    best, whole = means.max(), means.max() - means.min()
+
+    def close(curves: list[pd.DataFrame]) -> list[pd.DataFrame]:
+        return [rows for rows in curves if rows["mean"].mean() >= best - whole / 20]
+
+    if len(close(measured)) < 2:
+        return None
+    reached = pd.concat(close(measured + printed))[["mean", "low", "high"]]
+    low, high = float(reached.min(axis=None)), float(reached.max(axis=None))
+    margin = (high - low) / 20
+    return None if high - low >= whole / 4 else (low - margin, high + margin)
+
+
+def interval_line(axes, x, rows: pd.DataFrame, look: Style, label: str | None = None, line: str = "-"):
+    """Means joined by a line, a 95 % bar at each that has one; what a legend shows of it."""
     spread = np.abs(rows[["low", "high"]].to_numpy(float).T - rows["mean"].to_numpy(float))
-    axes.errorbar(
+    return axes.errorbar(
         x,
         rows["mean"],
         yerr=np.nan_to_num(spread) if np.isfinite(spread).any() else None,
@@ -250,9 +340,12 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
         if attacker != "original":
             said = "not run" if not seen else "shown" if ssim is None else f"SSIM {ssim:.2f}"
             told.append(f"{title.replace(chr(10), ' ')}: {said}")
-    figure.suptitle(f"{title_of(shown)}; SSIM over all test images", fontsize=9)
-    alt = f"Two test images of {title_of(shown)} as attackers and the legitimate user see them. {'; '.join(told)}."
     kept = pd.concat(numbers) if numbers else table.iloc[:0]
+    over = f"; SSIM over {image_count(kept)} test images" if len(kept) else ""
+    figure.suptitle(title_of(shown) + over, fontsize=9)
+    alt = (
+        f"Two test images of {title_of(shown)} as attackers and the legitimate user see them{over}. {'; '.join(told)}."
+    )
     save(figure, out / name, kept, f"Fig. {name.removeprefix('fig')}", alt)
 
 

@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage
 from repobe import layers, plots
 from repobe.channels import AWGN
 from repobe.results import write
@@ -135,6 +138,14 @@ def test_markers_alone_tell_all_methods_apart():
     assert len({"h" if marker == "H" else marker for marker in markers}) == len(markers)
 
 
+def test_no_two_settings_look_alike_and_the_first_differ_by_their_marker_alone():
+    """6 colours beside 13 markers: the same pair comes back after 78, the same marker after 13."""
+    styles = [plots.nth_style(number, f"setting {number}") for number in range(79)]
+    assert len({(one.colour, one.marker) for one in styles[:78]}) == 78
+    assert len({one.marker for one in styles[:13]}) == 13
+    assert (styles[78].colour, styles[78].marker) == (styles[0].colour, styles[0].marker)
+
+
 def test_the_panels_show_the_papers_methods_in_its_order():
     """Sec. 4: Figs. 3a-b NECST, NECST-DP by budget, IBAL, ESCST; 3c VAE, JPEG2000; 4c-d AT, TRADES; RepObE last."""
     private = [f"necst_dp_{budget}" for budget in ("005", "01", "03", "05", "09")]
@@ -147,6 +158,156 @@ def test_the_panels_show_the_papers_methods_in_its_order():
     assert fig4c.METHODS == fig4d.METHODS == ["adversarial_training", "trades", "repobe_adversarial"]
     for script in (fig3a, fig3c, fig4c):
         assert plots.in_order(reversed(script.METHODS)) == script.METHODS
+
+
+def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one():
+    """Whole numbers and a letter: matplotlib would set 1e7 beside the axis, over its name."""
+    assert [fig_cost.short(number) for number in (0, 300, 1e4, 3e6, 2.5e9)] == ["0", "300", "10k", "3M", "2.5G"]
+    for least, most in [(9e6, 2e7), (1e6, 3e7)]:
+        _, axes = plt.subplots()
+        fig_cost.scale(axes, pd.Series([least, most]))
+        assert axes.get_xscale() == ("log" if most > 3 * least else "linear")
+        assert axes.xaxis.get_major_formatter()(1e7) == "10M"
+        plt.close()
+
+
+def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
+    """27 at 4 a row are six rows and three more; the last of the sixth has nothing below it."""
+    figure, grid = plots.panels(27, 4, (1.9, 1.9), "SNR (dB)", "Keys found")
+    figure.canvas.draw()
+    assert len(grid) == len(figure.axes) == 27
+    assert [place for place, axes in enumerate(grid) if axes.get_xlabel()] == [23, 24, 25, 26]
+    assert [place for place, axes in enumerate(grid) if axes.get_ylabel()] == [0, 4, 8, 12, 16, 20, 24]
+    assert len(plots.panels(3, 4, (1.9, 1.9), "", "")[0].axes) == 3
+    plt.close("all")
+
+
+@pytest.mark.parametrize("radii", [(0, 2, 4, 4.08, 8, 16, 31.9, 63.8, 255), (4.08, 25.5), (0, 0.5, 1, 2)])
+def test_the_radii_on_the_axis_can_be_read_whatever_they_are(radii):
+    """In the smallest of its panels no number touches its neighbour, and there are two or more to read by."""
+    figure, grid = plots.panels(2, 2, (3.6, 2.9), "eps (1/255)", "Accuracy")
+    grid[0].plot(radii, np.zeros(len(radii)))
+    fig_eps.octaves(grid[0])
+    figure.canvas.draw()
+    low, high = grid[0].get_xlim()
+    ticks = [tick for tick in grid[0].xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = [tick.label1.get_window_extent() for tick in ticks]
+    assert len(boxes) >= 2
+    assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
+    plt.close("all")
+
+
+def test_two_radii_are_drawn_and_one_is_a_point_of_another_figure(results, tmp_path, monkeypatch):
+    """The attacks at full strength are run at the paper's 0.016 and at 0.1, and at no radius 0."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "evasion.csv")
+    at_two = (table["method"] == "repobe") & table["eps"].isin([0.016, 0.032])
+    at_one = (table["method"] == "undefended") & (table["eps"] == 0.016)
+    table[at_two | at_one].to_csv(tmp_path / "summary" / "evasion.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["fig_eps", str(tmp_path), str(tmp_path)])
+    fig_eps.draw()
+    curve = pd.read_csv(tmp_path / "fig_eps.csv")
+    assert [*zip(curve["method"], curve["eps"], strict=True)] == [("repobe", 0.016), ("repobe", 0.032)]
+
+
+def curve(means, half=0.0) -> pd.DataFrame:
+    """A curve's rows, its bars of so much on either side."""
+    means = np.array(means)
+    return pd.DataFrame({"mean": means, "low": means - half, "high": means + half})
+
+
+def test_a_band_is_enlarged_where_the_whole_range_hides_who_is_ahead():
+    """From 0.1 to 0.9 a twentieth is 0.04, so two reach 0.86 on average; bars go to 0.85 and 0.91, 0.003 is margin."""
+    low, next_, two = curve([0.1, 0.1]), curve([0.8, 0.8]), [curve([0.86, 0.9], 0.01), curve([0.87, 0.87])]
+    assert plots.enlarged([low, next_, *two], []) == pytest.approx((0.85 - 0.003, 0.91 + 0.003))
+    assert plots.enlarged([low, next_, two[0]], []) is None  # one alone is seen well
+    assert plots.enlarged([low, next_, two[0]], [two[1]]) is None  # and the paper's points are no curve
+    assert plots.enlarged(two, []) is None  # the whole range is theirs
+    assert plots.enlarged([low, next_, curve([0.86, 0.9], 0.1), two[1]], []) is None  # 0.24 of 0.8 is over a quarter
+    assert plots.enlarged([], []) is None
+
+
+def test_the_papers_points_count_towards_the_range_and_lie_within_the_band():
+    """From 0.1 to 0.9 is by the paper's points; curves at 0.89 and 0.895 and its 0.9 are a band, 0.0005 its margin."""
+    printed = [curve([0.1]).drop(columns=["low", "high"]), curve([0.9]).drop(columns=["low", "high"])]
+    assert plots.enlarged([curve([0.89]), curve([0.895])], printed) == pytest.approx((0.8895, 0.9005))
+
+
+def test_curves_are_set_aside_by_no_more_than_a_quarter_of_a_decibel():
+    """A marker far from its SNR would seem measured at another one."""
+    assert plots.asides(0) == []
+    assert plots.asides(1) == [0]
+    assert plots.asides(2) == [-0.125, 0.125]
+    assert plots.asides(9) == pytest.approx(np.linspace(-0.25, 0.25, 9))
+
+
+def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_has_not_run(
+    results, tmp_path, monkeypatch
+):
+    """Fig. 4b prints adversarial accuracy alone, of both; the mark of what has not run would pass for one of those."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "evasion.csv")
+    mnist = table[table["method"] == "undefended"].assign(dataset="mnist", channel="rayleigh")
+    mnist.to_csv(tmp_path / "summary" / "evasion.csv", index=False)
+    figures = []
+    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(sys, "argv", ["fig4b", str(tmp_path), str(tmp_path)])
+    quantities = ["natural_accuracy", "adversarial_accuracy"]
+    plots.lines("fig4b", "mnist", "rayleigh", ["undefended", "repobe_adversarial"], quantities)
+    (legend,) = figures[0].legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [
+        "Undefended: natural",
+        "Undefended: adversarial",
+        "Undefended: adversarial (paper)",
+        "RepObE, Eq. 16: adversarial (paper)",
+        "RepObE, Eq. 16: natural (not run)",
+        "RepObE, Eq. 16: adversarial (not run)",
+    ]
+    marks = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
+    assert [handle.get_marker() for handle in marks[-2:]] == ["None", "None"]
+    assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
+
+
+def test_the_papers_points_are_called_as_it_calls_them():
+    """Sec. 4.1 gives JPEG2000's 0.9203 at 23 dB and says of no code; ours is an ideal one."""
+    (curve_,) = plots._curves(plots._printed("fig3c"), ["jpeg2000"], ["natural_accuracy"], paper=True)
+    assert curve_.label == "JPEG2000 (paper)"
+    assert [*zip(curve_.rows["snr_test_db"], curve_.rows["mean"], strict=True)] == [(23, 0.9203)]
+
+
+def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():
+    same = {fig_leakage.look(f"same_key_{decoder}") for decoder in ("attention", "conv", "fc")}
+    assert [one.label for one in same] == ["same key, each decoder"]
+    assert fig_leakage.look("same_key").label == "same key"
+    assert fig_leakage.look("a_new_attacker").label == "a new attacker"
+
+
+def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp_path, monkeypatch):
+    """A system without a key has one attacker of two names: the upper marker is the smaller one."""
+    figures = []
+    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(sys, "argv", ["fig_leakage", str(results), str(tmp_path)])
+    fig_leakage.draw()
+    axes = figures[0].axes[0]
+    marks = {to_rgb(one.get_edgecolor()[0]): one for one in axes.collections if len(one.get_offsets())}
+    keyless, same_key = (marks[to_rgb(colour)] for colour in (plots.ORANGE, plots.SKY))
+    assert keyless.get_zorder() > same_key.get_zorder()
+    assert keyless.get_sizes()[0] < same_key.get_sizes()[0] / 2
+    assert axes.get_xlabel() == "SSIM of the rebuilt images"
+
+
+def test_a_gallery_says_over_how_many_images_its_ssim_is(results, tmp_path, monkeypatch):
+    """2,000 of MNIST's 10,000 are attacked, not all."""
+    (tmp_path / "summary").mkdir()
+    table = pd.read_csv(results / "summary" / "inversion.csv")
+    table.assign(n=2000).to_csv(tmp_path / "summary" / "inversion.csv", index=False)
+    head = "digits/awgn/undefended/seed0"
+    pictures = {f"{head}/{seen_by}": np.zeros((2, 1, 16, 16), np.uint8) for seen_by in ("keyless", "original")}
+    np.savez(tmp_path / "summary" / "reconstructions.npz", **pictures, **{f"{head}/label": np.array([3, 4])})
+    monkeypatch.setattr(sys, "argv", ["fig3d", str(tmp_path), str(tmp_path)])
+    plots.gallery("fig3d", "mnist", (3, 4), {"Attacker": ("undefended", "keyless")})
+    assert "SSIM over 2,000 test images" in (tmp_path / "fig3d.svg").read_text()
 
 
 def test_lines_are_dark_enough_to_see_on_white():
