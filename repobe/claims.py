@@ -6,6 +6,7 @@ comparisons makes one certainty of 95 % of them together. One comparison surely 
 one that is open or has not run leaves it open.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -145,23 +146,20 @@ def ahead(rows: pd.DataFrame, claim: dict) -> list[dict]:
 
 def rising(rows: pd.DataFrame, claim: dict) -> list[dict]:
     """Accuracy surely rises from the first SNR to the last, and never falls surely from one to the next."""
-    comparisons = []
-    for channel in claim["channels"]:
-        mine = outcomes.fractions(rows, claim["dataset"], channel, claim["method"], claim["quantity"])
-        snrs = sorted(set(mine.columns.get_level_values("snr_test_db")))
-        if len(snrs) < 2:
-            comparisons.append(_missing(f"{claim['method']} over {channel}"))
-            continue
-        steps = [(snrs[0], snrs[-1], False), *((before, after, True) for before, after in pairwise(snrs))]
-        for before, after, bound in steps:
-            found = _paired(mine[after], mine[before], 0)
-            what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {before:g} dB"}
-            comparisons.append(_compared(*found, **what, channel=channel, snr_db=after, margin=0, bound=bound))
-    return comparisons
+
+    def steps(snrs: list[float]) -> list[tuple]:
+        return [(snrs[-1], snrs[0], False), *((after, before, True) for before, after in pairwise(snrs))]
+
+    return _against_itself(rows, claim | {"margin": 0}, steps)
 
 
 def levels_off(rows: pd.DataFrame, claim: dict) -> list[dict]:
     """From the last SNR but one to the last accuracy surely rises by less than −margin."""
+    return _against_itself(rows, claim, lambda snrs: [(snrs[-2], snrs[-1], False)])
+
+
+def _against_itself(rows: pd.DataFrame, claim: dict, steps: Callable[[list[float]], list[tuple]]) -> list[dict]:
+    """The method at one SNR less itself at another, by the (snr, other, bound) that `steps` makes of a channel's."""
     comparisons = []
     for channel in claim["channels"]:
         mine = outcomes.fractions(rows, claim["dataset"], channel, claim["method"], claim["quantity"])
@@ -169,10 +167,11 @@ def levels_off(rows: pd.DataFrame, claim: dict) -> list[dict]:
         if len(snrs) < 2:
             comparisons.append(_missing(f"{claim['method']} over {channel}"))
             continue
-        before, last = snrs[-2:]
-        found = _paired(mine[before], mine[last], claim["margin"])
-        what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {last:g} dB"}
-        comparisons.append(_compared(*found, **what, channel=channel, snr_db=before, margin=claim["margin"]))
+        for snr, other, bound in steps(snrs):
+            found = _paired(mine[snr], mine[other], claim["margin"])
+            what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
+            what |= {"channel": channel, "snr_db": snr, "margin": claim["margin"], "bound": bound}
+            comparisons.append(_compared(*found, **what))
     return comparisons
 
 

@@ -41,9 +41,14 @@ def check(config: dict) -> None:
             raise ValueError(f"methods.{label}.hyper: no such hyper-parameter: {', '.join(unknown)}; {what}")
 
 
+def source_of(method: str) -> str:
+    """A method's own file, from the repository's root."""
+    return "repobe/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
+
+
 def hyper_parameters(method: str, where: str) -> list[str]:
     """The names of a method's Hyper, read from its file: to import it takes torch, which takes seconds."""
-    path = Path("repobe/algorithm.py" if method == "repobe" else f"baselines/{method}.py")
+    path = source_of(method)
     try:
         tree = ast.parse((ROOT / path).read_text())
     except FileNotFoundError:

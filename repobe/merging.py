@@ -1,6 +1,5 @@
 """Merging: the gathered tables of several folders (parts of a grid, runs made again) become those of one."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,7 @@ def merge(out: Path, sources: list[Path]) -> None:
     pictures, provenance = {}, {}
     for tables in [source / "tables" for source in sources]:
         _refuse_changed(tables)
-        entries = {entry["run"]: entry for entry in json.loads((tables / "provenance.json").read_text())}
+        entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
         cells = {f"{name}.csv": _cells(tables / f"{name}.csv") for name in [*KEYS, "history"]}
         cells["outcomes.parquet"] = outcomes.read(tables / "outcomes.parquet")
         made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # an audit of no run has no history

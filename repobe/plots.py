@@ -18,6 +18,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.lines import Line2D
 
+from repobe.comparison import LABELS, PAPER
 from repobe.results import pictures_of, read
 
 
@@ -55,7 +56,6 @@ STYLE = {
     "repobe": Style("RepObE", RED, "*"),
     "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
 }
-ALIASES = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
 # What the paper calls them: it says no code of JPEG2000, and its ESCST is not ours.
 PAPERS = {"jpeg2000": "JPEG2000", "escst": "ESCST"}
 # For what is no method. 6 colours and 13 markers in step: 78 pairs, of which the first 13 differ by marker alone.
@@ -69,13 +69,13 @@ TITLES = {
     "digits_rgb": "digits_rgb (stand-in for CIFAR-10)",
 }
 AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
-PRINTED = Path(__file__).parent.parent / "workflow" / "paper" / "numbers.csv"
+PRINTED = PAPER / "numbers.csv"
 NOTHING = "Nothing of this figure has run."
 
 
 def style(method: str) -> Style:
     """A method's style; of `<rival>_reconstruction` the rival's; of any other label one that its name alone chooses."""
-    method = ALIASES.get(method, method)
+    method = LABELS.get(method, method)
     known = STYLE.get(method) or STYLE.get(method.removesuffix("_reconstruction"))
     if known:
         return known
@@ -229,7 +229,7 @@ def _curves(table: pd.DataFrame, methods: list[str], quantities: list[str], pape
 
 def _printed(name: str) -> pd.DataFrame:
     """The points that the paper prints of a figure; they too are numbers of it."""
-    printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": ALIASES})
+    printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": LABELS})
     printed = printed[(printed["figure"] == name.removeprefix("fig")) & (printed["relation"] == "equals")]
     renamed = printed.rename(columns={"quantity": "metric", "snr_db": "snr_test_db", "value": "mean"})
     renamed = renamed.astype({"snr_test_db": float}).assign(source="printed")

@@ -171,6 +171,10 @@ class Spec:
         """Plain lists, dicts and scalars, fit for YAML and JSON."""
         return _plain(dataclasses.asdict(self))
 
+    def as_trained(self) -> dict:
+        """Of as_dict what its training hangs on: not what is done to the trained run."""
+        return {key: value for key, value in self.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
+
     def dump(self) -> str:
         """The text of spec.yaml."""
         return yaml.safe_dump(self.as_dict(), sort_keys=False)

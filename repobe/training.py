@@ -161,9 +161,8 @@ def _peak_memory_mb(device: torch.device) -> float:
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
-    """The SHA-256 of all that a training hangs on: its spec but for what is done to the trained run, data, teacher."""
-    described = {key: value for key, value in spec.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
-    digest = hashlib.sha256(json.dumps(described).encode())
+    """The SHA-256 of all that a training hangs on: its part of the spec, its data, its teacher."""
+    digest = hashlib.sha256(json.dumps(spec.as_trained()).encode())
     tensors = [*data.train, *data.validation, *(teacher.system.state_dict().values() if teacher else ())]
     for tensor in tensors:
         digest.update(tensor.detach().cpu().numpy().tobytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from repobe.config import check
+from repobe.config import check, source_of
 from repobe.spec import grid
 
 
@@ -59,10 +59,7 @@ def spec_json(wildcards):
 
 def training_json(wildcards):
     """What a training hangs on: all of the spec but what is done to the trained run."""
-    description = EVERY[wildcards.run].as_dict()
-    for later in ("evaluation", "inversion", "audit"):
-        del description[later]
-    return json.dumps(description)
+    return json.dumps(EVERY[wildcards.run].as_trained())
 
 
 def data_of(wildcards):
@@ -78,8 +75,7 @@ def judge_of(wildcards):
 
 def method_of(wildcards):
     """The method's own file: editing a baseline trains its runs again."""
-    name = EVERY[wildcards.run].method
-    return "repobe/algorithm.py" if name == "repobe" else f"baselines/{name}.py"
+    return source_of(EVERY[wildcards.run].method)
 
 
 def teacher_of(wildcards):
