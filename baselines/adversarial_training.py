@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from repobe import method
-from repobe.evasion import pgd
-from repobe.method import Problem, evaluating
-from repobe.system import SemanticSystem
+from repobe.attacks.evasion import pgd
+from repobe.systems.system import SemanticSystem
+from repobe.training import method
+from repobe.training.method import Problem, evaluating
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,11 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe import method
-from repobe.method import Problem
-from repobe.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
-from repobe.spec import secret
-from repobe.system import System, features, resize, symbols
+from repobe.runs.spec import secret
+from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
+from repobe.systems.system import System, features, resize, symbols
+from repobe.training import method
+from repobe.training.method import Problem
 
 BITS = 128  # ours: the key's length
 

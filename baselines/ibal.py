@@ -21,12 +21,12 @@ from torch.nn.functional import cross_entropy, mse_loss, relu, softplus
 from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
-from repobe import method
-from repobe.channels import noise_power
-from repobe.decoders import Convolutional
-from repobe.method import Problem
-from repobe.networks import ResidualBlock, Standardise, convolution
-from repobe.system import System, features, resize, symbols
+from repobe.attacks.decoders import Convolutional
+from repobe.phy.channels import noise_power
+from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.system import System, features, resize, symbols
+from repobe.training import method
+from repobe.training.method import Problem
 
 FEATURES = 64  # Wang et al. 2024: real numbers on the air
 UNSAID = noise_power(15)  # n0 where the receiver is not told: the middle of D2's grid

@@ -27,12 +27,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
-from repobe import blocks, judge, method
-from repobe.decoders import SCORED
-from repobe.jpeg2000 import Codec
-from repobe.links import Coded, Ideal
-from repobe.method import Problem
-from repobe.system import System, resize
+from repobe.attacks.decoders import SCORED
+from repobe.phy import block_errors as blocks
+from repobe.phy.links import Coded, Ideal
+from repobe.systems.jpeg2000 import Codec
+from repobe.systems.system import System, resize
+from repobe.training import evaluation_classifier as judge
+from repobe.training import method
+from repobe.training.method import Problem
 
 NATIVE = {1: 28, 3: 32}  # pixels: MNIST and its kin are grey, CIFAR in colour
 ROOT = Path(__file__).parents[1]

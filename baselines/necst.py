@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from repobe import method
-from repobe.bitcode import BitSystem, adam
-from repobe.bits import bit_error_rate
-from repobe.method import Problem
+from repobe.phy.bpsk import bit_error_rate
+from repobe.systems.bitcode import BitSystem, adam
+from repobe.training import method
+from repobe.training.method import Problem
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.bits.vimco."""
+    """released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.phy.bpsk.vimco."""
 
     samples: int = 5  # VIMCO's K: Choi et al. 2019
     learning_rate: float = 1e-3  # Adam's: Choi et al. 2019

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from repobe import method
-from repobe.bitcode import BitSystem, adam
-from repobe.bits import bit_error_rate, flipped
-from repobe.channels import complex_normal, normalise_power
-from repobe.method import Problem
+from repobe.phy.bpsk import bit_error_rate, flipped
+from repobe.phy.channels import complex_normal, normalise_power
+from repobe.systems.bitcode import BitSystem, adam
+from repobe.training import method
+from repobe.training.method import Problem
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repobe import losses, method
-from repobe.evasion import craft
-from repobe.method import Problem, evaluating
-from repobe.system import SemanticSystem
+from repobe.attacks.evasion import craft
+from repobe.systems.system import SemanticSystem
+from repobe.training import losses, method
+from repobe.training.method import Problem, evaluating
 
 
 @dataclass(frozen=True)

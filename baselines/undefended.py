@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from repobe import method
-from repobe.method import Problem
-from repobe.system import SemanticSystem
+from repobe.systems.system import SemanticSystem
+from repobe.training import method
+from repobe.training.method import Problem
 
 
 @dataclass(frozen=True)

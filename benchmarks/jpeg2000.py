@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from repobe import data
-from repobe.channels import AWGN, FastRayleigh, Rayleigh, noise_power
-from repobe.jpeg2000 import Codec
-from repobe.links import Ideal
-from repobe.metrics import psnr_db
-from repobe.system import resize
-from repobe.training import images
+from repobe.images import datasets as data
+from repobe.images.metrics import psnr_db
+from repobe.phy.channels import AWGN, FastRayleigh, Rayleigh, noise_power
+from repobe.phy.links import Ideal
+from repobe.systems.jpeg2000 import Codec
+from repobe.systems.system import resize
+from repobe.training.loop import images
 
 SNR_DB = (7, 11, 15, 19, 23)
 K = 1568  # RepObE's at S = 224

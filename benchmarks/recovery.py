@@ -2,9 +2,9 @@
 
 import torch
 
-from repobe.channels import AWGN, complex_normal, normalise_power
-from repobe.cryptanalysis import recovery
-from repobe.spec import Audit
+from repobe.attacks.cryptanalysis import recovery
+from repobe.phy.channels import AWGN, complex_normal, normalise_power
+from repobe.runs.spec import Audit
 
 
 def main() -> None:

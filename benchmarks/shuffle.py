@@ -6,7 +6,7 @@ On one CPU core torch's gather takes 1.7 to 1.8 clones where every place stays w
 import torch
 
 from benchmarks.timing import medians
-from repobe.obfuscation import ENCRYPTION, Key, PerMessageKeys, encrypt, through
+from repobe.cipher.obfuscation import ENCRYPTION, Key, PerMessageKeys, encrypt, through
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Fig. 3a: accuracy at the legitimate receiver over SNR, mnist, awgn."""
 
-from repobe.plots import lines
+from repobe.report.plots import lines
 
 METHODS = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst"]
 METHODS += ["repobe"]

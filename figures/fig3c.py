@@ -1,6 +1,6 @@
 """Fig. 3c: accuracy at the legitimate receiver over SNR, cifar10, rayleigh."""
 
-from repobe.plots import lines
+from repobe.report.plots import lines
 
 METHODS = ["vae", "vae_128", "jpeg2000", "jpeg2000_ldpc", "repobe"]
 

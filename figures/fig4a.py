@@ -1,6 +1,6 @@
 """Fig. 4a: natural and adversarial accuracy over SNR, mnist, awgn."""
 
-from repobe.plots import lines
+from repobe.report.plots import lines
 
 if __name__ == "__main__":
     lines(

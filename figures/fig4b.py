@@ -1,6 +1,6 @@
 """Fig. 4b: natural and adversarial accuracy over SNR, mnist, rayleigh."""
 
-from repobe.plots import lines
+from repobe.report.plots import lines
 
 if __name__ == "__main__":
     lines(

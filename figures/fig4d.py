@@ -1,6 +1,6 @@
 """Fig. 4d: adversarial accuracy over SNR, cifar10, rayleigh."""
 
-from repobe.plots import lines
+from repobe.report.plots import lines
 
 METHODS = ["adversarial_training", "trades", "repobe_adversarial"]
 

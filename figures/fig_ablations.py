@@ -4,8 +4,8 @@ import textwrap
 
 import matplotlib.pyplot as plt
 
-from repobe.plots import arguments, empty, in_order_of_data, nth_style, save, theme, title_of
-from repobe.results import read
+from repobe.report.plots import arguments, empty, in_order_of_data, nth_style, save, theme, title_of
+from repobe.tables.results import read
 
 TITLE = "What each decision weighs"
 QUANTITIES = {

@@ -4,8 +4,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from repobe.plots import air_of, arguments, empty, in_order, in_order_of_data, preferred_channel, save, style, theme
-from repobe.results import read
+from repobe.report.plots import (
+    air_of,
+    arguments,
+    empty,
+    in_order,
+    in_order_of_data,
+    preferred_channel,
+    save,
+    style,
+    theme,
+)
+from repobe.tables.results import read
 
 TITLE = "Cost against accuracy"
 RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]

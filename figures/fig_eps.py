@@ -5,7 +5,7 @@ Eps 0 is the clean image. All of a run's points are over the same images, those 
 
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from repobe.plots import (
+from repobe.report.plots import (
     air_of,
     arguments,
     empty,
@@ -19,7 +19,7 @@ from repobe.plots import (
     theme,
     title_of,
 )
-from repobe.results import read
+from repobe.tables.results import read
 
 TITLE = "Accuracy over the attack's radius"
 GROUP = ["dataset", "channel", "method"]

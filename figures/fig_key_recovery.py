@@ -1,6 +1,6 @@
 """Known messages give the key away: the fraction of keys found, over the eavesdropper's SNR."""
 
-from repobe.plots import (
+from repobe.report.plots import (
     arguments,
     empty,
     in_order,
@@ -13,7 +13,7 @@ from repobe.plots import (
     style,
     theme,
 )
-from repobe.results import read
+from repobe.tables.results import read
 
 TITLE = "Key recovery"
 SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each message", ":")}

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.plots import (
+from repobe.report.plots import (
     BLUE,
     GREEN,
     GREY,
@@ -23,7 +23,7 @@ from repobe.plots import (
     theme,
     title_of,
 )
-from repobe.results import read
+from repobe.tables.results import read
 
 TITLE = "Leakage"
 METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}

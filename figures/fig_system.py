@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from repobe.plots import BLUE, GREEN, GREY, ORANGE, RED, arguments, empty, save, theme
-from repobe.results import read
+from repobe.report.plots import BLUE, GREEN, GREY, ORANGE, RED, arguments, empty, save, theme
+from repobe.tables.results import read
 
 TITLE = "The system, layer by layer"
 ROWS = {"encoder": 0, "air": 1, "class decoder": 2, "image decoder": 3}

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from repobe.files import about, arrays, replace, table
-from repobe.schema import KEYS, VALUES
-from repobe.spec import Audit, Spec, from_plain
+from repobe.runs.files import about, arrays, replace, table
+from repobe.runs.spec import Audit, Spec, from_plain
+from repobe.tables.schema import KEYS, VALUES
 
 # The headers of tables that may have no rows.
 AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def data(o: argparse.Namespace) -> None:
     """Writes a dataset's file from its source."""
-    from repobe.data import build
+    from repobe.images.datasets import build
 
     folder = o.data_dir or os.environ.get("REPOBE_DATA") or None
     build(o.name, Path(folder) if folder else None, o.out)
@@ -52,8 +52,8 @@ def judge(o: argparse.Namespace) -> None:
     """Trains the classifier that attackers' pictures are shown to."""
     import safetensors.torch
 
-    from repobe import judge as room
-    from repobe.data import load
+    from repobe.images.datasets import load
+    from repobe.training import evaluation_classifier as room
 
     device = _device(o.device, o.threads)
     loaded = load(o.data, device)
@@ -71,7 +71,7 @@ def spec(o: argparse.Namespace) -> None:
 
 def train(o: argparse.Namespace) -> None:
     """Trains a run, from its last whole epoch where it was interrupted."""
-    from repobe import training
+    from repobe.training import loop as training
 
     described, run, loaded = _open(o)
     teacher = None
@@ -87,11 +87,11 @@ def evaluate(o: argparse.Namespace) -> None:
 
     A killed one goes on where it was.
     """
-    from repobe import outcomes
-    from repobe.evaluation import evasion, evasion_steps
-    from repobe.partial import Partial
-    from repobe.progress import Progress
-    from repobe.training import restore
+    from repobe.runs.partial import Partial
+    from repobe.runs.progress import Progress
+    from repobe.stages.evaluate import evasion, evasion_steps
+    from repobe.tables import outcomes
+    from repobe.training.loop import restore
 
     described, run, loaded = _open(o)
     surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
@@ -117,11 +117,11 @@ def invert(o: argparse.Namespace) -> None:
     if not Spec.load(o.spec).inversion.attackers:
         return _rebuilt(run, [], {})
 
-    from repobe import judge as room
-    from repobe.eavesdropping import inversion, inversion_steps
-    from repobe.partial import Partial
-    from repobe.progress import Progress
-    from repobe.training import restore
+    from repobe.runs.partial import Partial
+    from repobe.runs.progress import Progress
+    from repobe.stages.invert import inversion, inversion_steps
+    from repobe.training import evaluation_classifier as room
+    from repobe.training.loop import restore
 
     described, run, loaded = _open(o)
     judged_by = _data(run, described).with_suffix(".judge.safetensors")
@@ -142,8 +142,8 @@ def audit(o: argparse.Namespace) -> None:
     """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
     out, rows = o.spec.parent / "audit.csv", []
     if about(o.spec.parent / "model.safetensors").get("shuffles", True):
-        from repobe.audit import audit as measured
-        from repobe.training import restore
+        from repobe.stages.audit import audit as measured
+        from repobe.training.loop import restore
 
         described, run, loaded = _open(o)
         rows = measured(restore(described, loaded, run), described, loaded)
@@ -152,7 +152,7 @@ def audit(o: argparse.Namespace) -> None:
 
 def white(o: argparse.Namespace) -> None:
     """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
-    from repobe import cryptanalysis
+    from repobe.attacks import cryptanalysis
 
     _device("cpu", 1)
     table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), AUDIT)
@@ -160,7 +160,7 @@ def white(o: argparse.Namespace) -> None:
 
 def blocks(o: argparse.Namespace) -> None:
     """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
-    from repobe import blocks as room
+    from repobe.phy import block_errors as room
 
     _device("cpu", 1)
     replace(o.out, room.simulate(o.blocks).to_csv(index=False))
@@ -168,7 +168,7 @@ def blocks(o: argparse.Namespace) -> None:
 
 def layers(o: argparse.Namespace) -> None:
     """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
-    from repobe import layers as room
+    from repobe.systems import layer_table as room
 
     _device("cpu", 1)
     table(o.out, room.layers(), room.COLUMNS)
@@ -176,49 +176,49 @@ def layers(o: argparse.Namespace) -> None:
 
 def tables(o: argparse.Namespace) -> None:
     """Gathers the runs' tables."""
-    from repobe import results
+    from repobe.tables import results
 
     results.tables(o.results, o.specs)
 
 
 def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders': of a run in more than one, the last counts."""
-    from repobe import merging
+    from repobe.tables import merging
 
     merging.merge(o.results, o.sources)
 
 
 def summary(o: argparse.Namespace) -> None:
     """Means and 95 % intervals over seeds."""
-    from repobe import results
+    from repobe.tables import results
 
     results.summary(o.results)
 
 
 def compare(o: argparse.Namespace) -> None:
     """Ours beside every printed number."""
-    from repobe import comparison
+    from repobe.verdicts import comparison
 
     comparison.compare(o.results)
 
 
 def claims(o: argparse.Namespace) -> None:
     """A verdict for every sentence of the paper that claims something."""
-    from repobe import claims as room
+    from repobe.verdicts import claims as room
 
     room.judge(o.results)
 
 
 def decisions(o: argparse.Namespace) -> None:
     """What each decision weighs: every variant beside its reference."""
-    from repobe import decisions as room
+    from repobe.verdicts import decisions as room
 
     room.weigh(o.results)
 
 
 def verify(o: argparse.Namespace) -> int:
     """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
-    from repobe import verification
+    from repobe.verdicts import verification
 
     said = verification.verify(o.results)
     for line, _ in said:
@@ -228,28 +228,28 @@ def verify(o: argparse.Namespace) -> int:
 
 def show(o: argparse.Namespace) -> None:
     """The whole story of one printed number (n21), claim (c04) or decision (D7)."""
-    from repobe import story
+    from repobe.verdicts import story
 
     print(story.story(o.name, o.results))
 
 
 def status(o: argparse.Namespace) -> None:
     """What of a config's grid is done, running, failed, not started; reads only."""
-    from repobe import status as room
+    from repobe.runs import status as room
 
     print(room.status(o.config))
 
 
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
-    from repobe import report as room
+    from repobe.report import page as room
 
     room.write(o.results, o.figures, o.configfile)
 
 
 def track(o: argparse.Namespace) -> None:
     """Shows the runs to MLflow."""
-    from repobe import tracking
+    from repobe.report import tracking
 
     tracking.track(o.results, o.figures, o.specs, o.uri)
 
@@ -263,7 +263,7 @@ def _json(text: str) -> dict:
 
 def _open(o: argparse.Namespace):
     """(spec, its folder, its data with the training split that the spec allows) on the device."""
-    from repobe.data import load
+    from repobe.images.datasets import load
 
     described = Spec.load(o.spec)
     run = o.spec.parent
@@ -275,7 +275,7 @@ def _open(o: argparse.Namespace):
 
 def _sibling(path: str, run: Path, loaded):
     """Another run of the same results, trained."""
-    from repobe.training import restore
+    from repobe.training.loop import restore
 
     folder = _run(path, run)
     return restore(Spec.load(folder / "spec.yaml"), loaded, folder)
@@ -309,7 +309,7 @@ def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
 
     import torch
 
-    from repobe.progress import digest
+    from repobe.runs.progress import digest
 
     git = ["git", "-C", str(Path(__file__).parent.parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe.spec import Spec, grid
+from repobe.runs.spec import Spec, grid
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def specs() -> dict[str, Spec]:
 
 @pytest.fixture(scope="session")
 def digits_file(tmp_path_factory):
-    from repobe.data import build
+    from repobe.images.datasets import build
 
     path = tmp_path_factory.mktemp("data") / "digits.safetensors"
     build("digits", None, path)
@@ -68,7 +68,7 @@ def digits_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def colour_file(tmp_path_factory):
-    from repobe.data import build
+    from repobe.images.datasets import build
 
     path = tmp_path_factory.mktemp("data") / "digits_rgb.safetensors"
     build("digits_rgb", None, path)
@@ -78,14 +78,14 @@ def colour_file(tmp_path_factory):
 @pytest.fixture
 def dataset(digits_file, colour_file):
     """By the number of colours, with 64 training images."""
-    from repobe.data import load
+    from repobe.images.datasets import load
 
     return {1: load(digits_file).limit(64), 3: load(colour_file).limit(64)}
 
 
 @pytest.fixture
 def digits(digits_file):
-    from repobe.data import load
+    from repobe.images.datasets import load
 
     return load(digits_file).limit(128)
 

@@ -5,8 +5,8 @@ import torch
 from torch.distributions import Categorical, kl_divergence
 from torch.nn.functional import cross_entropy
 
-from repobe.channels import AWGN
-from repobe.method import Problem, load
+from repobe.phy.channels import AWGN
+from repobe.training.method import Problem, load
 
 SILENT = 0.0
 
@@ -57,7 +57,7 @@ def test_a_step_descends_the_gradient_of_the_published_equation(name, equation, 
 
 def test_the_gradient_of_trades_in_both_logits_is_the_one_worked_by_hand():
     """∂/∂q: β (softmax(q) − softmax(p)). ∂/∂p: softmax(p) − onehot(y) + β p_c (log p_c/q_c − KL)."""
-    from repobe.losses import trades
+    from repobe.training.losses import trades
 
     nat, adv = torch.randn(1, 10, requires_grad=True), torch.randn(1, 10, requires_grad=True)
     by_nat, by_adv = torch.autograd.grad(trades(nat, adv, torch.tensor([7]), 6.0), (nat, adv))

@@ -8,8 +8,8 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from repobe.bits import bit_error_rate, demodulate, flipped, log_probability, modulate, vimco
-from repobe.channels import AWGN, BlindRayleigh, Channel, FastRayleigh, Rayleigh, noise_power
+from repobe.phy.bpsk import bit_error_rate, demodulate, flipped, log_probability, modulate, vimco
+from repobe.phy.channels import AWGN, BlindRayleigh, Channel, FastRayleigh, Rayleigh, noise_power
 
 GRID = [7, 11, 15, 19, 23]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from repobe.channels import (
+from repobe.phy.channels import (
     AWGN,
     BY_NAME,
     BlindRayleigh,
@@ -11,7 +11,7 @@ from repobe.channels import (
     noise_power,
     normalise_power,
 )
-from repobe.spec import CHANNELS
+from repobe.runs.spec import CHANNELS
 
 
 def test_power_is_one_for_each_image_whatever_it_was():

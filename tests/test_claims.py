@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe import claims, outcomes, schema
-from repobe.comparison import PAPER
+from repobe.tables import outcomes, schema
+from repobe.verdicts import claims
+from repobe.verdicts.comparison import PAPER
 
 
 def rows(wrong: int, images: int = 1000, draws: int = 1, first: int = 0, **departures) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 import pandas as pd
 from conftest import evasion
 
-from repobe import comparison, results
+from repobe.tables import results
+from repobe.verdicts import comparison
 
 
 def summarised(*departures: dict) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.config import ROOT, check, hyper_parameters, load
+from repobe.runs.config import ROOT, check, hyper_parameters, load
 
 METHODS = ["repobe", *sorted(path.stem for path in (ROOT / "baselines").glob("[a-z]*.py"))]
 
@@ -44,7 +44,7 @@ def test_the_first_mistake_is_one_line_that_names_the_key(departure, line, tmp_p
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_read_of_a_methods_file_is_what_its_hyper_has(name):
-    module = import_module("repobe.algorithm" if name == "repobe" else f"baselines.{name}")
+    module = import_module("repobe.training.algorithm" if name == "repobe" else f"baselines.{name}")
     assert hyper_parameters(name, "") == [field.name for field in fields(module.Hyper)]
 
 

@@ -3,9 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from repobe.audit import another, audit
-from repobe.channels import AWGN, Rayleigh, complex_normal, normalise_power
-from repobe.cryptanalysis import (
+from repobe.attacks.cryptanalysis import (
     chosen_messages_bound,
     distinct_ciphers,
     recover,
@@ -13,10 +11,12 @@ from repobe.cryptanalysis import (
     roundtrip_errors,
     white,
 )
-from repobe.keyspace import log2_keys_effective, log2_keys_printed
-from repobe.obfuscation import Key, encrypt
-from repobe.spec import Audit
-from repobe.training import build
+from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
+from repobe.cipher.obfuscation import Key, encrypt
+from repobe.phy.channels import AWGN, Rayleigh, complex_normal, normalise_power
+from repobe.runs.spec import Audit
+from repobe.stages.audit import another, audit
+from repobe.training.loop import build
 
 
 def test_the_offsets_add_nothing_to_the_key_space_of_squares():

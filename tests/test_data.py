@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from repobe import data
+from repobe.images import datasets as data
 
 REAL = Path(os.environ.get("REPOBE_DATA") or "/work/shared/data")
 needs_mnist = pytest.mark.skipif(not (REAL / "MNIST").exists(), reason="REPOBE_DATA has no MNIST")

@@ -4,9 +4,10 @@ import pytest
 import yaml
 from conftest import evasion
 
-from repobe import decisions, schema
-from repobe.comparison import PAPER
-from repobe.spec import grid
+from repobe.runs.spec import grid
+from repobe.tables import schema
+from repobe.verdicts import decisions
+from repobe.verdicts.comparison import PAPER
 
 
 def table(*departures: dict) -> pd.DataFrame:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from baselines.escst import BitKeys, Bits
-from repobe.channels import AWGN
-from repobe.method import Problem, load
-from repobe.spec import secret
+from repobe.phy.channels import AWGN
+from repobe.runs.spec import secret
+from repobe.training.method import Problem, load
 
 SECRET = bytes(range(32))
 

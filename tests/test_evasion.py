@@ -8,16 +8,17 @@ import yaml
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from repobe import evaluation, evasion
-from repobe.channels import BY_NAME
-from repobe.config import ROOT
-from repobe.evaluation import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
-from repobe.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
-from repobe.obfuscation import FixedKey
-from repobe.partial import Partial
-from repobe.spec import KINDS as NAMED
-from repobe.spec import Attack, grid
-from repobe.training import build, train
+from repobe.attacks import evasion
+from repobe.attacks.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
+from repobe.cipher.obfuscation import FixedKey
+from repobe.phy.channels import BY_NAME
+from repobe.runs.config import ROOT
+from repobe.runs.partial import Partial
+from repobe.runs.spec import KINDS as NAMED
+from repobe.runs.spec import Attack, grid
+from repobe.stages import evaluate as evaluation
+from repobe.stages.evaluate import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
+from repobe.training.loop import build, train
 
 SNR_DB, N0 = 7.0, 10**-0.7
 
@@ -38,8 +39,8 @@ def trained(digits_file, tmp_path_factory):
     """(a RepObE that reads most digits at 7 dB, its spec, its data)."""
     from conftest import CONFIG
 
-    from repobe.data import load
-    from repobe.training import restore
+    from repobe.images.datasets import load
+    from repobe.training.loop import restore
 
     spec = {spec.label: spec for spec in grid(CONFIG)}["repobe"]
     spec = replace(spec, training=replace(spec.training, epochs=6, batch_size=25))
@@ -382,7 +383,8 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
 
 
 def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):
-    from repobe import __main__, partial
+    from repobe import __main__
+    from repobe.runs import partial
 
     transfer = {"kind": "transfer", "images": 5, "surrogate": "undefended"}
     attacks = {
@@ -411,6 +413,6 @@ def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config,
         model.write_bytes(model.read_bytes() + b" ")
         monkeypatch.setattr(__main__, "_sibling", lambda *_: None)
         restored = lambda *_: SimpleNamespace(system=SimpleNamespace(digital=False))  # noqa: E731
-        monkeypatch.setattr("repobe.training.restore", restored)
+        monkeypatch.setattr("repobe.training.loop.restore", restored)
     assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert len(set(digests)) == 3

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe import files
-from repobe.training import restore
+from repobe.runs import files
+from repobe.training.loop import restore
 
 
 def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_what_was_there(tmp_path):

@@ -7,10 +7,10 @@ from scipy.integrate import quad
 from torch.nn.functional import interpolate
 
 from baselines.ibal import UNSAID, kl_to_log_uniform
-from repobe import training
-from repobe.channels import AWGN
-from repobe.method import Problem, load
-from repobe.system import features
+from repobe.phy.channels import AWGN
+from repobe.systems.system import features
+from repobe.training import loop as training
+from repobe.training.method import Problem, load
 
 
 def ibal(updates=1200, reconstruct=False, **hyper):

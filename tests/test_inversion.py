@@ -5,19 +5,19 @@ from types import FunctionType, ModuleType
 import pytest
 import torch
 
-from repobe import eavesdropping
-from repobe import inversion as attackers
-from repobe.data import load
-from repobe.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
-from repobe.eavesdropping import Situation, inversion, judged
-from repobe.inversion import Knowledge, Tap, opened, train_decoder, with_pairs
-from repobe.judge import degrade, network, prepare, train
-from repobe.method import Method
-from repobe.obfuscation import Key, PerMessageKeys
-from repobe.partial import Partial
-from repobe.spec import Audit, Inversion
-from repobe.system import System, shuffle, symbols
-from repobe.training import build
+from repobe.attacks import inversion as attackers
+from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
+from repobe.attacks.inversion import Knowledge, Tap, opened, train_decoder, with_pairs
+from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.images.datasets import load
+from repobe.runs.partial import Partial
+from repobe.runs.spec import Audit, Inversion
+from repobe.stages import invert as eavesdropping
+from repobe.stages.invert import Situation, inversion, judged
+from repobe.systems.system import System, shuffle, symbols
+from repobe.training.evaluation_classifier import degrade, network, prepare, train
+from repobe.training.loop import build
+from repobe.training.method import Method
 
 EVERY = ("keyless", "same_key", "known_plaintext", "fresh_key", "with_key")
 

@@ -11,17 +11,18 @@ import torch
 from PIL import Image
 from scipy.integrate import quad
 
-from repobe import blocks, channels
-from repobe.channels import BY_NAME, noise_power
-from repobe.data import build as build_data
-from repobe.data import load
-from repobe.evaluation import evasion
-from repobe.jpeg2000 import Codec
-from repobe.links import Ideal, ergodic_capacity, outage_rate
-from repobe.metrics import psnr_db
-from repobe.spec import Evaluation
-from repobe.system import resize
-from repobe.training import build, images
+from repobe.images.datasets import build as build_data
+from repobe.images.datasets import load
+from repobe.images.metrics import psnr_db
+from repobe.phy import block_errors as blocks
+from repobe.phy import channels
+from repobe.phy.channels import BY_NAME, noise_power
+from repobe.phy.links import Ideal, ergodic_capacity, outage_rate
+from repobe.runs.spec import Evaluation
+from repobe.stages.evaluate import evasion
+from repobe.systems.jpeg2000 import Codec
+from repobe.systems.system import resize
+from repobe.training.loop import build, images
 
 SNR_DB = (7, 11, 15, 19, 23)
 AWGN_BYTES = [507, 737, 985, 1240, 1498]  # BASELINES.md, k = 1568

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe import blocks, channels, qam
-from repobe.ldpc import BASE, Code
-from repobe.links import Coded
+from repobe.phy import block_errors as blocks
+from repobe.phy import channels, qam
+from repobe.phy.ldpc import BASE, Code
+from repobe.phy.links import Coded
 
 EVERY = list(itertools.product(BASE, blocks.LENGTHS))
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import step_not_taken
 
-from repobe.channels import AWGN, Rayleigh
-from repobe.method import Problem, load
-from repobe.training import build, images, train
+from repobe.phy.channels import AWGN, Rayleigh
+from repobe.training.loop import build, images, train
+from repobe.training.method import Problem, load
 
 CLASSIFY = ["adversarial_training", "trades", "ibal", "escst", "vae"]
 RECONSTRUCT = ["ibal", "escst", "vae"]
@@ -105,7 +105,7 @@ def test_adversarial_rivals_refuse_to_reconstruct(name):
 def test_no_audit_of_a_shuffle_where_there_is_none(name, specs, digits, tmp_path):
     """The model's file says so: what an audit would attack is not loaded, its table is a header."""
     from repobe.__main__ import main
-    from repobe.schema import KEYS, VALUES
+    from repobe.tables.schema import KEYS, VALUES
 
     spec = replace(specs["undefended"], label=name, method=name)
     assert not build(spec, digits).shuffles

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from repobe.losses import contrastive, kl_divergence, prototype_weights, prototypes, trades
+from repobe.training.losses import contrastive, kl_divergence, prototype_weights, prototypes, trades
 
 
 def test_contrastive_loss_is_equation_13_worked_by_hand():

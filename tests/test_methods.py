@@ -10,11 +10,12 @@ import yaml
 from conftest import step_not_taken
 from torch.nn.functional import cross_entropy
 
-from repobe import method, training
-from repobe.channels import BY_NAME
-from repobe.evaluation import evasion
-from repobe.spec import Attack, Evaluation, grid
-from repobe.training import build, images, restore, train
+from repobe.phy.channels import BY_NAME
+from repobe.runs.spec import Attack, Evaluation, grid
+from repobe.stages.evaluate import evasion
+from repobe.training import loop as training
+from repobe.training import method
+from repobe.training.loop import build, images, restore, train
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["repobe", *sorted(p.stem for p in (ROOT / "baselines").glob("[a-z]*.py"))]
@@ -207,8 +208,8 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
     On the 4×4 places of 32 pixels it does not hold: there a wrong key was seen to leave 0.93, for of 576 keys many
     are nearly the same. audit.csv has each run's wrong_key_accuracy.
     """
-    from repobe.data import load
-    from repobe.obfuscation import Key
+    from repobe.cipher.obfuscation import Key
+    from repobe.images.datasets import load
 
     digits = load(digits_file)
     spec = replace(specs["repobe"], image_size=64)

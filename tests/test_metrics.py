@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from repobe.metrics import correct, mse, psnr_db, ssim
+from repobe.images.metrics import correct, mse, psnr_db, ssim
 
 
 def test_psnr_and_ssim_agree_with_scikit_image():

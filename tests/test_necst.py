@@ -8,11 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from baselines.necst_dp import flip_probability, gaussian, randomised_response
-from repobe import method
-from repobe.bits import demodulate, modulate
-from repobe.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, noise_power
-from repobe.method import Problem
-from repobe.training import build, images
+from repobe.phy.bpsk import demodulate, modulate
+from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, noise_power
+from repobe.training import method
+from repobe.training.loop import build, images
+from repobe.training.method import Problem
 
 UPDATES = 30
 BOTH = pytest.mark.parametrize("name", ["necst", "necst_dp"])
@@ -160,7 +160,7 @@ def test_where_half_the_bits_flip_the_encoder_learns_nothing():
 def test_training_tells_the_encoder_of_the_air_it_is_in(monkeypatch):
     told = []
     monkeypatch.setattr(
-        "repobe.bitcode.log_probability", lambda bits, logits, rate: told.append(rate) or logits.sum(-1)
+        "repobe.systems.bitcode.log_probability", lambda bits, logits, rate: told.append(rate) or logits.sum(-1)
     )
     for name in ("necst", "necst_dp"):
         student = method_of(name, channel=FastRayleigh())

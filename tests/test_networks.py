@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import batch_norm, conv2d
 
-from repobe.networks import ClassDecoder, ResidualBlock, SqueezeExcitation, conv, encoder, image_decoder
+from repobe.systems.networks import ClassDecoder, ResidualBlock, SqueezeExcitation, conv, encoder, image_decoder
 
 
 def test_a_residual_block_is_equation_1():

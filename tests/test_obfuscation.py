@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from repobe.channels import AWGN, FastRayleigh
-from repobe.obfuscation import (
+from repobe.cipher.obfuscation import (
     DECRYPTION,
     ENCRYPTION,
     FixedKey,
@@ -13,7 +12,8 @@ from repobe.obfuscation import (
     encrypt,
     through,
 )
-from repobe.system import SemanticSystem, features, shuffle, symbols
+from repobe.phy.channels import AWGN, FastRayleigh
+from repobe.systems.system import SemanticSystem, features, shuffle, symbols
 
 
 def loops(feature, key):

@@ -2,11 +2,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from repobe import outcomes
-from repobe.evaluation import evasion, evasion_steps
-from repobe.files import table
-from repobe.results import read
-from repobe.training import build
+from repobe.runs.files import table
+from repobe.stages.evaluate import evasion, evasion_steps
+from repobe.tables import outcomes
+from repobe.tables.results import read
+from repobe.training.loop import build
 
 
 def counts(*correct: int, draws: int = 5) -> dict:

@@ -15,10 +15,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
 from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage
-from repobe import layers, plots
-from repobe.channels import AWGN
-from repobe.results import write
-from repobe.system import SemanticSystem
+from repobe.phy.channels import AWGN
+from repobe.report import plots
+from repobe.systems import layer_table as layers
+from repobe.systems.system import SemanticSystem
+from repobe.tables.results import write
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))

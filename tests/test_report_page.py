@@ -10,8 +10,9 @@ import jinja2
 import pandas as pd
 import pytest
 
-from repobe import plots, report
-from repobe.results import write
+from repobe.report import page as report
+from repobe.report import plots
+from repobe.tables.results import write
 
 BROWSERS = shutil.which("chromium"), shutil.which("chromedriver")
 NEEDED = pytest.mark.skipif(

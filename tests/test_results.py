@@ -1,7 +1,7 @@
 import pytest
 from conftest import evasion
 
-from repobe import results
+from repobe.tables import results
 
 
 def test_a_summary_has_one_row_a_key():

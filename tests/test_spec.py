@@ -5,9 +5,9 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.results import pictures_of
-from repobe.schema import KEYS, VALUES
-from repobe.spec import Spec, grid
+from repobe.runs.spec import Spec, grid
+from repobe.tables.results import pictures_of
+from repobe.tables.schema import KEYS, VALUES
 
 
 def test_a_spec_written_and_read_is_the_same(specs, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_rel
 
-from repobe import statistics
+from repobe.tables import statistics
 
 
 def test_the_interval_of_one_seed_is_wilsons():

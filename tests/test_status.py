@@ -4,10 +4,10 @@ import os
 import pytest
 import yaml
 
-from repobe import progress
 from repobe.__main__ import main
-from repobe.progress import Progress, clock
-from repobe.status import STAGES, state_of
+from repobe.runs import progress
+from repobe.runs.progress import Progress, clock
+from repobe.runs.status import STAGES, state_of
 
 
 @pytest.fixture

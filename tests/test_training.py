@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 import torch
 
-from repobe import training
-from repobe.data import batches
-from repobe.training import build, restore, train
+from repobe.images.datasets import batches
+from repobe.training import loop as training
+from repobe.training.loop import build, restore, train
 
 
 def test_the_adversarial_run_resumes_its_tau_and_prototypes(specs, digits, tmp_path):

@@ -3,8 +3,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from baselines.vae import kl_to_standard_normal
-from repobe.channels import AWGN
-from repobe.method import Problem, load
+from repobe.phy.channels import AWGN
+from repobe.training.method import Problem, load
 
 
 def vae(size=32, reconstruct=False, **hyper):

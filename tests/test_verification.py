@@ -6,10 +6,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from repobe import claims, comparison, decisions, outcomes, results, schema, story
 from repobe.__main__ import main
-from repobe.merging import merge
-from repobe.spec import Spec, grid
+from repobe.runs.spec import Spec, grid
+from repobe.tables import outcomes, results, schema
+from repobe.tables.merging import merge
+from repobe.verdicts import claims, comparison, decisions, story
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe.obfuscation import FixedKey, _derive
-from repobe.spec import secret
+from repobe.cipher.obfuscation import FixedKey, _derive
+from repobe.runs.spec import secret
 
 ROOT = Path(__file__).parent.parent.parent
 

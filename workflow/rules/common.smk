@@ -10,8 +10,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from repobe.config import check, source_of
-from repobe.spec import grid
+from repobe.runs.config import check, source_of
+from repobe.runs.spec import grid
 
 
 try:
@@ -28,7 +28,7 @@ DRAWN = config["figures_dir"]
 FIGURES = sorted(
     Path(name).stem for name in glob(f"{workflow.basedir}/figures/fig*.py")
 )
-PAGE = sorted(glob("repobe/page/*", root_dir=workflow.basedir))
+PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
 # The one that the user named, else the default: for the commands that the report shows.
 CONFIGFILE = os.path.relpath(
     next(reversed(workflow.config_settings.configfiles), "config/config.yaml")

@@ -12,7 +12,7 @@ rule data:
 rule judge:
     input:
         data=f"{RESULTS}/data/{{dataset}}.safetensors",
-        judge="repobe/judge.py",  # one that was trained otherwise reads the same pictures otherwise
+        judge="repobe/training/evaluation_classifier.py",  # one that was trained otherwise reads the same pictures otherwise
     output:
         f"{RESULTS}/data/{{dataset}}.judge.safetensors",
     log:

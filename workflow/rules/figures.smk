@@ -1,8 +1,8 @@
 rule layers:
     input:
-        "repobe/layers.py",
-        "repobe/networks.py",
-        "repobe/system.py",
+        "repobe/systems/layer_table.py",
+        "repobe/systems/networks.py",
+        "repobe/systems/system.py",
     output:
         report(
             f"{RESULTS}/summary/layers.csv",
@@ -28,7 +28,7 @@ rule figures:
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
         expand("figures/{figure}.py", figure=FIGURES),
-        "repobe/plots.py",
+        "repobe/report/plots.py",
     output:
         report(
             expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),

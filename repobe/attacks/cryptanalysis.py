@@ -1,0 +1,161 @@
+"""The cipher itself, attacked: how many keys differ in what they do (against Eq. 12), and how few known messages
+give a key away.
+"""
+
+import time
+from itertools import permutations, product
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
+from repobe.cipher.obfuscation import (
+    DECRYPTION,
+    ENCRYPTION,
+    SECRET_BYTES,
+    Key,
+    PerMessageKeys,
+    decrypt,
+    encrypt,
+    through,
+)
+from repobe.phy.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
+from repobe.runs.spec import Audit, seed
+from repobe.systems.system import features
+
+ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
+
+
+def distinct_ciphers(height: int, width: int) -> tuple[int, int]:
+    """(how many different permutations the keys make, how many keys there are), by trying all H!·W!·H·W of them."""
+    keys = list(product(permutations(range(height)), permutations(range(width)), range(height), range(width)))
+    rows, columns, r, c = (torch.tensor(part) for part in zip(*keys, strict=True))
+    return len(Key(rows, columns, r, c).permutation.unique(dim=0)), len(keys)
+
+
+def roundtrip_errors(height: int, width: int, trials: int, generator: torch.Generator) -> int:
+    """Places that differ in a bit after Eqs. 4-11, step by step and by the one permutation, over `trials` keys."""
+    errors = 0
+    for _ in range(trials):
+        key = Key.random(height, width, generator)
+        message = torch.randn(4, height, width, generator=generator)
+        errors += int((through(through(message, key, ENCRYPTION), key, DECRYPTION) != message).sum())
+        places = message.flatten(1).T[None]
+        errors += int((decrypt(encrypt(places, key), key) != places).sum())
+    return errors
+
+
+def chosen_messages_bound(places: int, levels: int) -> int:
+    """⌈log_L(M·N)⌉ chosen messages of L levels tell any permutation of M·N places (Jolfaei et al. 2016)."""
+    return next(n for n in range(1, 100) if levels**n >= places)
+
+
+def recover(plain: Tensor, heard: Tensor) -> Key:
+    """The key that one to a few known messages were shuffled by, up to the offsets that H = W absorbs.
+
+    plain, heard: Float[p, a, n, n], each known feature map and what an eavesdropper received of it. With the public
+    shift of Eq. 7 undone, row m of a heard map is row R[m] of the plain one, its columns taken by C and shifted by m
+    (Eqs. 4-6 without offsets). The start matches rows by what no reordering of columns changes, their sums and
+    products; then columns given rows and rows given columns, each an assignment of the greatest correlation
+    (Hungarian algorithm), in turn until nothing changes.
+    """
+    size = plain.shape[-1]
+    if plain.shape != heard.shape or plain.shape[-2] != size:
+        raise ValueError(f"recover needs two Float[p, a, n, n], got {tuple(plain.shape)} and {tuple(heard.shape)}")
+    plain, heard = plain - plain.mean(dim=(-2, -1), keepdim=True), heard - heard.mean(dim=(-2, -1), keepdim=True)
+    m, j = torch.arange(size)[:, None], torch.arange(size)
+    unshifted = heard.take_along_dim(((m - j) % size).expand_as(heard), -2)
+    shifted = (m + j) % size  # [m, column]: the plain column that stands there before Eq. 6
+
+    of_plain, of_heard = _row_signature(plain), _row_signature(unshifted)
+    spread = of_plain.std(dim=0).clamp_min(1e-9)
+    rows = _assign(-torch.cdist(of_heard / spread, of_plain / spread).square())
+    columns = torch.arange(size)
+    energy = plain.square().sum(dim=(0, 1, 3))
+    for _ in range(ROUNDS):
+        before = rows, columns
+        candidates = plain[:, :, rows].take_along_dim(shifted.expand_as(plain), -1)
+        columns = _assign(torch.einsum("pamj,pamk->jk", unshifted, candidates))
+        taken = plain[..., (columns + m) % size]  # [p, a, row, m, j]
+        rows = _assign(torch.einsum("pamj,parmj->mr", unshifted, taken) - energy / 2)
+        if torch.equal(rows, before[0]) and torch.equal(columns, before[1]):
+            break
+    return Key(rows, columns, 0, 0)
+
+
+def _row_signature(maps: Tensor) -> Tensor:
+    """Float[n, …]: of each row the sum of each channel and the sums of products of each two, over all messages."""
+    sums = maps.sum(dim=-1)
+    products = torch.einsum("paij,pbij->pabi", maps, maps)
+    return torch.cat([sums.flatten(0, 1), products.flatten(0, 2)]).T
+
+
+def _assign(score: Tensor) -> Tensor:
+    return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
+
+
+def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
+    """Trials of `recover` on Symbols Complex[n, k] of unshuffled messages over n×n places; one row a setting.
+
+    Each trial has a new key and p messages that the eavesdropper knows. Under `fixed` it is right where it finds that
+    key; under `per_message` where what it finds, as if there were one key, also opens the message after them.
+    """
+    rows = []
+    for schedule in ("fixed", "per_message"):
+        for messages in audit.known_messages:
+            for snr_db in audit.snr_db:
+                generator = torch.Generator().manual_seed(seed("recovery", *name, schedule, messages, snr_db))
+                trials = [
+                    _trial(known, size, channel, schedule, messages, snr_db, generator) for _ in range(audit.trials)
+                ]
+                setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db, "n": audit.trials}
+                right, seconds = (torch.tensor(part, dtype=torch.float64) for part in zip(*trials, strict=True))
+                for quantity, value in (
+                    ("key_recovered", (right == 1).double()),
+                    ("places_recovered", right),
+                    ("recovery_seconds", seconds),
+                ):
+                    rows.append({"quantity": quantity, **setting, "value": value.mean().item()})
+    return rows
+
+
+def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
+    """(fraction of places that the found key gets right in the attacked message, seconds of finding it)."""
+    sent = known[torch.randperm(len(known), generator=generator)[:messages]].unflatten(1, (size * size, -1))
+    if schedule == "fixed":
+        key = attacked = Key.random(size, size, generator)
+    else:
+        secret = bytes(torch.randint(256, (SECRET_BYTES,), generator=generator).tolist())
+        keys = PerMessageKeys(secret, size, size).sending(0, messages + 1)
+        key, attacked = keys[:messages], keys[messages:]
+    heard = channel(encrypt(sent, key).flatten(1), noise_power(snr_db), generator)
+    began = time.perf_counter()
+    found = recover(_maps(sent.flatten(1), size), _maps(heard, size))
+    seconds = time.perf_counter() - began
+    return (found.permutation == attacked.permutation).double().mean().item(), seconds
+
+
+def _maps(symbols: Tensor, size: int) -> Tensor:
+    """Complex[p, n·n·m] to Float[p, 2m, n, n] of unit power."""
+    return features(normalise_power(symbols), (size, size))
+
+
+def white(audit: Audit, size: int = 28) -> list[dict]:
+    """Rows of the audit that concern no encoder: the key space of Eq. 12, the round trip, and white features."""
+    rows = []
+    for height, width in product(range(1, 5), repeat=2):
+        distinct, keys = distinct_ciphers(height, width)
+        rows.append({"quantity": "distinct_ciphers", "grid": f"{height}x{width}", "value": distinct, "n": keys})
+    for n in sorted({4, 8, size}):
+        rows.append({"quantity": "log2_keys_printed", "grid": f"{n}x{n}", "value": log2_keys_printed(n, n), "n": 1})
+        rows.append({"quantity": "log2_keys_effective", "grid": f"{n}x{n}", "value": log2_keys_effective(n), "n": 1})
+    grid, generator = f"{size}x{size}", torch.Generator().manual_seed(seed("white"))
+    errors = roundtrip_errors(size, size, audit.trials, generator)
+    rows.append({"quantity": "roundtrip_errors", "grid": grid, "value": errors, "n": audit.trials})
+    bound = chosen_messages_bound(size * size, 256)
+    rows.append({"quantity": "chosen_messages_bound_256_levels", "grid": grid, "value": bound, "n": 1})
+    known = normalise_power(complex_normal((audit.trials, 2 * size * size), torch.zeros(1), generator))
+    rows += [{"grid": grid} | row for row in recovery(known, size, AWGN(), audit, "white")]
+    about = {"method": "white", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
+    return [about | {"snr_train_db": "none", "seed": 0} | row for row in rows]

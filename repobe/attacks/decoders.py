@@ -1,0 +1,113 @@
+"""The networks that an inversion attacker learns: Symbols Complex[b, k] to Float[b, C, 32, 32], what `Decoder` adds to
+the mean image in logits.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from repobe.systems.networks import image_decoder
+from repobe.systems.system import features, resize
+
+SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
+TOKENS = 64  # at most so many of a message without places: attention costs their square
+WIDTH = 512  # units of a hidden layer before the pixels
+
+
+class Decoder(nn.Module):
+    """Symbols to an image [b, C, 32, 32] in [0, 1]: σ(logit(mean image) + network(symbols)).
+
+    So training starts at the floor. From grey, the few hundred updates that an attacker gets were spent on the mean
+    image: on digits attention and the unordered network ended at or below it.
+    """
+
+    def __init__(self, network: Callable, mean: Tensor, k: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.network = network(len(mean), k, grid)
+        self.mean = nn.Parameter(mean.clamp(0.01, 0.99).logit())
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        return torch.sigmoid(self.mean + self.network(symbols))
+
+
+class Convolutional(nn.Module):
+    """The receiver's own architecture, in logits; symbols without places are first laid out on 4×4."""
+
+    def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        if grid == (1, 1):
+            laid_out = [nn.Flatten(), nn.Linear(2 * k, 64 * 4 * 4), nn.ReLU(inplace=True), nn.Unflatten(1, (64, 4, 4))]
+            self.decoder = nn.Sequential(*laid_out, image_decoder(colours, 64)[:-1])
+        else:
+            self.decoder = image_decoder(colours, 2 * k // (grid[0] * grid[1]))[:-1]
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        return resize(self.decoder(features(symbols, self.grid)), SCORED)
+
+
+class FullyConnected(nn.Module):
+    """Three layers that see every symbol at once: no shuffle of places makes their task harder."""
+
+    def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(2 * k, WIDTH),
+            nn.ReLU(inplace=True),
+            nn.Linear(WIDTH, WIDTH),
+            nn.ReLU(inplace=True),
+            *_pixels(colours),
+        )
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        return self.layers(torch.view_as_real(symbols).flatten(1))
+
+
+class Attention(nn.Module):
+    """Places as tokens through self-attention; a few learned queries read them, and two layers make pixels of that.
+
+    A message without places goes in tokens of neighbouring symbols. ordered: each place has an embedding of its own;
+    without, the image is the same for every order of places, so that it paints what no shuffle can hide (a set
+    transformer, Lee et al. 2019).
+    """
+
+    def __init__(
+        self, colours: int, k: int, grid: tuple[int, int], ordered: bool = True, width: int = 64, queries: int = 8
+    ) -> None:
+        super().__init__()
+        self.size = k // (grid[0] * grid[1]) if grid != (1, 1) else -(-k // TOKENS)
+        tokens = -(-k // self.size)
+        self.missing = tokens * self.size - k
+        self.token = nn.Sequential(
+            nn.Linear(2 * self.size, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
+        )
+        self.place = nn.Parameter(torch.randn(tokens, width)) if ordered else None
+        self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0, batch_first=True, norm_first=True)
+        self.queries = nn.Parameter(torch.randn(queries, width))
+        self.read = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.paint = nn.Sequential(
+            nn.Flatten(),
+            nn.LayerNorm(queries * width),
+            nn.Linear(queries * width, WIDTH),
+            nn.ReLU(inplace=True),
+            *_pixels(colours),
+        )
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        symbols = pad(symbols, (0, self.missing)).unflatten(1, (-1, self.size))
+        tokens = self.token(torch.view_as_real(symbols).flatten(2))
+        tokens = self.mix(tokens if self.place is None else tokens + self.place)
+        queries = self.queries.expand(len(symbols), -1, -1)
+        read, _ = self.read(queries, tokens, tokens, need_weights=False)
+        return self.paint(read)
+
+
+def unordered(colours: int, k: int, grid: tuple[int, int]) -> Attention:
+    """The attention decoder that does not see the order of places."""
+    return Attention(colours, k, grid, ordered=False)
+
+
+def _pixels(colours: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Linear(WIDTH, colours * SCORED * SCORED), nn.Unflatten(1, (colours, SCORED, SCORED))

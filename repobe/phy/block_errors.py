@@ -1,0 +1,96 @@
+"""Block error rates of LDPC codes over QAM: simulated once into a table, from which a link is chosen.
+
+Block fading needs no rows of its own: while h lasts the channel is AWGN at the SNR |h|²/n0.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from repobe.phy import channels, qam
+from repobe.phy.ldpc import BASE, Code
+from repobe.phy.links import ergodic_capacity
+from repobe.runs.spec import seed
+
+COLUMNS = ["channel", "bits", "modulation", "rate", "snr_db", "block_error_rate", "blocks"]
+CHANNELS = {"awgn": channels.AWGN, "rayleigh_fast": channels.FastRayleigh}
+# The standard's 1536, of which k = 1568 symbols hold one for each bit of theirs; and, for the 128 symbols of S = 64,
+# one shorter than the standard's shortest by the standard's own formula.
+LENGTHS = (1536, 240)
+STEP_DB = 0.5
+ERRORS = 100  # enough: a rate's relative standard error is then a tenth
+BATCH = 100
+
+
+def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
+    """The table: at most `blocks` of them a row, fewer where ERRORS of them have failed.
+
+    Each curve begins where the channel's capacity is the code's rate, below which nothing arrives (Shannon's strong
+    converse), and ends with its first row without an error.
+    """
+    rows = []
+    for name, bits, modulation, rate in _curves(lengths):
+        code, channel = Code(rate, bits), CHANNELS[name]()
+        step = _first(name, qam.BITS[modulation] * code.message / bits)
+        failed = sent = 1
+        while failed:
+            snr_db = step * STEP_DB
+            generator = torch.Generator().manual_seed(seed("blocks", name, bits, modulation, rate, snr_db))
+            failed = sent = 0
+            while sent < blocks and failed < ERRORS:
+                count = min(BATCH, blocks - sent)
+                failed += block_errors(code, modulation, snr_db, channel, count, generator)
+                sent += count
+            rows.append((name, bits, modulation, rate, snr_db, failed / sent, sent))
+            step += 1
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _curves(lengths: tuple[int, ...]):
+    return ((c, n, m, r) for c in CHANNELS for n in lengths for m in qam.BITS for r in BASE)
+
+
+def _first(channel: str, rate: float) -> int:
+    """The number of the last step whose capacity is below `rate` bits a symbol."""
+    step = int(-10 / STEP_DB)
+    while _capacity(channel, channels.noise_power((step + 1) * STEP_DB)) < rate:
+        step += 1
+    return step
+
+
+def _capacity(channel: str, n0: float) -> float:
+    return float(np.log2(1 + 1 / n0)) if channel == "awgn" else ergodic_capacity(n0)
+
+
+@torch.no_grad()
+def block_errors(
+    code: Code, modulation: str, snr_db: float, channel: channels.Channel, count: int, generator: torch.Generator
+) -> int:
+    """How many of `count` random blocks come out wrong at a receiver that knows h."""
+    message = torch.randint(2, (count, code.message), generator=generator) == 1
+    x = qam.modulate(code.encode(message), modulation)
+    h, noise = channel.draw(x, generator)
+    n0 = channels.noise_power(snr_db)
+    h = torch.ones_like(x) if h is None else h
+    y = x + n0**0.5 * noise / h
+    decided, _ = code.decode(qam.llr(y, n0 / (h.real.square() + h.imag.square()), modulation))
+    return int((decided[:, : code.message] != message).any(dim=1).sum())
+
+
+def read(path: Path | str) -> pd.DataFrame:
+    """The table of a file; ValueError, with the mend, where it is missing or not one."""
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; `python -m repobe blocks {path}` makes it") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        table = pd.DataFrame()
+    if (
+        list(table.columns) != COLUMNS
+        or not table["block_error_rate"].between(0, 1).all()
+        or table.isna().any(axis=None)
+    ):
+        raise ValueError(f"{path} is not a table of block error rates; delete it and `python -m repobe blocks {path}`")
+    return table

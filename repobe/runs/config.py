@@ -1,0 +1,59 @@
+"""A config: its mistakes as one line each, that names the key and what would do"""
+
+import ast
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def load(path: Path) -> dict:
+    """A checked config from its file; ValueError names the file and the key."""
+    try:
+        config = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())})") from None
+    try:
+        check(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return config
+
+
+def check(config: dict) -> None:
+    """ValueError of the first mistake: against the schema, then in what methods name."""
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
+        key = ".".join(map(str, error.path)) or "the top level"
+        unknown = error.validator == "additionalProperties"
+        hint = f" (known here: {', '.join(error.schema['properties'])})" if unknown else ""
+        raise ValueError(f"{key}: {error.message}{hint}")
+    for label, described in config["methods"].items():
+        name = described.get("method", label)
+        known = hyper_parameters(name, f"methods.{label}")
+        if unknown := sorted(set(described.get("hyper", {})) - set(known)):
+            what = f"{name} knows {', '.join(known) or 'none'}"
+            raise ValueError(f"methods.{label}.hyper: no such hyper-parameter: {', '.join(unknown)}; {what}")
+
+
+def source_of(method: str) -> str:
+    """A method's own file, from the repository's root."""
+    return "repobe/training/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
+
+
+def hyper_parameters(method: str, where: str) -> list[str]:
+    """The names of a method's Hyper, read from its file: to import it takes torch, which takes seconds."""
+    path = source_of(method)
+    try:
+        tree = ast.parse((ROOT / path).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{where}: method '{method}' is unknown: {path} does not exist") from None
+    hyper = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Hyper"]
+    if not hyper:
+        raise ValueError(f"{where}: {path} has no class Hyper")
+    return [node.target.id for node in hyper[0].body if isinstance(node, ast.AnnAssign)]

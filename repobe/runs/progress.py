@@ -1,0 +1,74 @@
+"""Progress of long work: a bar with the time left on a terminal, rare plain lines in a log, a small file for `status`.
+
+The file, <run>/<stage>.progress.json, is there while its stage works, and stays when it is killed.
+"""
+
+import hashlib
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from repobe.runs.files import replace
+from repobe.runs.spec import Spec
+
+RARELY = 10.0  # seconds between two lines of a log, at least
+
+
+class Progress:
+    """Counts `total` steps of a stage of a run, `done` of them before this process began.
+
+    A context, which closes where no error leaves it.
+    """
+
+    def __init__(self, spec: Spec, run: Path, stage: str, total: int, done: int = 0) -> None:
+        self.name, self.total, self.done, self.before = f"{stage} {spec.path}", total, done, done
+        self.file = run / f"{stage}.progress.json"
+        self.about = {"spec_sha256": digest(spec), "pid": os.getpid(), "host": socket.gethostname()}
+        self.bar = tqdm(total=total, initial=done, desc=self.name, disable=None, file=sys.stderr)
+        self.began = self.last_line = time.monotonic()
+        self._tell(f"{done} of {total} done before" if done else f"{total} steps")
+
+    def step(self, what: str = "") -> None:
+        """One step is done; `what` it was."""
+        self.done += 1
+        self.bar.set_postfix_str(what)
+        self.bar.update()
+        seconds = (time.monotonic() - self.began) / (self.done - self.before) * (self.total - self.done)
+        self._tell(f"{self.done} of {self.total}{what and f', {what}'}, {clock(seconds)} left", seconds)
+
+    def _tell(self, line: str, seconds: float | None = None) -> None:
+        state = {"done": self.done, "total": self.total, "seconds_left": seconds, "told": time.time()}
+        replace(self.file, json.dumps(self.about | state) + "\n")
+        now = time.monotonic()
+        if self.bar.disable and (self.done in (self.before, self.total) or now - self.last_line >= RARELY):
+            self.last_line = now
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """The stage is done: its file goes."""
+        self.bar.close()
+        self.file.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.close()
+
+
+def digest(spec: Spec) -> str:
+    """What tells a run of this spec from one of another in the same folder."""
+    return hashlib.sha256(spec.dump().encode()).hexdigest()
+
+
+def clock(seconds: float) -> str:
+    """As h:mm:ss, or m:ss below an hour."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,336 @@
+"""Spec: one run fully described, and the names of its random streams."""
+
+import dataclasses
+import fnmatch
+import hashlib
+import itertools
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+CHANNELS = ("awgn", "rayleigh", "rayleigh_fast", "rayleigh_blind")
+KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
+TASKS = ("classification", "reconstruction")
+
+
+def seed(*parts) -> int:
+    """A 63-bit seed named by `parts`, so that no random stream depends on the order of calls."""
+    return int.from_bytes(_digest(parts)[:8], "big") >> 1
+
+
+def secret(*parts) -> bytes:
+    """The 256-bit secret of an experiment's two ends; whoever has the spec can make it, so it protects nothing."""
+    return _digest(("secret", *parts))
+
+
+def _digest(parts: tuple) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Training:
+    """epochs: passes over the training split; learning_rate: the peak of the one-cycle schedule (D10)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 5e-4  # D10, Pang et al. 2021
+    cycle_momentum: bool = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One line of `evaluation.attacks`: an attack of `attacks.evasion` of that kind, at each radius eps in [0, 1].
+
+    images: the first so many test images; snr_db: where it is run, None at every SNR; steps, restarts and eot (channel
+    draws a step or query averages over) are what the kind understands by them, None what its publication takes;
+    surrogate: the label of the run that a transfer attack is crafted on.
+    """
+
+    kind: str
+    images: int
+    eps: tuple[float, ...] = (0.016,)  # Sec. 4.2
+    snr_db: tuple[float, ...] | None = None
+    steps: int | None = None
+    restarts: int = 1
+    eot: int | None = None
+    surrogate: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {', '.join(KINDS)}")
+        if not all(0 <= eps <= 1 for eps in self.eps):
+            raise ValueError(f"eps {', '.join(f'{eps:g}' for eps in self.eps)}: a radius lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """draws: channel realisations per image and SNR (D4); attacks: by the name that tables give them."""
+
+    draws: int
+    attacks: dict[str, Attack]
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """snr_db: the eavesdropper's SNRs; epochs, images: what each attacker's decoder trains on (None: all)."""
+
+    attackers: tuple[str, ...]
+    snr_db: tuple[float, ...]
+    epochs: int
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """trials: keys tried to recover at each SNR in dB and number of known messages."""
+
+    trials: int
+    snr_db: tuple[float, ...]
+    known_messages: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The only description of a run. `label` names it in every table, `method` is the module that trains it.
+
+    image_size is S in pixels; snr_db is the evaluation grid and snr_train_db what each training batch draws
+    its SNR from (D2), `matched` where each SNR has a model of its own; `after` is the label of a run whose trained
+    model this one needs (D9).
+    """
+
+    dataset: str
+    channel: str
+    label: str
+    method: str
+    seed: int
+    image_size: int
+    snr_db: tuple[float, ...]
+    snr_train_db: tuple[float, ...]
+    training: Training
+    evaluation: Evaluation
+    inversion: Inversion
+    audit: Audit
+    matched: bool = False
+    task: str = "classification"
+    after: str | None = None
+    train_images: int | None = None
+    threads: int = 1
+    hyper: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.channel not in CHANNELS:
+            raise ValueError(f"channel '{self.channel}' is unknown; it is one of {', '.join(CHANNELS)}")
+        if self.task not in TASKS:
+            raise ValueError(f"task '{self.task}' of '{self.label}' is unknown; it is one of {', '.join(TASKS)}")
+        if self.image_size < 16 or self.image_size % 8:
+            raise ValueError(f"image_size {self.image_size} of '{self.dataset}' is not a multiple of 8 from 16 up")
+
+    @property
+    def path(self) -> str:
+        """Where the run lives below <results>/runs; of matched runs each says its SNR."""
+        at = f"_{self.snr_train_name}db" if self.matched else ""
+        return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}{at}"
+
+    @property
+    def teacher(self) -> str | None:
+        """The path of the run that `after` names (D9)."""
+        return self.sibling(self.after) if self.after else None
+
+    def sibling(self, label: str) -> str:
+        """The path of the run of that label on the same dataset and channel with the same seed."""
+        return f"{self.dataset}/{self.channel}/{label}/seed{self.seed}"
+
+    @property
+    def surrogates(self) -> dict[str, str]:
+        """The paths of the other runs that transfer attacks are crafted on, by their labels."""
+        labels = {attack.surrogate for attack in self.evaluation.attacks.values()} - {None, self.label}
+        return {label: self.sibling(label) for label in sorted(labels)}
+
+    @property
+    def snr_train_name(self) -> str:
+        """How tables call the training SNRs: `mixed`, or the one value."""
+        return f"{self.snr_train_db[0]:g}" if len(self.snr_train_db) == 1 else "mixed"
+
+    @property
+    def columns(self) -> dict:
+        """What every table's rows of this run begin with."""
+        return {
+            "method": self.label,
+            "dataset": self.dataset,
+            "image_size": self.image_size,
+            "channel": self.channel,
+            "snr_train_db": self.snr_train_name,
+            "seed": self.seed,
+        }
+
+    def as_dict(self) -> dict:
+        """Plain lists, dicts and scalars, fit for YAML and JSON."""
+        return _plain(dataclasses.asdict(self))
+
+    def as_trained(self) -> dict:
+        """Of as_dict what its training hangs on: not what is done to the trained run."""
+        return {key: value for key, value in self.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
+
+    def dump(self) -> str:
+        """The text of spec.yaml."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Spec":
+        """The inverse of as_dict; a key that is no field is refused by name."""
+        nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion, "audit": Audit}
+        return from_plain(
+            cls, {k: from_plain(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec"
+        )
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Spec":
+        """Reads spec.yaml; ValueError names the file where it cannot."""
+        try:
+            values = yaml.safe_load(Path(path).read_text())
+        except FileNotFoundError:
+            raise ValueError(f"{path} does not exist; snakemake writes it from the config") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())}); delete it and run again") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"{path} describes no run; delete it and run snakemake again")
+        try:
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def from_plain(cls, values: dict, where: str):
+    """A dataclass from plain values; ValueError names what is unknown, missing or of another type, and `where`."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: {values!r} is no mapping of keys")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := set(values) - set(fields):
+        raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
+    needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [n for n in needed if n not in values]:
+        raise ValueError(f"{where}: missing key {', '.join(missing)}")
+    values = {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
+    if cls is Evaluation:
+        attacks = values["attacks"].items()
+        values["attacks"] = {name: from_plain(Attack, attack, f"evaluation.attacks.{name}") for name, attack in attacks}
+    kinds = typing.get_type_hints(cls)
+    for key, value in values.items():
+        if not _is(value, kind := kinds[key]):
+            wanted = kind.__name__ if type(kind) is type else kind
+            raise ValueError(f"{where}: {key} is {value!r}; it should be {wanted}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _is(value, kind) -> bool:
+    """Whether a plain value is of a field's type; a whole number also does for a float."""
+    inner = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return any(_is(value, one) for one in inner)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else typing.get_origin(kind) or kind)
+
+
+def grid(config: dict) -> list[Spec]:
+    """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
+    specs = []
+    _refuse_odd_names(config)
+    for dataset, channel, label, number in itertools.product(
+        config["datasets"], config["channels"], config["methods"], config["seeds"]
+    ):
+        data, method = config["datasets"][dataset], config["methods"][label]
+        run = f"{dataset}/{channel}/{label}/seed{number}"
+        after = method.get("after")
+        common = {
+            "dataset": dataset,
+            "channel": channel,
+            "label": label,
+            "method": method.get("method", label),
+            "task": method.get("task", "classification"),
+            "seed": number,
+            "image_size": method.get("image_size", data["image_size"]),
+            "train_images": data.get("train_images"),
+            "after": after,
+            "snr_db": config["snr_db"],
+            "snr_train_db": method.get("snr_train_db", config["snr_db"]),
+            "training": config["training"]
+            | data.get("training", {})
+            | method.get("training", {})
+            | data.get("training_of", {}).get(label, {}),
+            "evaluation": _evaluation(config["evaluation"], run),
+            "inversion": _inversion(config["inversion"], run),
+            "audit": config["audit"],
+            "threads": config["threads"],
+            "hyper": method.get("hyper", {}),
+        }
+        if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
+            own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
+            specs += [Spec.from_dict(common | at) for at in own]
+        else:
+            specs.append(Spec.from_dict(common))
+    only = config.get("only", "*")
+    for pattern in only.split():
+        if not any(matches(pattern, s.sibling(s.label)) for s in specs):
+            raise ValueError(f"only: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
+    return [s for s in specs if matches(only, s.sibling(s.label))]
+
+
+def _refuse_odd_names(config: dict) -> None:
+    """ValueError where a config names a method or an SNR that it does not have, or one that cannot serve."""
+    methods, attacks = config["methods"], config["evaluation"]["attacks"]
+    named = {f"datasets.{name}.training_of": [*one.get("training_of", {})] for name, one in config["datasets"].items()}
+    named |= {f"methods.{label}.after": [one["after"]] for label, one in methods.items() if one.get("after")}
+    surrogates = {f"evaluation.attacks.{name}.surrogate": [one.get("surrogate")] for name, one in attacks.items()}
+    named |= {where: labels for where, labels in surrogates.items() if labels != [None]}
+    for where, labels in named.items():
+        if unknown := sorted(set(labels) - set(methods)):
+            raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
+        matched = [label for label in labels if methods[label].get("snr_train_db") == "matched"]
+        if matched and not where.endswith("training_of"):
+            raise ValueError(f"{where} names '{matched[0]}', which is a model for each SNR; name a mixed one")
+        if where in surrogates and methods[labels[0]].get("task", "classification") != "classification":
+            raise ValueError(f"{where} names '{labels[0]}', which does not classify")
+    for name, attack in attacks.items():
+        if name == "paper" and len(attack.get("eps", [0])) > 1:
+            raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
+        if odd := sorted(set(attack.get("snr_db", [])) - set(config["snr_db"])):
+            raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which the config's snr_db has not")
+
+
+def matches(patterns: str, run: str) -> bool:
+    """Whether dataset/channel/method/seed<k>, or it without its seed, is among these patterns, separated by spaces."""
+    names = run, run.rpartition("/")[0]
+    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns.split())
+
+
+def _inversion(described: dict, run: str) -> dict:
+    """Of one run: without attackers where `only` leaves it out."""
+    rest = _but_only(described)
+    return rest if matches(described.get("only", "*"), run) else rest | {"attackers": []}
+
+
+def _evaluation(described: dict, run: str) -> dict:
+    """Of one run: without the attacks whose `only` leaves it out."""
+    attacks = described["attacks"].items()
+    kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), run)}
+    return described | {"attacks": kept}
+
+
+def _but_only(described: dict) -> dict:
+    return {key: value for key, value in described.items() if key != "only"}

@@ -1,0 +1,98 @@
+"""What of a grid is done, at work, failed, or not begun. Reads only, so that it may be asked while snakemake runs."""
+
+import collections
+import json
+import os
+import re
+import socket
+import time
+from pathlib import Path
+
+from repobe.runs.config import load
+from repobe.runs.progress import clock, digest
+from repobe.runs.spec import Spec, grid
+
+STAGES = {  # in the order of the workflow: what each leaves behind
+    "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),
+    "evaluate": ("evasion.csv", "outcomes.parquet"),
+    "invert": ("inversion.csv", "reconstructions.npz"),
+    "audit": ("audit.csv",),
+}
+STATES = ("done", "running", "interrupted", "failed", "waiting", "not started")
+FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
+
+
+def status(config: Path) -> str:
+    """A line a run and one of counts, for `python -m repobe status`; ValueError where the config has a mistake."""
+    values = load(config)
+    try:
+        specs, results = grid(values), Path(values["results_dir"])
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from None
+    states = [(spec.path, *state_of(spec, results)) for spec in specs]
+    wide = max(len(path) for path, _, _ in states)
+    counts = collections.Counter(state for _, state, _ in states)
+    lines = [f"{path:<{wide}}  {state:<11}  {note}".rstrip() for path, state, note in states]
+    counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
+        lines.append(f"left out by the config's `only`: {', '.join(out)}")
+    return "\n".join([*lines, "", f"{config}: {len(specs)} runs in {results}: {counted}"])
+
+
+def state_of(spec: Spec, results: Path) -> tuple[str, str]:
+    """(one of STATES, a note) of one run. The worst of its stages speaks: failed, interrupted, running."""
+    run = results / "runs" / spec.path
+    described = run / "spec.yaml"
+    if described.exists() and described.read_text() != spec.dump():
+        return "not started", "what is there is of another config"
+    left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
+    if not left:
+        return "done", ""
+    found = {stage: _stage(spec, run, results / "logs" / stage / f"{spec.path}.log", stage) for stage in left}
+    for state in ("failed", "interrupted", "running"):
+        notes = [f"{stage}: {note}" for stage, (stands, note) in found.items() if stands == state]
+        if notes:
+            return state, "; ".join(notes)
+    if len(left) == len(STAGES):
+        return "not started", ""
+    return "waiting", f"for {', '.join(left)}"
+
+
+def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
+    at_work = _told(run / f"{stage}.progress.json", spec)
+    if at_work and _alive(at_work):
+        return "running", _position(stage, at_work)
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    if lines and FAULT.match(lines[-1]):
+        return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
+    if at_work:
+        return "interrupted", _position(stage, at_work)
+    return "not started", ""
+
+
+def _told(path: Path, spec: Spec) -> dict | None:
+    try:
+        told = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return told if told.get("spec_sha256") == digest(spec) else None
+
+
+def _alive(told: dict) -> bool:
+    """Whether the process still works; of another host's this one cannot know, and takes its word."""
+    if told["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(told["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _position(stage: str, told: dict) -> str:
+    left = "" if told["seconds_left"] is None else f", {clock(told['seconds_left'])} left"
+    what = "epoch" if stage == "train" else "step"
+    age = f"told {clock(time.time() - told['told'])} ago by process {told['pid']} on {told['host']}"
+    return f"{what} {told['done']} of {told['total']}{left}, {age}"

@@ -1,0 +1,241 @@
+"""The stage that measures what the eavesdroppers of a trained run rebuild: every attacker of `attacks.inversion`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from repobe.attacks.decoders import SCORED
+from repobe.attacks.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
+from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.images import metrics
+from repobe.images.datasets import Data
+from repobe.phy.channels import noise_power
+from repobe.runs.spec import Spec, secret
+from repobe.stages.transmission import (
+    BATCH,
+    fidelity,
+    generator_for,
+    images_sd,
+    on_air,
+    prepared,
+    received,
+    scored,
+    stolen,
+)
+from repobe.systems.system import resize, shuffle
+from repobe.training.loop import images
+from repobe.training.method import Method
+
+SHOWN = 2  # reconstructions of each class kept as pictures
+JUDGED = (
+    2000  # the first so many test images are overheard: SSIM and the judge over 10,000 cost as much as the attackers
+)
+WITH_ENCODER = ("keyless", "known_plaintext", "with_key")
+UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # who knows what and attacks nothing
+
+
+def inversion_steps(spec: Spec) -> int:
+    """How many parts `inversion` keeps, at most: without a shuffle there are fewer attackers."""
+    kinds = {"encoder" if attacker in WITH_ENCODER else attacker for attacker in spec.inversion.attackers}
+    return len(spec.inversion.snr_db) * (1 + len(kinds))
+
+
+def inversion(
+    trained: Method, spec: Spec, data: Data, classifier: nn.Module, keep: Callable[[str, Callable], dict]
+) -> tuple[list[dict], dict[str, Tensor]]:
+    """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
+
+    The attackers learn from the training split; the first JUDGED test images are what they are judged on. The pictures
+    are of the highest SNR.
+    """
+    pixels, label = (part[:JUDGED] for part in data.test)
+    shown = _first_of_each_class(label, data.classes)
+    pictures = {"original": _bytes(images(pixels[shown], SCORED)), "label": label[shown]}
+    rows = []
+
+    def note(situation: "Situation", found: dict[str, dict[str, Tensor]]) -> None:
+        for attacker, measured in found.items():
+            for metric, value in measured.items():
+                if metric != "shown":
+                    what = situation.known_to(attacker)
+                    row = (spec, situation.snr_db, attacker, what, metric, value, trained.system.k)
+                    rows.append(_inversion_row(*row))
+                elif situation.snr_db == max(spec.inversion.snr_db) and attacker != "mean_image":
+                    pictures[attacker] = value
+
+    def measure(found: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        return {
+            attacker: _seen(image, pixels, spec.image_size, label, shown, classifier)
+            for attacker, image in found.items()
+        }
+
+    for snr_db in spec.inversion.snr_db:
+        situation = Situation(trained, spec, data, snr_db)
+        plain = keep(
+            f"plain {snr_db:g} dB",
+            lambda s=situation: measure(s.without_attacker())
+            | {"original": {"attacker_accuracy": judged(classifier, scored(pixels, spec.image_size), label)}},
+        )
+        note(situation, plain)
+        for name, attack in situation.attacks().items():
+            note(situation, keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack())))
+    return rows, pictures
+
+
+class Situation:
+    """One eavesdropper's SNR: what is in the air, and what each kind of attacker owns of it.
+
+    The link's own SNR is another: the transmitter adapts to it, and the receiver hears at it, the highest of the run's
+    `snr_db`, whatever the eavesdropper's.
+    """
+
+    def __init__(self, trained: Method, spec: Spec, data: Data, snr_db: float) -> None:
+        self.trained, self.spec, self.data, self.snr_db = trained, spec, data, snr_db
+        self.n0, self.link_n0, self.grid = noise_power(snr_db), noise_power(max(spec.snr_db)), trained.system.grid
+        self.run = (spec.dataset, spec.channel, spec.label, spec.seed)
+        self.name = (*self.run, snr_db)
+        self.known = data.limit(spec.inversion.images).train[0]
+        self.target = scored(self.known, spec.image_size)
+        self.test = prepared(data.test[0][:JUDGED], spec.image_size)
+        self.symbols, self.key = on_air(trained, self.test, self.link_n0, "invert", snr_db)
+        self.known_messages = min(spec.audit.known_messages)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all messages go under one key, or none: else each has its own."""
+        return self.key is None or (isinstance(self.key, Key) and self.key.messages is None)
+
+    def known_to(self, attacker: str) -> str:
+        """What the tables call an attacker's knowledge."""
+        if attacker in UNATTACKED:
+            return UNATTACKED[attacker]
+        if attacker.startswith("same_key"):
+            return "pairs under the key" if self.key is not None else "pairs"
+        if attacker.startswith("fresh_key"):
+            return "pairs under unknown keys" + (", as if this run's one key changed" if self.fixed else "")
+        plural = "s" if self.known_messages > 1 else ""
+        known = {"known_plaintext": f" and {self.known_messages} known message{plural}", "with_key": " and key"}
+        return "encoder" + known.get(attacker, "")
+
+    def air(self, symbols: Tensor, purpose: str) -> Tensor:
+        """Symbols after the eavesdropper's channel."""
+        generator = generator_for(self.data.device, purpose, *self.name)
+        return torch.cat([self.trained.system.channel(part, self.n0, generator) for part in symbols.split(BATCH)])
+
+    def knowledge(self, sent: Tensor, attacker: str) -> Knowledge:
+        """Of pairs (image, sent); training hears each message anew."""
+        generator = generator_for(self.data.device, "attacker's air", attacker, *self.name)
+        channel = partial(self.trained.system.channel, n0=self.n0, generator=generator)
+        return Knowledge(self.target, sent, self.grid, channel)
+
+    def without_attacker(self) -> dict[str, Tensor]:
+        """The floor, and of a reconstructing system what its receiver sees.
+
+        That is no ceiling: an attacker whose decoder trains longer, or for this SNR alone, may see more.
+        """
+        found = {"mean_image": mean_image(self.target, len(self.test))}
+        if self.spec.task == "reconstruction":
+            legitimate = generator_for(self.data.device, "legitimate", *self.run)
+            found["legitimate"] = received(self.trained, self.symbols, self.key, self.link_n0, legitimate)
+        return found
+
+    def attacks(self) -> dict[str, Callable[[], dict[str, Tensor]]]:
+        """Whole attacks to run by name, of those that the spec asks for and that the system's keys allow.
+
+        - Bits of a public code are on the air: none, for whoever hears them decodes what the receiver does.
+        - No key: a stolen encoder makes the very pairs that are observed; keyless is same_key under another name.
+        - A key for each message: observed pairs are never of one key, so that same_key becomes fresh_key.
+        - A key that is no shuffle (ESCST's bits): known_plaintext solves a shuffle's equations and has none here;
+          with_key would own the bits and the network that reads them, which is the receiver itself.
+        """
+        wanted = set(self.spec.inversion.attackers)
+        if self.trained.system.digital:
+            return {}
+        if self.key is None:
+            wanted &= {"keyless", "same_key"}
+            return {"same_key": partial(self.by_pairs, "same_key", ORDERED, wanted)} if wanted else {}
+        of_encoder = [a for a in WITH_ENCODER if a in wanted and (a == "keyless" or isinstance(self.key, Key))]
+        chosen = {"encoder": partial(self.by_encoder, of_encoder)} if of_encoder else {}
+        if not self.fixed:
+            if wanted & {"same_key", "fresh_key"}:
+                chosen["fresh_key"] = partial(self.by_pairs, "fresh_key", SHUFFLED, {"fresh_key"})
+            return chosen
+        if "same_key" in wanted:
+            chosen["same_key"] = partial(self.by_pairs, "same_key", ORDERED, {"same_key"})
+        if "fresh_key" in wanted:
+            chosen["fresh_key"] = self.by_fresh_pairs
+        return chosen
+
+    def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
+        """keyless, known_plaintext, with_key: a stolen encoder, applied once to every known image."""
+        plain = prepared(self.known, self.spec.image_size)
+        stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
+        heard = self.air(self.symbols, "tap")
+        knows = {"keyless": stolen_pairs}
+        if "known_plaintext" in wanted:
+            sent, _ = on_air(self.trained, plain[: self.known_messages], self.link_n0, "known message", self.snr_db)
+            knows["known_plaintext"] = replace(stolen_pairs, overheard=self.air(sent, "known message"))
+        if "with_key" in wanted:
+            knows["with_key"] = replace(stolen_pairs, key=self.key)
+        generator = generator_for(torch.device("cpu"), "encoder", *self.name)
+        taps = {attacker: Tap(heard, knows[attacker]) for attacker in wanted}
+        return with_stolen_encoder(taps, self.spec.inversion.epochs, generator)
+
+    def by_pairs(self, name: str, networks: dict[str, Callable], wanted: set[str]) -> dict[str, Tensor]:
+        """Pairs as they are observed: same_key where all are under the key in force, or none; else fresh_key."""
+        plain = prepared(self.known, self.spec.image_size)
+        sent, _ = on_air(self.trained, plain, self.link_n0, "observed pairs", self.snr_db)
+        tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
+        generator = generator_for(torch.device("cpu"), name, *self.name)
+        found = with_pairs(name, networks, tap, self.spec.inversion.epochs, generator)
+        keyless = {"keyless": found[name]} if "keyless" in wanted else {}
+        return keyless | (found if name in wanted else {})
+
+    def by_fresh_pairs(self) -> dict[str, Tensor]:
+        """fresh_key of a run that has one key: pairs and messages each under a key of its own."""
+        keys = PerMessageKeys(secret("fresh keys", *self.name), *self.grid)
+        sent = stolen(self.trained, prepared(self.known, self.spec.image_size), self.link_n0)
+        sent = shuffle(sent, keys.session("pairs").sending(0, len(sent)))
+        heard = stolen(self.trained, self.test, self.link_n0)
+        heard = shuffle(heard, keys.session("messages").sending(0, len(heard)))
+        tap = Tap(self.air(heard, "fresh tap"), self.knowledge(sent, "fresh_key"))
+        generator = generator_for(torch.device("cpu"), "fresh_key", *self.name)
+        return with_pairs("fresh_key", SHUFFLED, tap, self.spec.inversion.epochs, generator)
+
+
+def _seen(
+    image: Tensor, pixels: Tensor, size: int, label: Tensor, shown: Tensor, classifier: nn.Module
+) -> dict[str, Tensor]:
+    measured = fidelity(image, pixels, size) | {"attacker_accuracy": judged(classifier, image, label)}
+    return measured | {"shown": _bytes(resize(image[shown], SCORED).clamp(0, 1))}
+
+
+@torch.no_grad()
+def judged(classifier: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+    """Float[n]: whether the judge sees the right class in a picture."""
+    small = resize(image, SCORED).clamp(0, 1)
+    return metrics.correct(torch.cat([classifier(part) for part in small.split(BATCH)]), label)
+
+
+def _first_of_each_class(label: Tensor, classes: int) -> Tensor:
+    return torch.cat([(label == c).nonzero().flatten()[:SHOWN] for c in range(classes)])
+
+
+def _bytes(image: Tensor) -> Tensor:
+    return (image * 255).round().byte().cpu()
+
+
+def _inversion_row(spec: Spec, snr_db, attacker: str, what: str, metric: str, value: Tensor, k: int) -> dict:
+    return spec.columns | {
+        "snr_tap_db": snr_db,
+        "attacker": attacker,
+        "knowledge": what,
+        "metric": metric,
+        "value": value.double().mean().item(),
+        "images_sd": images_sd(metric, value),
+        "n": len(value),
+        "symbols_k": k,
+    }

@@ -1,0 +1,55 @@
+"""Merging: the gathered tables of several folders (parts of a grid, runs made again) become those of one."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from repobe.tables import outcomes, results
+from repobe.tables.schema import KEYS
+
+
+def merge(out: Path, sources: list[Path]) -> None:
+    """Writes <out>/tables from <source>/tables of each source, which <out> may be among.
+
+    Of a run, or an audit of no run, that stands in several sources all that is kept is the last one's. ValueError where
+    a file of a source is missing or not what was gathered.
+    """
+    frames: dict[str, pd.DataFrame] = {}
+    pictures, provenance = {}, {}
+    for tables in [source / "tables" for source in sources]:
+        _refuse_changed(tables)
+        entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
+        cells = {f"{name}.csv": _cells(tables / f"{name}.csv") for name in [*KEYS, "history"]}
+        cells["outcomes.parquet"] = outcomes.read(tables / "outcomes.parquet")
+        made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # an audit of no run has no history
+        for name, new in cells.items():
+            old = frames.get(name, new.iloc[:0])
+            frames[name] = pd.concat([old[~_runs(old).isin(made)], new], ignore_index=True)
+        pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
+        pictures |= results.pictures_of(tables / "reconstructions.npz")
+        provenance |= entries
+    folder = out / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    counted = pa.Table.from_pandas(frames.pop("outcomes.parquet"), preserve_index=False)
+    outcomes.write(counted.select(outcomes.SCHEMA.names).cast(outcomes.SCHEMA), folder / "outcomes.parquet")
+    for name, frame in frames.items():
+        results.write(frame, folder / name)
+    results.seal(folder, pictures, list(provenance.values()))
+
+
+def _cells(path: Path) -> pd.DataFrame:
+    """A CSV's cells as they are written, that no number changes its digits."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _runs(frame: pd.DataFrame) -> pd.Series:
+    """What tells each row's run from others; with snr_train_db, for where each SNR has a model of its own."""
+    names = ["dataset", "channel", "method", "seed", "snr_train_db"]
+    return frame[names].astype(str).agg("/".join, axis=1) if len(frame) else pd.Series(dtype=str)
+
+
+def _refuse_changed(tables: Path) -> None:
+    for line, agrees in results.gathered(tables):
+        if not agrees:
+            raise ValueError(f"{tables.parent}: {line}; merge what `verify` does not complain of")

@@ -1,0 +1,107 @@
+"""Outcomes: of every test image, in how many channel draws a method was right; what pairs methods image by image.
+
+Written without pandas, whose import costs a stage that writes one a second.
+"""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from repobe.runs.files import replace
+from repobe.runs.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The narrowest types that hold them: a test image in 10,000 costs a few bits on the disk.
+SCHEMA = pa.schema(
+    [(name, pa.dictionary(pa.int8(), pa.string())) for name in ("method", "dataset", "channel", "snr_train_db")]
+    + [("image_size", pa.uint16()), ("seed", pa.uint32()), ("snr_test_db", pa.float64())]
+    + [("attack", pa.dictionary(pa.int8(), pa.string()))]
+    + [("image", pa.uint32()), ("correct", pa.uint8()), ("draws", pa.uint8())]
+)
+PARTS = ["method", "dataset", "channel", "snr_train_db", "image_size", "seed", "snr_test_db", "attack"]
+ATTACKS = {"natural_accuracy": "none", "adversarial_accuracy": "paper"}
+
+
+def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]]) -> pa.Table:
+    """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}."""
+    parts = []
+    for (snr_db, attack), (correct, draws) in counts.items():
+        columns = spec.columns | {"snr_test_db": snr_db, "attack": attack, "draws": draws}
+        columns = {name: [value] * len(correct) for name, value in columns.items()}
+        columns |= {"image": np.arange(len(correct)), "correct": correct}
+        parts.append(pa.table(columns).select(SCHEMA.names).cast(SCHEMA))
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """A parquet file, whole or not at all; the same rows give the same bytes."""
+    # Of one chunk and with one dictionary, whatever parts the rows came in.
+    table = table.unify_dictionaries().combine_chunks().replace_schema_metadata()
+    plain = [name for name in SCHEMA.names if name != "image"]
+    buffer = io.BytesIO()
+    pq.write_table(
+        table, buffer, compression="zstd", use_dictionary=plain, column_encoding={"image": "DELTA_BINARY_PACKED"}
+    )
+    replace(path, buffer.getvalue())
+
+
+def read(path: Path) -> "pd.DataFrame":
+    """The rows of an outcomes.parquet, checked. ValueError names the file and the fault."""
+    return _checked(_table(path), path)
+
+
+def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
+    frame = table.to_pandas()
+    if (frame["correct"] > frame["draws"]).any():
+        raise ValueError(f"{path}: more correct draws than draws")
+    if frame.duplicated([*PARTS, "image"]).any():
+        raise ValueError(f"{path}: the same image stands twice in one setting")
+    return frame
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; run snakemake to make it") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run again") from None
+    if table.schema.names != SCHEMA.names:
+        raise ValueError(f"{path}: its columns are not {', '.join(SCHEMA.names)}; delete it and run again")
+    return table
+
+
+def gather(paths: list[Path], out: Path) -> None:
+    """The outcomes of many runs in one file."""
+    runs = [_table(path) for path in paths]
+    for run, path in zip(runs, paths, strict=True):
+        _checked(run, path)  # refused by its own name
+    write(pa.concat_tables([run.cast(SCHEMA) for run in runs]), out)
+
+
+def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, quantity: str) -> "pd.DataFrame":
+    """Of each image (the index) the fraction of its draws that were right; columns (snr_test_db, seed)."""
+    chosen = rows[
+        (rows["method"] == method)
+        & (rows["dataset"] == dataset)
+        & (rows["channel"] == channel)
+        & (rows["attack"] == ATTACKS[quantity])
+    ]
+    fraction = chosen["correct"] / chosen["draws"].astype(float)
+    return chosen.assign(fraction=fraction).pivot(index="image", columns=["snr_test_db", "seed"], values="fraction")
+
+
+def accuracies(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The accuracy of each setting, as evasion.csv has it."""
+    return (
+        rows.groupby(PARTS, observed=True, sort=False)
+        .agg(correct=("correct", "sum"), draws=("draws", "sum"), n=("image", "size"))
+        .assign(value=lambda sums: sums["correct"] / sums["draws"])
+        .reset_index()
+    )

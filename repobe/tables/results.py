@@ -1,0 +1,178 @@
+"""Tables: what a row must have, how runs are gathered, how seeds become intervals."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from repobe.runs.files import arrays, replace
+from repobe.runs.spec import Spec
+from repobe.tables import outcomes
+from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_proportion
+from repobe.tables.statistics import interval
+
+GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
+GATHERED += ["reconstructions.npz"]
+
+
+def read(path: Path, table: str | None = None) -> pd.DataFrame:
+    """A CSV; with the name of a raw table also checked. ValueError names the file and the fault."""
+    try:
+        frame = pd.read_csv(path, dtype={"snr_train_db": str}, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; run snakemake to make it") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV table ({error}); delete it and run again") from None
+    if table:
+        check(frame, table, path)
+    return frame
+
+
+def check(frame: pd.DataFrame, table: str, path: Path) -> None:
+    """Refuses unknown or missing columns, empty cells, repeated keys, accuracies outside [0, 1]; names the line."""
+    expected = KEYS[table] + VALUES[table]
+    if odd := sorted(set(frame.columns) ^ set(expected)):
+        raise ValueError(f"{path}: columns missing or unknown: {', '.join(odd)}; it should have {', '.join(expected)}")
+    for column in [c for c in expected if c not in OPTIONAL]:
+        if (empty := frame[column].isna().to_numpy()).any():
+            line = empty.argmax() + 2  # after the header
+            raise ValueError(f"{path}, line {line}: {column} is empty; delete the file and run again")
+    if frame.duplicated(KEYS[table]).any():
+        row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
+        raise ValueError(f"{path}: the same measurement stands twice: {row}")
+    if "value" in frame:
+        accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
+        if not np.isfinite(frame["value"].astype(float)).all():
+            raise ValueError(f"{path}: a value is infinite")
+        if not frame.loc[accuracy, "value"].between(0, 1).all():
+            raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
+        if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
+            raise ValueError(f"{path}: images_sd is missing where the value is no accuracy")
+
+
+def tables(results: Path, specs: list[Path]) -> None:
+    """Gathers the runs' tables, pictures and provenance, and the audit of no run, into <results>/tables.
+
+    sha256.json holds what each file was when it was gathered.
+    """
+    out = results / "tables"
+    out.mkdir(parents=True, exist_ok=True)
+    for table in KEYS:
+        paths = [spec.parent / f"{table}.csv" for spec in specs]
+        if table == "audit":
+            paths.insert(0, results / "white.csv")
+        frame = pd.concat([read(path) for path in paths], ignore_index=True)
+        check(frame, table, out / f"{table}.csv")
+        write(frame, out / f"{table}.csv")
+    outcomes.gather([spec.parent / "outcomes.parquet" for spec in specs], out / "outcomes.parquet")
+    histories, pictures, provenance = [], {}, []
+    for path in specs:
+        spec = Spec.load(path)
+        history = read(path.parent / "history.csv")
+        histories.append(pd.concat([pd.DataFrame([spec.columns] * len(history)), history], axis=1))
+        for name, picture in pictures_of(path.parent / "reconstructions.npz").items():
+            pictures[f"{spec.path}/{name}"] = picture
+        provenance.append(told(path.parent / "provenance.json"))
+    write(pd.concat(histories, ignore_index=True), out / "history.csv")
+    seal(out, pictures, provenance)
+
+
+def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) -> None:
+    """Writes what is not a table beside the tables, and at last the SHA-256 of all."""
+    arrays(folder / "reconstructions.npz", pictures)
+    replace(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    replace(folder / "sha256.json", json.dumps(sums(folder), indent=1) + "\n")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every gathered file of a tables folder, by its name."""
+    there = [name for name in GATHERED if (folder / name).exists()]
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in there}
+
+
+def gathered(folder: Path) -> list[tuple[str, bool]]:
+    """(a line, whether it agrees) for each file of a tables folder: what it is against what was gathered."""
+    path = folder / "sha256.json"
+    if not path.exists():
+        return [("tables/sha256.json: is not there", False)]
+    then, now, said = told(path), sums(folder), []
+    for name in sorted(set(then) | set(now)):
+        agrees = then.get(name) == now.get(name)
+        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is not there"
+        said.append((f"tables/{name}: {stands}", agrees))
+    return said
+
+
+def told(path: Path):
+    """What a JSON file holds; ValueError names the file that is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
+
+
+def pictures_of(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz, without pickle."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
+
+
+def summary(results: Path) -> None:
+    """Writes <results>/summary: each key without its seed, the mean, and its 95 % interval."""
+    source, out = results / "tables", results / "summary"
+    out.mkdir(parents=True, exist_ok=True)
+    for table in ("evasion", "inversion", "audit"):
+        write_derived(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
+    cost = read(source / "cost.csv", "cost")
+    group = cost.groupby([*RUN, "device", "threads"], sort=False)
+    mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
+    write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
+    for name in ("reconstructions.npz", "provenance.json"):
+        replace(out / name, (source / name).read_bytes())
+
+
+def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """One row a key: mean sd low high seeds n."""
+    key = [column for column in KEYS[table] if column != "seed"]
+    rows = []
+    for values, group in frame.groupby(key, sort=False, dropna=False):
+        row = dict(zip(key, values, strict=True))
+        accuracy = is_proportion(row.get("metric", row.get("quantity")))
+        images_sd = float(group["images_sd"].iloc[0]) if "images_sd" in group else np.nan
+        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, images_sd)
+        row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
+        row |= {"seeds": len(group), "n": int(group["n"].min())}
+        if "draws_sd" in group:
+            row["draws_sd"] = group["draws_sd"].mean()
+        if "symbols_k" in group:
+            row["symbols_k"] = int(group["symbols_k"].iloc[0])
+        rows.append(row)
+    return pd.DataFrame(
+        rows,
+        columns=[
+            *key,
+            "mean",
+            "sd",
+            "low",
+            "high",
+            "seeds",
+            "n",
+            *(column for column in ("draws_sd", "symbols_k") if column in VALUES[table]),
+        ],
+    )
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """A CSV, whole or not at all."""
+    replace(path, frame.to_csv(index=False))
+
+
+def write_derived(frame: pd.DataFrame, path: Path) -> None:
+    """A CSV of what follows from other tables, in 12 digits: what another machine's sums differ in is cut off."""
+    replace(path, frame.to_csv(index=False, float_format="%.12g"))

@@ -1,0 +1,81 @@
+"""The judge: a classifier independent of every method that says whether a picture, clean or spoilt, shows its class."""
+
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, cross_entropy
+from torch.optim import SGD
+from torch.optim.lr_scheduler import OneCycleLR
+
+from repobe.attacks.decoders import SCORED
+from repobe.images.datasets import Data, augment, batches
+from repobe.runs.spec import seed
+from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.system import resize
+
+
+def network(colours: int, classes: int) -> nn.Sequential:
+    """Image [b, C, 32, 32] in [0, 1] to Logits [b, classes]: a small residual network."""
+    return nn.Sequential(
+        Standardise(),
+        convolution(colours, 16),
+        ResidualBlock(16, 32, 2),
+        ResidualBlock(32, 64, 2),
+        ResidualBlock(64, 128, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(128, classes),
+    )
+
+
+def prepare(pixels: Tensor) -> Tensor:
+    """uint8 [b, c, h, w] to Float[b, c, 32, 32]."""
+    return resize(pixels.float() / 255, SCORED).clamp(0, 1)
+
+
+def degrade(image: Tensor) -> Tensor:
+    """Half the pictures Float[b, c, h, w] as an attacker's decoder leaves them, each to a degree of its own.
+
+    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy: a judge of clean pictures
+    alone reads one class in all that a decoder rebuilt, digits that anyone can read among them.
+    """
+    blur, pale, noise = torch.rand(3, len(image), 1, 1, 1, device=image.device).unbind()
+    ground = torch.rand(*image.shape[:2], 1, 1, device=image.device)
+    seen = torch.lerp(image, avg_pool2d(image, 5, 1, 2, count_include_pad=False), blur)
+    seen = seen * (1 - 0.6 * pale) + 0.1 * ground + 0.1 * noise * torch.randn_like(image)
+    spoilt = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
+    return torch.where(spoilt, seen.clamp(0, 1), image)
+
+
+def train(data: Data, epochs: int) -> nn.Sequential:
+    """The judge of a dataset, in evaluation mode; crop and flip where the dataset's own training has them."""
+    torch.manual_seed(seed("judge", data.name))
+    judge = network(data.colours, data.classes).to(data.device)
+    batch_size = 64 if len(data.train[0]) < 10_000 else 256
+    updates = epochs * -(-len(data.train[0]) // batch_size)
+    optimiser = SGD(judge.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True, fused=True)
+    schedule = OneCycleLR(optimiser, 0.1, updates + 1)
+    for _ in range(epochs):
+        for pixels, label in batches(*data.train, batch_size):
+            pixels = augment(pixels) if data.augmented else pixels
+            loss = cross_entropy(judge(degrade(prepare(pixels))), label)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return judge.eval()
+
+
+def load(data: Data, path: Path) -> nn.Sequential:
+    """The trained judge from its file, in evaluation mode."""
+    judge = network(data.colours, data.classes).to(data.device)
+    try:
+        judge.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; `python -m repobe judge` makes it") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run again") from None
+    return judge.eval()

@@ -1,0 +1,139 @@
+"""Method: how a system learns. One module a method; its name is the module's name, the file is the registry."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from repobe.cipher.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.phy.channels import Channel
+from repobe.runs.spec import from_plain
+from repobe.systems.system import System
+
+MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a method is asked to solve: image [colours, S, S], through `channel`, to a class or to itself.
+
+    updates: how many batches the whole training has (schedules span them); seed: of its key and the like.
+    """
+
+    colours: int
+    classes: int
+    image_size: int
+    channel: Channel
+    reconstruct: bool
+    updates: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    cycle_momentum: bool = True
+
+
+class Method(nn.Module, ABC):
+    """Owns a System, the keys its two ends share, and in training its optimisers; buffers survive an interruption.
+
+    keys: what a message is shuffled by, None for a method that does not shuffle; max_gradient_norm: what `descend`
+    clips at, None in a published recipe that clips nothing.
+    """
+
+    system: System
+    keys: FixedKey | PerMessageKeys = FixedKey(None)
+    max_gradient_norm: float | None = MAX_GRADIENT_NORM
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+        self.optimisers: list[Optimizer] = []
+        self.schedulers: list[LRScheduler] = []
+        self.register_buffer("scored", torch.zeros((), dtype=torch.int64))  # messages that selection has sent
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether a key moves its messages' places: what an audit attacks."""
+        return isinstance(self.keys.receiving(0, 1), Key)
+
+    def prepare(self, teacher: "Method | None", image: Tensor, label: Tensor, n0: float) -> None:
+        """Once before training: the trained method that `after` names, and the training images in [0, 1]."""
+
+    @abstractmethod
+    def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
+        """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
+
+    def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
+        """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
+        key = self.keys.session("score").sending(int(self.scored), len(image))
+        self.scored += len(image)
+        with torch.no_grad():
+            output = self.system(image, n0, key, generator)
+        if self.problem.reconstruct:
+            return -(output - image).square().mean(dim=(1, 2, 3))
+        return (output.argmax(dim=1) == label).float()
+
+    def descend(self, loss: Tensor, turn: int = 0) -> None:
+        """One step of one optimiser, what it moves clipped by its gradient (D19); players in turn have one each."""
+        optimiser, scheduler = self.optimisers[turn], self.schedulers[turn]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.max_gradient_norm is not None:
+            clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], self.max_gradient_norm)
+        optimiser.step()
+        scheduler.step()
+
+    def optimise(self) -> None:
+        """Makes the optimisers, which only training needs: SGD with Nesterov momentum, in one cycle (D10)."""
+        self.optimisers = [
+            SGD(
+                self.system.parameters(),
+                self.problem.learning_rate,
+                momentum=0.9,
+                weight_decay=self.problem.weight_decay,
+                nesterov=True,
+                fused=True,
+            )
+        ]
+        cycled = {"cycle_momentum": self.problem.cycle_momentum}
+        updates = self.problem.updates + 1
+        self.schedulers = [OneCycleLR(self.optimisers[0], self.problem.learning_rate, updates, **cycled)]
+
+
+def load(name: str, problem: Problem, hyper: dict) -> Method:
+    """The method of repobe.training.algorithm (`repobe`) or of baselines.<name>, with departures from its Hyper.
+
+    ValueError names an unknown method or hyper-parameter.
+    """
+    path = "repobe.training.algorithm" if name == "repobe" else f"baselines.{name}"
+    if not name.isidentifier():
+        raise ValueError(f"method '{name}' is not the name of a module in baselines/")
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
+    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
+
+
+def parts(count: int, size: int = 500) -> Iterator[slice]:
+    """Slices that cut `count` things into batches for evaluation."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+@contextmanager
+def evaluating(module: nn.Module):
+    """Batch norm in evaluation mode for the block (D7), the former mode after it."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

@@ -1,0 +1,179 @@
+"""One printed number's, claim's or decision's whole story, as text for a terminal."""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from repobe.tables.results import read, told
+from repobe.tables.statistics import interval
+from repobe.verdicts.comparison import PAPER, chosen, label
+from repobe.verdicts.decisions import differences
+
+WIDTH = 110
+
+
+def story(name: str, results: Path) -> str:
+    """Of n01 …, c01 … or D1 …, from the tables in `results`; ValueError where no such thing is known."""
+    numbers = {row["id"]: row for row in pd.read_csv(PAPER / "numbers.csv", dtype={"snr_db": str}).to_dict("records")}
+    claims, decisions = (
+        {one["id"]: one for one in yaml.safe_load((PAPER / f"{file}.yaml").read_text())}
+        for file in ("claims", "decisions")
+    )
+    name = next((one for one in (*numbers, *claims, *decisions) if _same(one, name)), name)
+    if name in numbers:
+        lines = _number(numbers[name], results, decisions)
+    elif name in claims:
+        lines = _claim(claims[name], results)
+    elif name in decisions:
+        lines = _decision(decisions[name], results)
+    else:
+        known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions))
+        raise ValueError(f"'{name}' is no number, claim or decision; there are {known}")
+    return "\n".join(lines)
+
+
+def _same(one: str, name: str) -> bool:
+    """Whether c4 or C04 means c04."""
+    return name[:1].lower() == one[0].lower() and name[1:].isdecimal() and int(name[1:]) == int(one[1:])
+
+
+def _number(number: dict, results: Path, decisions: dict) -> list[str]:
+    relation = {"equals": "", "at_least": "at least ", "at_most": "at most "}[number["relation"]]
+    quantity = number["quantity"].replace("_", " ")
+    at = f"{number['dataset']} over {number['channel']} at {number['snr_db']} dB"
+    lines = [f"{number['id']}  {number['where']}, Fig. {number['figure']}: {quantity} of {label(number)}, {at}", ""]
+    lines.append(_pair("the paper prints", f"{relation}{number['value']:.4f}"))
+    compared = _table(results / "comparison.csv")
+    if compared is None:
+        return [*lines, *_nothing(results)]
+    mine = compared[compared["id"] == number["id"]].iloc[0]
+    if mine["verdict"] == "not run":
+        lines.append(_pair("ours", "not run in these tables"))
+    else:
+        lines.append(_pair("ours", f"{mine['ours']:.4f} [{mine['low']:.4f}, {mine['high']:.4f}], a 95 % interval"))
+        lines.append(_pair("difference", f"{100 * mine['difference']:+.2f} points"))
+    lines += [_pair("verdict", mine["verdict"]), ""]
+    rows = chosen(_table(results / "tables" / "evasion.csv"), number)
+    if len(rows):
+        lines.insert(-1, _pair("ours is of", _scale(results, rows)))
+        bounds = [interval(np.array([value]), n, True) for value, n in zip(rows["value"], rows["n"], strict=True)]
+        shown = rows[["snr_test_db", "attack", "seed", "value"]].assign(
+            low=[low for low, _ in bounds], high=[high for _, high in bounds], n=rows["n"], draws=rows["draws"]
+        )
+        lines += ["our rows, each with its 95 % interval over images", *_columns(shown)]
+        lines += _summary(results, number)
+        lines += _provenance(results, rows)
+    bears = [
+        f"{one['id']}  {weighed['change']}" + _weighed(results, weighed, number)
+        for one in decisions.values()
+        for weighed in one.get("weighed_by", [])
+        if _bears(weighed, number)
+    ]
+    lines += ["decisions that runs of this method weigh", *(bears or ["none"]), ""] if bears else []
+    return [*lines, "run it at the paper's size", mine["command"]]
+
+
+def _scale(results: Path, rows: pd.DataFrame) -> str:
+    """What a reader must know before they compare: the paper trains at 224×224 pixels."""
+    history = _table(results / "tables" / "history.csv")
+    one = rows.iloc[0]
+    same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
+    size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
+    return f"{size}; {history.loc[same, 'epoch'].max()} epochs, {rows['seed'].nunique()} seed(s)"
+
+
+def _summary(results: Path, number: dict) -> list[str]:
+    rows = chosen(_table(results / "summary" / "evasion.csv"), number)
+    if rows["seeds"].max() < 2:
+        return ["one seed: another's may lie outside its interval", ""]
+    return ["over seeds", *_columns(rows[["snr_test_db", "mean", "low", "high", "seeds"]]), ""]
+
+
+def _bears(weighed: dict, number: dict) -> bool:
+    """Whether a change is weighed on this number's method, and on its channel where one is named."""
+    of = weighed["of"]
+    return of.get("method") == label(number) and of.get("channel", number["channel"]) == number["channel"]
+
+
+def _weighed(results: Path, weighed: dict, number: dict) -> str:
+    table = weighed.get("table", "evasion")
+    found = differences(read(results / "tables" / f"{table}.csv", table), weighed)
+    same = [row for row in found if row["dataset"] == number["dataset"] and row["quantity"] == number["quantity"]]
+    same = [row for row in same if row["channel"] == number["channel"]]
+    return "".join(f": {100 * row['difference']:+.2f} points" for row in same) or ": not run in these tables"
+
+
+def _claim(claim: dict, results: Path) -> list[str]:
+    lines = [f"{claim['id']}  {claim['where']}, Fig. {claim['figure']}", *_wrapped(f"“{claim['claim']}”"), ""]
+    judged, every = _table(results / "claims.csv"), _table(results / "evidence.csv")
+    if judged is None or every is None:
+        return [*lines, *_nothing(results)]
+    mine = judged[judged["id"] == claim["id"]].iloc[0]
+    lines += [_pair("verdict", mine["verdict"]), *_wrapped(mine["evidence"]), ""]
+    all_of_it = every[every["id"] == claim["id"]]
+    if tested := [column for column in ("rival", "channel", "snr_db") if all_of_it[column].notna().any()]:
+        names = ["outcome", "quantity", "method", *tested, "margin", "difference", "low", "high", "p_holm", "seeds"]
+        run = all_of_it[all_of_it["outcome"] != "not run"]
+        lines += ["every comparison; differences and SSIM are fractions", *_columns(run[[*names, "images"]]), ""]
+    of = [claim.get("of", {}) | part for part in claim["parts"]]
+    runs = {
+        f"{one['dataset']}/{channel}/{method}"
+        for one in of
+        for channel in one.get("channels", [])
+        for method in [one["method"], *one.get("rivals", [])]
+    }
+    only = f' --config only="{" ".join(sorted(runs))}"' if runs else ""
+    return [*lines, "run it at the paper's size", f"snakemake --cores all --configfile config/paper.yaml{only}"]
+
+
+def _decision(decision: dict, results: Path) -> list[str]:
+    lines = [decision["id"], ""]
+    for key, what in (("paper", "the paper"), ("decision", "we do"), ("why", "because"), ("measured", "tried")):
+        if key in decision:
+            first, *rest = textwrap.wrap(decision[key], WIDTH - 18)
+            lines += [_pair(what, first), *(_pair("", line) for line in rest)]
+    if "weighed_by" not in decision:
+        return [*lines, "", "no run weighs it"]
+    weighed = _table(results / "decisions.csv")
+    lines += ["", "what it weighs: the variant less the reference, means over SNRs, with 95 % intervals"]
+    lines += ["of one seed: of one training each, another may lie outside; no correction for the number of comparisons"]
+    if weighed is None:
+        return [*lines, *_nothing(results)]
+    mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
+    lines += _columns(mine) if len(mine) else [f"no run in {results} weighs it"]
+    return [*lines, "", "run it again", "snakemake --cores all --configfile config/ablations.yaml"]
+
+
+def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
+    path = results / "tables" / "provenance.json"
+    known = told(path) if path.exists() else []
+    lines = ["the runs that it comes from"]
+    heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
+    for about in known:
+        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # of matched runs each says its SNR
+            seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
+            lines.append(f"{about['run']}: commit {about['commit'][:12]}, {seconds}, finished {about['finished']}")
+    return [*lines, ""]
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    return read(path) if path.exists() else None
+
+
+def _nothing(results: Path) -> list[str]:
+    return ["", f"There is nothing measured in {results}: run snakemake, or name another folder with --results."]
+
+
+def _pair(name: str, value: str) -> str:
+    return f"{name:<18}{value}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH)
+
+
+def _columns(frame: pd.DataFrame) -> list[str]:
+    return frame.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.6g}").splitlines()

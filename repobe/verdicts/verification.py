@@ -1,0 +1,107 @@
+"""Whether the tables that are there follow from their raw rows: made again elsewhere, and compared cell by cell."""
+
+import csv
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from repobe.tables import outcomes
+from repobe.tables import results as tables
+from repobe.tables.results import read
+from repobe.verdicts import claims, comparison, decisions
+
+DERIVED = [*(f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost"))]
+DERIVED += ["summary/reconstructions.npz", "summary/provenance.json"]
+DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv"]
+
+
+def verify(results: Path) -> list[tuple[str, bool]]:
+    """(a line, whether it agrees) for each file of <results>: the raw tables against what they were when gathered,
+    the accuracies against the outcomes image by image, all that is derived against itself made again.
+
+    ValueError where there are no tables.
+    """
+    raw = results / "tables"
+    if not raw.is_dir():
+        raise ValueError(f"{raw} does not exist: there is nothing to verify; run snakemake, or name another folder")
+    said = tables.gathered(raw)
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder)
+        (again / "tables").symlink_to(raw.resolve(), target_is_directory=True)
+        try:
+            said.append(_accuracies(raw))
+            for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh):
+                make(again)
+            said += [_same(results / name, again / name, name) for name in DERIVED]
+        except (ValueError, OSError) as error:  # of a damaged or missing table: its line above says so too
+            said.append((f"no further: {str(error).replace(str(again), str(results))}", False))
+    return said
+
+
+def _accuracies(raw: Path) -> tuple[str, bool]:
+    """Each accuracy of evasion.csv whose outcomes are kept against their mean."""
+    name = "tables/evasion.csv against tables/outcomes.parquet"
+    rows = read(raw / "evasion.csv", "evasion")
+    rows = rows[rows["metric"].isin(outcomes.ATTACKS) & rows["attack"].isin(outcomes.ATTACKS.values())]
+    counted = outcomes.accuracies(outcomes.read(raw / "outcomes.parquet"))
+    counted = counted.astype({column: rows[column].dtype for column in outcomes.PARTS})
+    both = rows.merge(counted, on=outcomes.PARTS, how="outer", suffixes=("", "_counted"), indicator=True)
+    both = both.assign(apart=(both["value"] - both["value_counted"]).abs())
+    bad = both[(both["_merge"] != "both") | (both["apart"] > 1e-12) | (both["n"] != both["n_counted"])]
+    if bad.empty:
+        return f"{name}: agree ({len(both)} accuracies)", True
+    first = bad.iloc[0]
+    where = ", ".join(f"{column} {first[column]}" for column in outcomes.PARTS)
+    return (
+        f"{name}: DIFFER in {len(bad)} of {len(both)}, first {where}: "
+        f"{first['value']} of {first['n']:g} against {first['value_counted']} of {first['n_counted']:g}"
+    ), False
+
+
+def _same(there: Path, again: Path, name: str) -> tuple[str, bool]:
+    if not there.exists():
+        return f"{name}: is not there", False
+    if there.suffix == ".csv":
+        return _same_cells(there, again, name)
+    if there.suffix == ".npz":
+        one, other = tables.pictures_of(there), tables.pictures_of(again)
+        agrees = one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
+    else:
+        agrees = there.read_bytes() == again.read_bytes()
+    return f"{name}: {'agrees' if agrees else 'DIFFERS from its copy in tables/'}", agrees
+
+
+def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
+    """Text against text: a digit is a digit."""
+    (head, *rows), (head_again, *rows_again) = (_cells(path) for path in (there, again))
+    if head != head_again:
+        return f"{name}: DIFFERS, its columns are {', '.join(head)}; made again {', '.join(head_again)}", False
+    if len(rows) != len(rows_again):
+        return f"{name}: DIFFERS, it has {len(rows)} rows; made again {len(rows_again)}", False
+    bad = [
+        (number, column, cell, cell_again)
+        for number, (row, row_again) in enumerate(zip(rows, rows_again, strict=True), start=2)
+        for column, cell, cell_again in zip(head, row, row_again, strict=True)
+        if cell != cell_again
+    ]
+    if not bad:
+        return f"{name}: agrees ({len(rows)} rows)", True
+    number, column, cell, cell_again = bad[0]
+    more = f" (and {len(bad) - 1} more cells)" if len(bad) > 1 else ""
+    return (
+        f"{name}: DIFFERS, line {number}, {column}: {cell or 'empty'}; made again {cell_again or 'empty'}{more}",
+        False,
+    )
+
+
+def _cells(path: Path) -> list[list[str]]:
+    """Rows of equal length; what a cut or lengthened line lacks or has beyond its head shows as a cell."""
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file)) or [[]]
+    return [row if number == 0 else _fit(row, len(rows[0])) for number, row in enumerate(rows)]
+
+
+def _fit(row: list[str], length: int) -> list[str]:
+    fit = row[:length] + ["no cell"] * (length - len(row))
+    return fit if len(row) <= length else [*fit[:-1], ",".join(row[length - 1 :])]
