@@ -29,7 +29,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.runs.spec import secret
+from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
 from repobe.systems.system import System, features, resize, symbols
 from repobe.training import method

@@ -15,9 +15,10 @@ from repobe.attacks.pgd import pgd
 from repobe.cipher.obfuscation import FixedKey
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
+from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
 from repobe.runs.spec import KINDS as NAMED
-from repobe.runs.spec import Attack, grid
+from repobe.runs.spec import Attack
 from repobe.stages import evaluate as evaluation
 from repobe.stages.evaluate import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
 from repobe.training.loop import build, train

@@ -13,7 +13,8 @@ from repobe.cipher.obfuscation import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.phy.channels import noise_power
-from repobe.runs.spec import Attack, Spec, seed
+from repobe.runs.seeds import seed
+from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd, prepared
 from repobe.training.method import Method, parts
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from repobe.attacks.decoders import SCORED
 from repobe.cipher.obfuscation import Key
 from repobe.images import metrics
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 from repobe.systems.system import resize
 from repobe.tables.schema import is_proportion
 from repobe.training.loop import images

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.attacks.decoders import SCORED
 from repobe.images.datasets import Data, augment, batches
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
 from repobe.systems.system import resize
 
