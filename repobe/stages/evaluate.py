@@ -11,9 +11,10 @@ from repobe.attacks.evasion import KINDS, SELECTION, NoisyClassifier, most_harmf
 from repobe.cipher.obfuscation import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data
+from repobe.images.resizing import prepared
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Attack, Spec, seed
-from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd, prepared
+from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd
 from repobe.training.method import Method, parts
 
 ADVERSARIAL = "adversarial_accuracy"
