@@ -30,7 +30,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.images.resizing import resize
-from repobe.runs.spec import secret
+from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
 from repobe.systems.system import System, features, symbols
 from repobe.training import method

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe.runs.spec import Spec, grid
+from repobe.runs.grid import grid
+from repobe.runs.spec import Spec
 
 
 @pytest.fixture(autouse=True)

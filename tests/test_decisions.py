@@ -4,7 +4,7 @@ import pytest
 import yaml
 from conftest import evasion
 
-from repobe.runs.spec import grid
+from repobe.runs.grid import grid
 from repobe.tables import schema
 from repobe.verdicts import decisions
 from repobe.verdicts.comparison import PAPER

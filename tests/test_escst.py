@@ -8,7 +8,7 @@ import torch
 
 from baselines.escst import BitKeys, Bits
 from repobe.phy.channels import AWGN
-from repobe.runs.spec import secret
+from repobe.runs.seeds import secret
 from repobe.training.method import Problem, load
 
 SECRET = bytes(range(32))

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from repobe.images.resizing import images
 from repobe.phy.channels import BY_NAME
-from repobe.runs.spec import Attack, Evaluation, grid
+from repobe.runs.grid import grid
+from repobe.runs.spec import Attack, Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.training import loop as training
 from repobe.training import method

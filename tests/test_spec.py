@@ -5,7 +5,8 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.runs.spec import Spec, grid
+from repobe.runs.grid import grid
+from repobe.runs.spec import Spec
 from repobe.tables.results import pictures_of
 from repobe.tables.schema import KEYS, VALUES
 

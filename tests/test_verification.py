@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from repobe.__main__ import main
-from repobe.runs.spec import Spec, grid
+from repobe.runs.grid import grid
+from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, story

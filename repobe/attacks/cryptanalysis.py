@@ -21,7 +21,8 @@ from repobe.cipher.obfuscation import (
     through,
 )
 from repobe.phy.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
-from repobe.runs.spec import Audit, seed
+from repobe.runs.seeds import seed
+from repobe.runs.spec import Audit
 from repobe.systems.system import features
 
 ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from repobe.runs import files
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 
 IDX = {
     "mnist": "MNIST",

@@ -12,7 +12,7 @@ import torch
 from repobe.phy import channels, qam
 from repobe.phy.ldpc import BASE, Code
 from repobe.phy.links import ergodic_capacity
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 
 COLUMNS = ["channel", "bits", "modulation", "rate", "snr_db", "block_error_rate", "blocks"]
 CHANNELS = {"awgn": channels.AWGN, "rayleigh_fast": channels.FastRayleigh}

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from repobe.runs.config import load
+from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
-from repobe.runs.spec import Spec, grid
+from repobe.runs.spec import Spec
 
 STAGES = {  # in the order of the workflow: what each leaves behind
     "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),

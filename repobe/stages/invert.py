@@ -13,7 +13,8 @@ from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.images.resizing import SCORED, images, prepared, resize, scored
 from repobe.phy.channels import noise_power
-from repobe.runs.spec import Spec, secret
+from repobe.runs.seeds import secret
+from repobe.runs.spec import Spec
 from repobe.stages.transmission import (
     BATCH,
     fidelity,

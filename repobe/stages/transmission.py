@@ -8,7 +8,7 @@ from torch import Tensor
 from repobe.cipher.obfuscation import Key
 from repobe.images import metrics
 from repobe.images.resizing import SCORED, resize, scored
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 from repobe.tables.schema import is_proportion
 from repobe.training.method import Method, parts
 

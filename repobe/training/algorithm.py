@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from repobe.attacks.evasion import craft
+from repobe.attacks.pgd import craft
 from repobe.cipher.obfuscation import FixedKey, Key, PerMessageKeys
-from repobe.runs.spec import secret, seed
+from repobe.runs.seeds import secret, seed
 from repobe.systems.networks import ATTENTION_BLOCKS
 from repobe.systems.system import SemanticSystem
 from repobe.training import losses, method

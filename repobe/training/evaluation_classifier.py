@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import SCORED, resize
-from repobe.runs.spec import seed
+from repobe.runs.seeds import seed
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
 
 

@@ -17,7 +17,8 @@ from repobe.images.resizing import images
 from repobe.phy import channels
 from repobe.runs.files import about, replace, table
 from repobe.runs.progress import Progress
-from repobe.runs.spec import Spec, seed
+from repobe.runs.seeds import seed
+from repobe.runs.spec import Spec
 from repobe.training import method
 from repobe.training.method import Method, Problem
 

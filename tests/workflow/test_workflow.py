@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from repobe.cipher.obfuscation import FixedKey, _derive
-from repobe.runs.spec import secret
+from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from repobe.runs.config import check, source_of
-from repobe.runs.spec import grid
+from repobe.runs.grid import grid
 
 
 try:

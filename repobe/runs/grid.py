@@ -1,0 +1,95 @@
+"""The runs that a config describes: one Spec for each dataset, channel, method, seed and, where matched, SNR."""
+
+import fnmatch
+import itertools
+
+from repobe.runs.spec import Spec
+
+
+def grid(config: dict) -> list[Spec]:
+    """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
+    specs = []
+    _refuse_odd_names(config)
+    for dataset, channel, label, number in itertools.product(
+        config["datasets"], config["channels"], config["methods"], config["seeds"]
+    ):
+        data, method = config["datasets"][dataset], config["methods"][label]
+        run = f"{dataset}/{channel}/{label}/seed{number}"
+        after = method.get("after")
+        common = {
+            "dataset": dataset,
+            "channel": channel,
+            "label": label,
+            "method": method.get("method", label),
+            "task": method.get("task", "classification"),
+            "seed": number,
+            "image_size": method.get("image_size", data["image_size"]),
+            "train_images": data.get("train_images"),
+            "after": after,
+            "snr_db": config["snr_db"],
+            "snr_train_db": method.get("snr_train_db", config["snr_db"]),
+            "training": config["training"]
+            | data.get("training", {})
+            | method.get("training", {})
+            | data.get("training_of", {}).get(label, {}),
+            "evaluation": _evaluation(config["evaluation"], run),
+            "inversion": _inversion(config["inversion"], run),
+            "audit": config["audit"],
+            "threads": config["threads"],
+            "hyper": method.get("hyper", {}),
+        }
+        if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
+            own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
+            specs += [Spec.from_dict(common | at) for at in own]
+        else:
+            specs.append(Spec.from_dict(common))
+    only = config.get("only", "*")
+    for pattern in only.split():
+        if not any(matches(pattern, s.sibling(s.label)) for s in specs):
+            raise ValueError(f"only: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
+    return [s for s in specs if matches(only, s.sibling(s.label))]
+
+
+def _refuse_odd_names(config: dict) -> None:
+    """ValueError where a config names a method or an SNR that it does not have, or one that cannot serve."""
+    methods, attacks = config["methods"], config["evaluation"]["attacks"]
+    named = {f"datasets.{name}.training_of": [*one.get("training_of", {})] for name, one in config["datasets"].items()}
+    named |= {f"methods.{label}.after": [one["after"]] for label, one in methods.items() if one.get("after")}
+    surrogates = {f"evaluation.attacks.{name}.surrogate": [one.get("surrogate")] for name, one in attacks.items()}
+    named |= {where: labels for where, labels in surrogates.items() if labels != [None]}
+    for where, labels in named.items():
+        if unknown := sorted(set(labels) - set(methods)):
+            raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
+        matched = [label for label in labels if methods[label].get("snr_train_db") == "matched"]
+        if matched and not where.endswith("training_of"):
+            raise ValueError(f"{where} names '{matched[0]}', which is a model for each SNR; name a mixed one")
+        if where in surrogates and methods[labels[0]].get("task", "classification") != "classification":
+            raise ValueError(f"{where} names '{labels[0]}', which does not classify")
+    for name, attack in attacks.items():
+        if name == "paper" and len(attack.get("eps", [0])) > 1:
+            raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
+        if odd := sorted(set(attack.get("snr_db", [])) - set(config["snr_db"])):
+            raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which the config's snr_db has not")
+
+
+def matches(patterns: str, run: str) -> bool:
+    """Whether dataset/channel/method/seed<k>, or it without its seed, is among these patterns, separated by spaces."""
+    names = run, run.rpartition("/")[0]
+    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns.split())
+
+
+def _inversion(described: dict, run: str) -> dict:
+    """Of one run: without attackers where `only` leaves it out."""
+    rest = _but_only(described)
+    return rest if matches(described.get("only", "*"), run) else rest | {"attackers": []}
+
+
+def _evaluation(described: dict, run: str) -> dict:
+    """Of one run: without the attacks whose `only` leaves it out."""
+    attacks = described["attacks"].items()
+    kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), run)}
+    return described | {"attacks": kept}
+
+
+def _but_only(described: dict) -> dict:
+    return {key: value for key, value in described.items() if key != "only"}

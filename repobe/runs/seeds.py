@@ -1,0 +1,17 @@
+"""Named seeds and secrets: the name alone decides a random stream, not the order of the calls."""
+
+import hashlib
+
+
+def seed(*parts) -> int:
+    """A 63-bit seed named by `parts`, so that no random stream depends on the order of calls."""
+    return int.from_bytes(_digest(parts)[:8], "big") >> 1
+
+
+def secret(*parts) -> bytes:
+    """The 256-bit secret of an experiment's two ends; whoever has the spec can make it, so it protects nothing."""
+    return _digest(("secret", *parts))
+
+
+def _digest(parts: tuple) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
