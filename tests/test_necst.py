@@ -8,10 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from baselines.necst_dp import flip_probability, gaussian, randomised_response
+from repobe.images.resizing import images
 from repobe.phy.bpsk import demodulate, modulate
 from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, Rayleigh, noise_power
 from repobe.training import method
-from repobe.training.loop import build, images
+from repobe.training.loop import build
 from repobe.training.method import Problem
 
 UPDATES = 30

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
+from repobe.images.resizing import resize
 from repobe.phy.bpsk import demodulate, flipped, harden, log_probability, modulate, vimco
 from repobe.phy.channels import Channel
 from repobe.systems.networks import convolution
-from repobe.systems.system import System, resize
+from repobe.systems.system import System
 
 GREY, COLOUR = 28, 32  # pixels that the networks work on: MNIST's and CIFAR-10's own
 GREY_BITS, COLOUR_BITS = 100, 500  # Choi et al. 2019: MNIST at 100 bits, CIFAR-10 at 500
