@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from repobe.attacks import evasion
 from repobe.attacks.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from repobe.cipher.obfuscation import FixedKey, PerMessageKeys
+from repobe.cipher.keys import FixedKey, PerMessageKeys
 from repobe.images.metrics import correct
 from repobe.runs.spec import Attack
 from repobe.systems.system import System

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from repobe.attacks.evasion import KINDS, SELECTION, NoisyClassifier, most_harmful, pgd5
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.phy.channels import noise_power

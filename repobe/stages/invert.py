@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from repobe.attacks.decoders import SCORED
 from repobe.attacks.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.phy.channels import noise_power
@@ -26,7 +27,7 @@ from repobe.stages.transmission import (
     scored,
     stolen,
 )
-from repobe.systems.system import resize, shuffle
+from repobe.systems.system import resize
 from repobe.training.loop import images
 from repobe.training.method import Method
 

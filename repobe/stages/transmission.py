@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from repobe.attacks.decoders import SCORED
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.runs.seeds import seed
 from repobe.systems.system import resize

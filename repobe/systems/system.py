@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from repobe.cipher.obfuscation import Key, decrypt, encrypt
+from repobe.cipher.keys import Key
+from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import Channel, normalise_power
 from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
 
@@ -89,17 +90,6 @@ def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
     """Complex[b, H·W·m] back to real [b, 2m, H, W], channels last."""
     places = torch.view_as_real(symbols.unflatten(1, (*grid, -1))).flatten(3)
     return places.permute(0, 3, 1, 2)
-
-
-def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
-    """Moves the H·W places of Complex[b, H·W·m] by the key; no key, no shuffle."""
-    if key is None:
-        return symbols
-    height, width = key.shape
-    places = height * width
-    if symbols.shape[1] % places:
-        raise ValueError(f"key is for {height}×{width} places, the message has {symbols.shape[1]} symbols")
-    return move(symbols.unflatten(1, (places, -1)), key).flatten(1)
 
 
 class SemanticSystem(System):
