@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from repobe.attacks.evasion import pgd
+from repobe.attacks.pgd import pgd
 from repobe.systems.system import SemanticSystem
 from repobe.training import method
 from repobe.training.method import Problem, evaluating

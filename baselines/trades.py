@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repobe.attacks.evasion import craft
+from repobe.attacks.pgd import craft
 from repobe.systems.system import SemanticSystem
 from repobe.training import losses, method
 from repobe.training.method import Problem, evaluating

@@ -8,8 +8,10 @@ import yaml
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from repobe.attacks import evasion
-from repobe.attacks.evasion import KINDS, FrozenClassifier, NoisyClassifier, pgd, rand, standard
+from repobe.attacks import noisy
+from repobe.attacks.evasion import KINDS, rand, standard
+from repobe.attacks.noisy import FrozenClassifier, NoisyClassifier
+from repobe.attacks.pgd import pgd
 from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
@@ -147,7 +149,7 @@ def test_autoattack_takes_its_published_iterations_unless_it_is_told_others(clas
 
 def test_autoattack_rand_and_square_average_twenty_draws_unless_they_are_told_others(trained, monkeypatch):
     met = []
-    monkeypatch.setattr(evasion, "averaged", lambda logits: met.append(len(logits)) or logits.mean(dim=0))
+    monkeypatch.setattr(noisy, "averaged", lambda logits: met.append(len(logits)) or logits.mean(dim=0))
     for kind in ("autoattack_rand", "eot_pgd", "square"):
         attack_on(trained, kind, 0.06, crafted, images=2, steps=1)
         assert 20 in met
@@ -167,8 +169,8 @@ def test_an_attack_that_stops_at_success_is_not_taken_in_by_one_lucky_draw(kind,
 def test_expectation_over_draws_is_the_log_of_the_mean_probability():
     logits = torch.tensor([[[2.0, 0]], [[0, 1]]])
     mean = (logits[0].softmax(1) + logits[1].softmax(1)) / 2
-    torch.testing.assert_close(evasion.averaged(logits), mean.log())
-    assert torch.equal(evasion.averaged(logits[:1]), logits[0])
+    torch.testing.assert_close(noisy.averaged(logits), mean.log())
+    assert torch.equal(noisy.averaged(logits[:1]), logits[0])
 
 
 def test_the_attacked_model_meets_fresh_noise_at_every_call(specs, digits):

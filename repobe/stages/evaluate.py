@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repobe.attacks.evasion import KINDS, SELECTION, NoisyClassifier, most_harmful, pgd5
+from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
+from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data

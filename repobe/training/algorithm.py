@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from repobe.attacks.evasion import craft
+from repobe.attacks.pgd import craft
 from repobe.cipher.keys import FixedKey, Key, PerMessageKeys
 from repobe.runs.seeds import secret, seed
 from repobe.systems.networks import ATTENTION_BLOCKS
