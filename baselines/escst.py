@@ -30,9 +30,10 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.cipher.keys import CountedKeys
+from repobe.images.resizing import resize
 from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System, features, symbols
 from repobe.training import method
 from repobe.training.method import Problem
 

@@ -12,11 +12,12 @@ from torch.nn.functional import cosine_similarity
 from repobe.attacks import cryptanalysis
 from repobe.cipher import obfuscation
 from repobe.cipher.keys import PerMessageKeys
+from repobe.images.resizing import images
 from repobe.phy import channels
 from repobe.systems import networks
 from repobe.training import algorithm, losses
 from repobe.training import loop as training
-from repobe.training.loop import build, images
+from repobe.training.loop import build
 
 SILENT = 0.0
 

@@ -10,13 +10,14 @@ import yaml
 from conftest import step_not_taken
 from torch.nn.functional import cross_entropy
 
+from repobe.images.resizing import images
 from repobe.phy.channels import BY_NAME
 from repobe.runs.grid import grid
 from repobe.runs.spec import Attack, Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.training import loop as training
 from repobe.training import method
-from repobe.training.loop import build, images, restore, train
+from repobe.training.loop import build, restore, train
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["repobe", *sorted(p.stem for p in (ROOT / "baselines").glob("[a-z]*.py"))]
@@ -24,6 +25,7 @@ every_method = pytest.mark.parametrize("name", NAMES)
 # With the 32 symbols of S = 32 JPEG2000 sends no image, so none has a gradient: the paper's k.
 HYPER = {"jpeg2000": {"symbols": 1568}}
 VARIANTS = {name: (name, HYPER.get(name, {})) for name in NAMES} | {
+    "necst, block": ("necst", {"training_channel": "block", "bits": 32}),
     "necst_dp, gaussian": ("necst_dp", {"mechanism": "gaussian"}),
     "jpeg2000, ldpc": ("jpeg2000", {"symbols": 1568, "link": "ldpc"}),
 }

@@ -6,19 +6,12 @@ Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from repobe.cipher.keys import Key
 from repobe.cipher.obfuscation import decrypt, shuffle
+from repobe.images.resizing import resize
 from repobe.phy.channels import Channel, normalise_power
 from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
-
-
-def resize(image: Tensor, size: int) -> Tensor:
-    """[b, c, h, w] to [b, c, size, size], bilinear and antialiased; the identity where it fits already (D5)."""
-    if image.shape[-2:] == (size, size):
-        return image
-    return interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 class System(nn.Module):
