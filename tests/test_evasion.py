@@ -12,7 +12,7 @@ from repobe.attacks import noisy
 from repobe.attacks.evasion import KINDS, rand, standard
 from repobe.attacks.noisy import FrozenClassifier, NoisyClassifier
 from repobe.attacks.pgd import pgd
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import prepared
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT

@@ -211,7 +211,7 @@ def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
     On the 4×4 places of 32 pixels it does not hold: there a wrong key was seen to leave 0.93, for of 576 keys many
     are nearly the same. audit.csv has each run's wrong_key_accuracy.
     """
-    from repobe.cipher.obfuscation import Key
+    from repobe.cipher.keys import Key
     from repobe.images.datasets import load
 
     digits = load(digits_file)

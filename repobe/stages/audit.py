@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from repobe.attacks import cryptanalysis, leakage
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.images.resizing import prepared

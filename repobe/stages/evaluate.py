@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
 from repobe.attacks.noisy import NoisyClassifier
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.images.resizing import prepared

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from repobe.attacks.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.images.resizing import SCORED, images, prepared, resize, scored
@@ -24,7 +25,6 @@ from repobe.stages.transmission import (
     received,
     stolen,
 )
-from repobe.systems.system import shuffle
 from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions of each class kept as pictures

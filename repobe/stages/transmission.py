@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.resizing import SCORED, resize, scored
 from repobe.runs.seeds import seed
