@@ -22,9 +22,10 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
 from repobe.attacks.decoders import Convolutional
+from repobe.images.resizing import resize
 from repobe.phy.channels import noise_power
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System, features, symbols
 from repobe.training import method
 from repobe.training.method import Problem
 

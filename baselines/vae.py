@@ -17,8 +17,9 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from repobe.images.resizing import resize
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System, features, symbols
 from repobe.training import method
 from repobe.training.method import Problem
 

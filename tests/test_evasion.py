@@ -12,7 +12,8 @@ from repobe.attacks import noisy
 from repobe.attacks.evasion import KINDS, rand, standard
 from repobe.attacks.noisy import FrozenClassifier, NoisyClassifier
 from repobe.attacks.pgd import pgd
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
+from repobe.images.resizing import prepared
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
@@ -20,7 +21,7 @@ from repobe.runs.partial import Partial
 from repobe.runs.spec import KINDS as NAMED
 from repobe.runs.spec import Attack
 from repobe.stages import evaluate as evaluation
-from repobe.stages.evaluate import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
+from repobe.stages.evaluate import attacked, crafted, due, evasion_steps, unattacked, worst
 from repobe.training.loop import build, train
 
 SNR_DB, N0 = 7.0, 10**-0.7

@@ -8,13 +8,14 @@ import torch
 from repobe.attacks import inversion as attackers
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
 from repobe.attacks.inversion import Knowledge, Tap, opened, train_decoder, with_pairs
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images.datasets import load
 from repobe.runs.partial import Partial
 from repobe.runs.spec import Audit, Inversion
 from repobe.stages import invert as eavesdropping
 from repobe.stages.invert import Situation, inversion, judged
-from repobe.systems.system import System, shuffle, symbols
+from repobe.systems.system import System, symbols
 from repobe.training.evaluation_classifier import degrade, network, prepare, train
 from repobe.training.loop import build
 from repobe.training.method import Method

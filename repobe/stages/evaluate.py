@@ -9,13 +9,14 @@ from torch import Tensor
 
 from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
 from repobe.attacks.noisy import NoisyClassifier
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.images import metrics
 from repobe.images.datasets import Data
+from repobe.images.resizing import prepared
 from repobe.phy.channels import noise_power
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
-from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd, prepared
+from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd
 from repobe.training.method import Method, parts
 
 ADVERSARIAL = "adversarial_accuracy"

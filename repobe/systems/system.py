@@ -6,18 +6,12 @@ Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from repobe.cipher.obfuscation import Key, decrypt, encrypt
+from repobe.cipher.keys import Key
+from repobe.cipher.obfuscation import decrypt, shuffle
+from repobe.images.resizing import resize
 from repobe.phy.channels import Channel, normalise_power
 from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
-
-
-def resize(image: Tensor, size: int) -> Tensor:
-    """[b, c, h, w] to [b, c, size, size], bilinear and antialiased; the identity where it fits already (D5)."""
-    if image.shape[-2:] == (size, size):
-        return image
-    return interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 class System(nn.Module):
@@ -89,17 +83,6 @@ def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
     """Complex[b, H·W·m] back to real [b, 2m, H, W], channels last."""
     places = torch.view_as_real(symbols.unflatten(1, (*grid, -1))).flatten(3)
     return places.permute(0, 3, 1, 2)
-
-
-def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
-    """Moves the H·W places of Complex[b, H·W·m] by the key; no key, no shuffle."""
-    if key is None:
-        return symbols
-    height, width = key.shape
-    places = height * width
-    if symbols.shape[1] % places:
-        raise ValueError(f"key is for {height}×{width} places, the message has {symbols.shape[1]} symbols")
-    return move(symbols.unflatten(1, (places, -1)), key).flatten(1)
 
 
 class SemanticSystem(System):

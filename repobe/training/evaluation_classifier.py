@@ -10,11 +10,10 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.attacks.decoders import SCORED
 from repobe.images.datasets import Data, augment, batches
+from repobe.images.resizing import SCORED, resize
 from repobe.runs.seeds import seed
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import resize
 
 
 def network(colours: int, classes: int) -> nn.Sequential:
