@@ -31,9 +31,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.cipher.keys import CountedKeys
 from repobe.images.resizing import resize
+from repobe.phy.mapping import features, symbols
 from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
-from repobe.systems.system import System, features, symbols
+from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
 

@@ -5,7 +5,8 @@ import torch
 from repobe.cipher.keys import FixedKey, Key, PerMessageKeys
 from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, shuffle, step_by_step
 from repobe.phy.channels import AWGN, FastRayleigh
-from repobe.systems.system import SemanticSystem, features, symbols
+from repobe.phy.mapping import features, symbols
+from repobe.systems.system import SemanticSystem
 
 
 def loops(feature, key):

@@ -13,9 +13,9 @@ from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, step_by_step
 from repobe.phy.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
+from repobe.phy.mapping import features
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Audit
-from repobe.systems.system import features
 
 ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
 

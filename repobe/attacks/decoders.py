@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from repobe.images.resizing import SCORED, resize
+from repobe.phy.mapping import features
 from repobe.systems.networks import image_decoder
-from repobe.systems.system import features
 
 TOKENS = 64  # at most so many of a message without places: attention costs their square
 WIDTH = 512  # units of a hidden layer before the pixels

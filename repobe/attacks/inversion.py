@@ -17,7 +17,7 @@ from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConn
 from repobe.cipher.keys import Key
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
-from repobe.systems.system import features
+from repobe.phy.mapping import features
 
 
 @dataclass(frozen=True)
