@@ -6,20 +6,10 @@ speaks of the worst attack where AutoAttack and Square ran at every radius (`wor
 
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from repobe.report.plots import (
-    air_of,
-    arguments,
-    empty,
-    image_count,
-    in_order,
-    in_order_of_data,
-    interval_line,
-    panels,
-    save,
-    style,
-    theme,
-    title_of,
-)
+from repobe.report.canvas import interval_line, panels, theme
+from repobe.report.headings import channel_title, datasets_in_order, image_count, panel_title
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import methods_in_order, style
 from repobe.tables.results import read
 
 TITLE = "Accuracy over the attack's radius"
@@ -35,9 +25,9 @@ def draw() -> None:
     # The paper's one radius is a point and no curve.
     curves = curves[curves.groupby(GROUP)["eps"].transform("nunique") > 1].sort_values([*GROUP, "eps"])
     if curves.empty:
-        return empty(out / "fig_eps", curves, TITLE)
+        return save_empty(out / "fig_eps", curves, TITLE)
     theme()
-    shown = [(d, c) for d in in_order_of_data(curves["dataset"]) for c in sorted(set(curves["channel"]))]
+    shown = [(d, c) for d in datasets_in_order(curves["dataset"]) for c in sorted(set(curves["channel"]))]
     shown = [(d, c) for d, c in shown if ((curves["dataset"] == d) & (curves["channel"] == c)).any()]
     attacked = curves[curves["eps"] > 0]
     which = "worst attack" if (attacked["attack"] == "worst").all() else "ensemble of attacks"
@@ -45,7 +35,7 @@ def draw() -> None:
     handles, told = {}, []
     for axes, (dataset, channel) in zip(grid, shown, strict=True):
         mine = curves[(curves["dataset"] == dataset) & (curves["channel"] == channel)]
-        methods = in_order(mine["method"])
+        methods = methods_in_order(mine["method"])
         for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
             # Adversarially trained or not: RepObE's two systems share colour and marker.
@@ -53,10 +43,10 @@ def draw() -> None:
             aside = 1.025 ** (place - (len(methods) - 1) / 2)
             interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label, line)
             ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
-            told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
+            told.append(f"{look.label}, {panel_title(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        air = f"{air_of(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
-        axes.set_title(f"{title_of(dataset)}\n{air}", fontsize=9)
+        air = f"{channel_title(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
+        axes.set_title(f"{panel_title(dataset)}\n{air}", fontsize=9)
         axes.grid(axis="y", alpha=0.35)
     octaves(grid[0])
     grid[0].set(ylim=(-0.02, 1.02))
