@@ -14,6 +14,7 @@ from repobe.attacks.decoders import SCORED
 from repobe.images.datasets import Data, augment, batches
 from repobe.runs.seeds import seed
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.precision import Float32Linear
 from repobe.systems.system import resize
 
 
@@ -27,7 +28,7 @@ def network(colours: int, classes: int) -> nn.Sequential:
         ResidualBlock(64, 128, 2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(128, classes),
+        Float32Linear(128, classes),
     )
 
 
