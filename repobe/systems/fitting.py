@@ -1,7 +1,5 @@
 """One step of gradient descent, the same for every network of the suite."""
 
-from collections.abc import Callable, Iterable
-
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
@@ -16,9 +14,3 @@ def descend(loss: Tensor, optimiser: Optimizer, scheduler: LRScheduler, max_norm
         clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], max_norm)
     optimiser.step()
     scheduler.step()
-
-
-def fit(loss: Callable[..., Tensor], batches: Iterable[tuple], optimiser: Optimizer, scheduler: LRScheduler) -> None:
-    """A step for each batch: `loss(*batch)` is what it lowers."""
-    for batch in batches:
-        descend(loss(*batch), optimiser, scheduler)

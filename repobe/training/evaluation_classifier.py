@@ -10,12 +10,12 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.attacks.decoders import SCORED
 from repobe.images.datasets import Data, augment, batches
+from repobe.images.resizing import SCORED, images
 from repobe.runs.seeds import seed
+from repobe.systems.fitting import descend
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
 from repobe.systems.precision import Float32Linear
-from repobe.systems.system import resize
 
 
 def network(colours: int, classes: int) -> nn.Sequential:
@@ -30,11 +30,6 @@ def network(colours: int, classes: int) -> nn.Sequential:
         nn.Flatten(),
         Float32Linear(128, classes),
     )
-
-
-def prepare(pixels: Tensor) -> Tensor:
-    """uint8 [b, c, h, w] to Float[b, c, 32, 32]."""
-    return resize(pixels.float() / 255, SCORED).clamp(0, 1)
 
 
 def degrade(image: Tensor) -> Tensor:
@@ -62,11 +57,8 @@ def train(data: Data, epochs: int) -> nn.Sequential:
     for _ in range(epochs):
         for pixels, label in batches(*data.train, batch_size):
             pixels = augment(pixels) if data.augmented else pixels
-            loss = cross_entropy(judge(degrade(prepare(pixels))), label)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+            loss = cross_entropy(judge(degrade(images(pixels, SCORED))), label)
+            descend(loss, optimiser, schedule)
     return judge.eval()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.cipher.keys import FixedKey, Key, Keys
 from repobe.phy.channels import Channel
 from repobe.runs.spec import from_plain
 from repobe.systems.fitting import descend
@@ -48,7 +48,7 @@ class Method(nn.Module, ABC):
     """
 
     system: System
-    keys: FixedKey | PerMessageKeys = FixedKey(None)
+    keys: Keys = FixedKey(None)
     max_gradient_norm: float | None = MAX_GRADIENT_NORM
     autocasts: bool = True
 
