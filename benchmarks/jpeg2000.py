@@ -13,11 +13,10 @@ import torch
 
 from repobe.images import datasets as data
 from repobe.images.metrics import psnr_db
+from repobe.images.resizing import images, resize
 from repobe.phy.channels import AWGN, FastRayleigh, Rayleigh, noise_power
 from repobe.phy.links import Ideal
 from repobe.systems.jpeg2000 import Codec
-from repobe.systems.system import resize
-from repobe.training.loop import images
 
 SNR_DB = (7, 11, 15, 19, 23)
 K = 1568  # RepObE's at S = 224

@@ -6,7 +6,8 @@ On one CPU core torch's gather takes 1.7 to 1.8 clones where every place stays w
 import torch
 
 from benchmarks.timing import medians
-from repobe.cipher.obfuscation import ENCRYPTION, Key, PerMessageKeys, encrypt, through
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import ENCRYPTION, encrypt, step_by_step
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
             "encrypt, nothing moves": forth_and_back(lambda x: encrypt(x, idle)),
             "index and autograd": forth_and_back(lambda x: x[:, places]),
             "four literal steps": forth_and_back(
-                lambda x: through(x.mT.unflatten(2, (28, 28)), key, ENCRYPTION).flatten(2).mT
+                lambda x: step_by_step(x.mT.unflatten(2, (28, 28)), key, ENCRYPTION).flatten(2).mT
             ),
             "deriving 256 keys": lambda: PerMessageKeys(bytes(32), 28, 28).sending(0, 256).permutation,
         }

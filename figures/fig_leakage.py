@@ -2,27 +2,10 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.report.plots import (
-    BLUE,
-    GREEN,
-    GREY,
-    OLIVE,
-    ORANGE,
-    PINK,
-    RED,
-    SKY,
-    Style,
-    air_of,
-    arguments,
-    empty,
-    in_order,
-    in_order_of_data,
-    preferred_channel,
-    save,
-    style,
-    theme,
-    title_of,
-)
+from repobe.report.canvas import theme
+from repobe.report.headings import channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import BLUE, GREEN, GREY, OLIVE, ORANGE, PINK, RED, SKY, Style, methods_in_order, style
 from repobe.tables.results import read
 
 TITLE = "Leakage"
@@ -54,10 +37,10 @@ def draw() -> None:
     table = read(results / "summary" / "inversion.csv")
     table = table[table["metric"].isin(METRICS) & (table["attacker"] != "original")]
     if table.empty:
-        return empty(out / "fig_leakage", table, TITLE)
+        return save_empty(out / "fig_leakage", table, TITLE)
     table = table[table["channel"] == preferred_channel(table)]
     table = table[table["snr_tap_db"] == table["snr_tap_db"].max()]
-    datasets = in_order_of_data(table["dataset"])
+    datasets = datasets_in_order(table["dataset"])
     theme()
     most = max(table[table["dataset"] == dataset]["method"].nunique() for dataset in datasets)
     figure, grid = plt.subplots(
@@ -66,7 +49,7 @@ def draw() -> None:
     handles, told = {}, []
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
-        methods = in_order(mine["method"])
+        methods = methods_in_order(mine["method"])
         for axes, (metric, label) in zip(row, METRICS.items(), strict=True):
             for attacker in sorted(set(mine["attacker"]), key=_place):
                 name, colour, marker = look(attacker)
@@ -84,10 +67,10 @@ def draw() -> None:
                 whole = attacker.replace("_", " ")
                 told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
-            axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
+            axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()
-    figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
+    figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
 

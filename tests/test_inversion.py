@@ -8,14 +8,17 @@ import torch
 from repobe.attacks import inversion as attackers
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
 from repobe.attacks.inversion import Knowledge, Tap, opened, train_decoder, with_pairs
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images.datasets import load
+from repobe.images.resizing import SCORED, images
+from repobe.phy.mapping import symbols
 from repobe.runs.partial import Partial
 from repobe.runs.spec import Audit, Inversion
 from repobe.stages import invert as eavesdropping
 from repobe.stages.invert import Situation, inversion, judged
-from repobe.systems.system import System, shuffle, symbols
-from repobe.training.evaluation_classifier import degrade, network, prepare, train
+from repobe.systems.system import System
+from repobe.training.evaluation_classifier import degrade, network, train
 from repobe.training.loop import build
 from repobe.training.method import Method
 
@@ -100,7 +103,7 @@ def classes(digits_file):
     generator = torch.Generator().manual_seed(4)
     clear = symbols(torch.randn(10, 4, 3, 3, generator=generator))[label]
     shuffled = shuffle(clear, PerMessageKeys(bytes(32), 3, 3).sending(0, 600))
-    return prepare(pixels), clear, shuffled
+    return images(pixels, SCORED), clear, shuffled
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
@@ -322,7 +325,7 @@ def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_kno
     """Clean accuracy is that of a judge of clean pictures alone, 0.98 in grey and 0.92 in colour, to two points."""
     digits = load(request.getfixturevalue(file))
     pixels, label = digits.test
-    clean = prepare(pixels)
+    clean = images(pixels, SCORED)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     tint = torch.tensor([0.08, 0.02, 0.05])[: digits.colours, None, None]
     pale = (0.6 * clean + tint + 0.05 * noise).clamp(0, 1)

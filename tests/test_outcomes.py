@@ -97,7 +97,7 @@ def test_an_evaluation_counts_each_image_of_each_setting_and_tells_each_step(spe
     assert evasion_steps(spec) == len(told)
     table(tmp_path / "evasion.csv", rows)
     written = (
-        read(tmp_path / "evasion.csv", "evasion").set_index(["snr_test_db", "attack"]).drop("worst", level="attack")
+        read(tmp_path / "evasion.csv", "evasion").set_index(["snr_test_db", "attack"]).drop("ensemble", level="attack")
     )
     assert {key: len(correct) for key, (correct, _) in found.items()} == written["n"].to_dict()
     for key, (correct, draws) in found.items():

@@ -14,9 +14,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.attacks.cryptanalysis import recover
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
-from repobe.cipher.obfuscation import Key, decrypt
+from repobe.cipher.keys import Key
+from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
-from repobe.systems.system import features, shuffle
+from repobe.phy.mapping import features
 
 
 @dataclass(frozen=True)

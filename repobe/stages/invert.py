@@ -7,11 +7,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from repobe.attacks.decoders import SCORED
 from repobe.attacks.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images import metrics
 from repobe.images.datasets import Data
+from repobe.images.resizing import SCORED, images, prepared, resize, scored
 from repobe.phy.channels import noise_power
 from repobe.runs.seeds import secret
 from repobe.runs.spec import Spec
@@ -21,13 +22,9 @@ from repobe.stages.transmission import (
     generator_for,
     images_sd,
     on_air,
-    prepared,
     received,
-    scored,
     stolen,
 )
-from repobe.systems.system import resize, shuffle
-from repobe.training.loop import images
 from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions of each class kept as pictures
