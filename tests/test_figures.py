@@ -224,6 +224,7 @@ def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():
     assert [one.label for one in same] == ["same key, each decoder"]
     assert fig_leakage.look("same_key").label == "same key"
     assert fig_leakage.look("a_new_attacker").label == "a new attacker"
+    assert fig_leakage.look("keyless_adaptive_set") != fig_leakage.look("keyless_conv")
 
 
 def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp_path, monkeypatch):

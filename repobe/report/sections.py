@@ -4,6 +4,7 @@ import pandas as pd
 
 from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
+from repobe.tables.schema import family
 
 
 def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
@@ -31,11 +32,10 @@ def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
 def leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
     """For each family of attackers: the row with the highest accuracy on RepObE, and that on the undefended system."""
     found = {}
-    for family in ("keyless", "same_key", "known_plaintext", "fresh_key", "with_key", "legitimate"):
-        rows = rebuilt[rebuilt["attacker"].str.startswith(family)]
+    for kind, rows in rebuilt.groupby(rebuilt["attacker"].map(family)):
         for name, mine in [
-            (family, rows[rows["method"].str.startswith("repobe")]),
-            (f"{family}, undefended", rows[rows["method"] == "undefended"]),
+            (kind, rows[rows["method"].str.startswith("repobe")]),
+            (f"{kind}, undefended", rows[rows["method"] == "undefended"]),
         ]:
             read_by = mine[mine["accuracy"].notna()]
             if len(read_by):
