@@ -103,7 +103,7 @@ def evaluate(o: argparse.Namespace) -> None:
         if trained.system.digital:
             lost = trained.system.codec.failures
             print(f"{described.path}: {lost} messages that the codec could not decode", file=sys.stderr)
-        outcomes.write(outcomes.rows(described, counts), run / "outcomes.parquet")
+        outcomes.write(outcomes.rows(described, counts, loaded.test_number.numpy()), run / "outcomes.parquet")
         table(run / "evasion.csv", rows)
         partial.clear()
 
@@ -227,10 +227,10 @@ def verify(o: argparse.Namespace) -> int:
 
 
 def show(o: argparse.Namespace) -> None:
-    """The whole story of one printed number (n21), claim (c04) or decision (D7)."""
-    from repobe.verdicts import story
+    """All that is known of one printed number (n21), claim (c04) or decision (D7)."""
+    from repobe.verdicts import show as room
 
-    print(story.story(o.name, o.results))
+    print(room.show(o.name, o.results))
 
 
 def status(o: argparse.Namespace) -> None:
