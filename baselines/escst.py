@@ -29,9 +29,12 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
+from repobe.cipher.keys import CountedKeys
+from repobe.images.resizing import resize
+from repobe.phy.mapping import features, symbols
 from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
 
@@ -58,25 +61,22 @@ class Bits:
         return Bits(self.values[which])
 
 
-class BitKeys:
-    """A fresh key for each message, which both ends derive by HKDF-SHA256 from a secret and the message's number."""
+class BitKeys(CountedKeys):
+    """Fresh Bits for each message: HKDF-SHA256 of the secret, with the sessions and the number of the message."""
 
     def __init__(self, secret: bytes, *name) -> None:
-        self._secret, self._name = secret, name
+        super().__init__(secret)
+        self._name = name
 
-    def session(self, *name) -> "BitKeys":
-        """Keys of their own for a session that both ends name."""
+    def _open(self, name: tuple) -> "BitKeys":
         return BitKeys(self._secret, *self._name, name)
 
-    def sending(self, first: int, count: int) -> Bits:
-        """Of messages first … first+count−1."""
-        drawn = b"".join(self._derive(message) for message in range(first, first + count))
+    def _derived(self, first: int, count: int) -> Bits:
+        drawn = b"".join(self._bytes(message) for message in range(first, first + count))
         bits = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(count, BITS)
         return Bits(2 * torch.from_numpy(bits).float() - 1)
 
-    receiving = sending
-
-    def _derive(self, message: int) -> bytes:
+    def _bytes(self, message: int) -> bytes:
         info = f"escst {self._name!r} {message}".encode()
         return HKDF(SHA256(), BITS // 8, salt=None, info=info).derive(self._secret)
 

@@ -22,9 +22,11 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
 from repobe.attacks.decoders import Convolutional
+from repobe.images.resizing import resize
 from repobe.phy.channels import noise_power
+from repobe.phy.mapping import features, symbols
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
 

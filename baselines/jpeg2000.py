@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
-from repobe.attacks.decoders import SCORED
+from repobe.images.resizing import SCORED, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
-from repobe.systems.system import System, resize
+from repobe.systems.system import System
 from repobe.training import evaluation_classifier as judge
 from repobe.training import method
 from repobe.training.method import Problem

@@ -17,8 +17,10 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from repobe.images.resizing import resize
+from repobe.phy.mapping import features, symbols
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import System, features, resize, symbols
+from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
 

@@ -11,12 +11,12 @@ from benchmarks.setup import Setup
 from benchmarks.table import FASTER, Row, compared, scaled
 from repobe.attacks.evasion import KINDS
 from repobe.attacks.noisy import NoisyClassifier
-from repobe.cipher.obfuscation import FixedKey, Key
+from repobe.cipher.keys import FixedKey, Key
 from repobe.images.datasets import Data
+from repobe.images.resizing import images
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Attack, Training
 from repobe.systems.system import System
-from repobe.training.loop import images
 
 DATASET = "digits"  # embedded: the same everywhere, learnt in seconds
 EPS, DRAWS, CLASSES = 0.016, 20, 10

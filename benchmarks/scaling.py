@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from benchmarks import cores, steps, workflow
 from benchmarks.setup import Setup, first
 from benchmarks.table import PROPORTIONAL, Goal, Row, alone, compared, scaled
+from repobe.images.resizing import prepared
 from repobe.runs.spec import Training
 from repobe.stages.evaluate import unattacked
-from repobe.stages.transmission import prepared
 from repobe.training.loop import build
 
 STEP = "RepObE natural"

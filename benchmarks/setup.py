@@ -40,7 +40,8 @@ class Setup:
 
 def first(data: Data, images: int) -> Data:
     """The same with the first so many test images."""
-    return replace(data, test=(data.test[0][:images], data.test[1][:images]))
+    image, label = data.test
+    return replace(data, test=(image[:images], label[:images]), test_number=data.test_number[:images])
 
 
 @functools.cache
@@ -48,7 +49,7 @@ def _data(name: str, device: torch.device, random: bool) -> Data:
     if random:
         split = torch.randint(256, (RANDOM, *SHAPES[name]), dtype=torch.uint8), torch.arange(RANDOM) % 10
         split = tuple(tensor.to(device) for tensor in split)
-        return Data(name, 10, name in AUGMENTED, split, split, split)
+        return Data(name, 10, name in AUGMENTED, split, split, split, torch.arange(RANDOM))
     folder = None if name in EMBEDDED else Path(os.environ["REPOBE_DATA"])
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{name}.safetensors"

@@ -8,7 +8,8 @@ from torch import Tensor
 from benchmarks.setup import Setup
 from benchmarks.table import COST, FASTER, Goal, Row, alone, compared, scaled
 from benchmarks.timing import median
-from repobe.cipher.obfuscation import ENCRYPTION, Key, PerMessageKeys, encrypt, through
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import ENCRYPTION, encrypt, step_by_step
 
 SIDE = 28  # of the feature map at S = 224
 CLONES = 2.0  # torch's gather alone takes 1.9 where each place stays where it is
@@ -41,7 +42,9 @@ def rows(setup: Setup) -> Iterator[Row]:
         "index and autograd": lambda x: x[:, places],
     }
     if setup.device.type == "cpu":  # the reference computes its indices there
-        ways["four literal steps"] = lambda x: through(x.mT.unflatten(2, (SIDE, SIDE)), key, ENCRYPTION).flatten(2).mT
+        ways["four literal steps"] = (
+            lambda x: step_by_step(x.mT.unflatten(2, (SIDE, SIDE)), key, ENCRYPTION).flatten(2).mT
+        )
     times = setup.times({name: there_and_back(move) for name, move in ways.items()})
     times = {name: scaled(each_round, 1000) for name, each_round in times.items()}
     goals = {name: Goal(CLONES, at_least=False) for name in ("encrypt, one key", "encrypt, a key a message")}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmarks import plain, straightforward
 from repobe.images.datasets import Data, augment, batches
+from repobe.images.resizing import images
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Audit, Evaluation, Inversion, Spec, Training
 from repobe.training import loop
@@ -62,7 +63,7 @@ def taking(student: Method, spec: Spec, data: Data) -> Callable[[], dict[str, Te
         while True:
             for pixels, label in batches(*data.train, spec.training.batch_size):
                 pixels = augment(pixels) if data.augmented else pixels
-                yield student.update(loop.images(pixels, spec.image_size), label, n0[torch.randint(len(n0), ())])
+                yield student.update(images(pixels, spec.image_size), label, n0[torch.randint(len(n0), ())])
 
     return functools.partial(next, endless())
 

@@ -9,11 +9,11 @@ from benchmarks import steps
 from benchmarks.setup import Setup, first
 from benchmarks.straightforward import SNR_DB
 from benchmarks.table import FASTER, Goal, Row, compared, scaled
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
+from repobe.images.resizing import prepared
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Training
 from repobe.stages.evaluate import unattacked
-from repobe.stages.transmission import prepared
 from repobe.systems.system import System
 from repobe.training.loop import build
 

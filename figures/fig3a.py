@@ -1,9 +1,9 @@
 """Fig. 3a: accuracy at the legitimate receiver over SNR, mnist, awgn."""
 
-from repobe.report.plots import lines
+from repobe.report.curves import accuracy_over_snr
 
 METHODS = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst"]
 METHODS += ["repobe"]
 
 if __name__ == "__main__":
-    lines("fig3a", "mnist", "awgn", METHODS, ["natural_accuracy"])
+    accuracy_over_snr("fig3a", "mnist", "awgn", METHODS, ["natural_accuracy"])

@@ -1,6 +1,6 @@
 """Fig. 3d: what the keyless attacker rebuilds from each method, digits "3" and "4", and the legitimate user."""
 
-from repobe.report.plots import gallery
+from repobe.report.galleries import gallery
 
 COLUMNS = {
     "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),

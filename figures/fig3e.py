@@ -1,6 +1,6 @@
 """Fig. 3e: what the keyless attacker rebuilds from each method, "ship" and "horse", and the legitimate user."""
 
-from repobe.report.plots import gallery
+from repobe.report.galleries import gallery
 
 COLUMNS = {
     "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),

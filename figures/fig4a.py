@@ -1,9 +1,9 @@
 """Fig. 4a: natural and adversarial accuracy over SNR, mnist, awgn."""
 
-from repobe.report.plots import lines
+from repobe.report.curves import accuracy_over_snr
 
 if __name__ == "__main__":
-    lines(
+    accuracy_over_snr(
         "fig4a",
         "mnist",
         "awgn",

@@ -1,9 +1,9 @@
 """Fig. 4b: natural and adversarial accuracy over SNR, mnist, rayleigh."""
 
-from repobe.report.plots import lines
+from repobe.report.curves import accuracy_over_snr
 
 if __name__ == "__main__":
-    lines(
+    accuracy_over_snr(
         "fig4b",
         "mnist",
         "rayleigh",

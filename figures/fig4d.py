@@ -1,8 +1,8 @@
 """Fig. 4d: adversarial accuracy over SNR, cifar10, rayleigh."""
 
-from repobe.report.plots import lines
+from repobe.report.curves import accuracy_over_snr
 
 METHODS = ["adversarial_training", "trades", "repobe_adversarial"]
 
 if __name__ == "__main__":
-    lines("fig4d", "cifar10", "rayleigh", METHODS, ["adversarial_accuracy"])
+    accuracy_over_snr("fig4d", "cifar10", "rayleigh", METHODS, ["adversarial_accuracy"])

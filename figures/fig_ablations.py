@@ -4,7 +4,10 @@ import textwrap
 
 import matplotlib.pyplot as plt
 
-from repobe.report.plots import arguments, empty, in_order_of_data, nth_style, save, theme, title_of
+from repobe.report.canvas import theme
+from repobe.report.headings import datasets_in_order, panel_title
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import nth_style
 from repobe.tables.results import read
 
 TITLE = "What each decision weighs"
@@ -21,11 +24,11 @@ def draw() -> None:
     table = read(results / "decisions.csv")
     table = table[table["quantity"].isin(QUANTITIES)]
     if table.empty:
-        return empty(out / "fig_ablations", table, TITLE)
+        return save_empty(out / "fig_ablations", table, TITLE)
     changes = list(dict.fromkeys(zip(table["id"], table["change"], strict=True)))
     settings = [
         (dataset, channel)
-        for dataset in in_order_of_data(table["dataset"])
+        for dataset in datasets_in_order(table["dataset"])
         for channel in sorted(set(table[table["dataset"] == dataset]["channel"]))
     ]
     shown = [quantity for quantity in QUANTITIES if (table["quantity"] == quantity).any()]
@@ -47,7 +50,7 @@ def draw() -> None:
             ]
             if rows.empty:
                 continue
-            label, colour, marker = nth_style(number, title_of(dataset, channel))
+            label, colour, marker = nth_style(number, panel_title(dataset, channel))
             aside = 0.66 * (number - (len(settings) - 1) / 2) / len(settings)
             places = [changes.index(change) + aside for change in zip(rows["id"], rows["change"], strict=True)]
             axes.hlines(places, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=1)

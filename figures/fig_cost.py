@@ -4,17 +4,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from repobe.report.plots import (
-    air_of,
-    arguments,
-    empty,
-    in_order,
-    in_order_of_data,
-    preferred_channel,
-    save,
-    style,
-    theme,
-)
+from repobe.report.canvas import theme
+from repobe.report.headings import channel_title, datasets_in_order, preferred_channel
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import methods_in_order, style
 from repobe.tables.results import read
 
 TITLE = "Cost against accuracy"
@@ -35,9 +28,9 @@ def draw() -> None:
     cost = read(results / "summary" / "cost.csv").drop(columns="seeds")
     table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
     if table.empty:
-        return empty(out / "fig_cost", table, TITLE)
+        return save_empty(out / "fig_cost", table, TITLE)
     table = table[table["channel"] == preferred_channel(table)]
-    datasets = in_order_of_data(table["dataset"])
+    datasets = datasets_in_order(table["dataset"])
     theme()
     figure, grid = plt.subplots(
         len(datasets),
@@ -52,7 +45,7 @@ def draw() -> None:
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
         for axes, column in zip(row, COSTS, strict=True):
-            for method in in_order(mine["method"]):
+            for method in methods_in_order(mine["method"]):
                 rows, look = mine[mine["method"] == method], style(method)
                 # RepObE's two systems share colour and marker: the adversarially trained one is hollow.
                 face = "none" if method == "repobe_adversarial" else look.colour
@@ -71,7 +64,7 @@ def draw() -> None:
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
         axes.set_xlabel(label)
         scale(axes, table[column])
-    figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB", fontsize=10)
+    figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB", fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
 

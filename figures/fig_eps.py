@@ -1,24 +1,15 @@
-"""Accuracy under each image's worst attack at each radius eps, where a run was attacked at several.
+"""Accuracy under each image's most harmful attack at each radius eps, where a run was attacked at several.
 
-Eps 0 is the clean image. All of a run's points are over the same images, those that every attack has had (`worst`).
+Eps 0 is the clean image. All of a run's points are over the same images, those that every attack has had. The figure
+speaks of the worst attack where AutoAttack and Square ran at every radius (`worst` in the tables), else of an ensemble.
 """
 
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
-from repobe.report.plots import (
-    air_of,
-    arguments,
-    empty,
-    image_count,
-    in_order,
-    in_order_of_data,
-    interval_line,
-    panels,
-    save,
-    style,
-    theme,
-    title_of,
-)
+from repobe.report.canvas import interval_line, panels, theme
+from repobe.report.headings import channel_title, datasets_in_order, image_count, panel_title
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import methods_in_order, style
 from repobe.tables.results import read
 
 TITLE = "Accuracy over the attack's radius"
@@ -29,20 +20,22 @@ def draw() -> None:
     """Writes fig_eps."""
     results, out = arguments()
     table = read(results / "summary" / "evasion.csv")
-    worst = table[table["attack"] == "worst"]
-    worst = worst[worst["snr_test_db"] == worst.groupby(GROUP)["snr_test_db"].transform("max")]
+    curves = table[table["attack"].isin(["worst", "ensemble"])]
+    curves = curves[curves["snr_test_db"] == curves.groupby(GROUP)["snr_test_db"].transform("max")]
     # The paper's one radius is a point and no curve.
-    worst = worst[worst.groupby(GROUP)["eps"].transform("nunique") > 1].sort_values([*GROUP, "eps"])
-    if worst.empty:
-        return empty(out / "fig_eps", worst, TITLE)
+    curves = curves[curves.groupby(GROUP)["eps"].transform("nunique") > 1].sort_values([*GROUP, "eps"])
+    if curves.empty:
+        return save_empty(out / "fig_eps", curves, TITLE)
     theme()
-    shown = [(d, c) for d in in_order_of_data(worst["dataset"]) for c in sorted(set(worst["channel"]))]
-    shown = [(d, c) for d, c in shown if ((worst["dataset"] == d) & (worst["channel"] == c)).any()]
-    figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", "Accuracy under the worst attack")
+    shown = [(d, c) for d in datasets_in_order(curves["dataset"]) for c in sorted(set(curves["channel"]))]
+    shown = [(d, c) for d, c in shown if ((curves["dataset"] == d) & (curves["channel"] == c)).any()]
+    attacked = curves[curves["eps"] > 0]
+    which = "worst attack" if (attacked["attack"] == "worst").all() else "ensemble of attacks"
+    figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", f"Accuracy under the {which}")
     handles, told = {}, []
     for axes, (dataset, channel) in zip(grid, shown, strict=True):
-        mine = worst[(worst["dataset"] == dataset) & (worst["channel"] == channel)]
-        methods = in_order(mine["method"])
+        mine = curves[(curves["dataset"] == dataset) & (curves["channel"] == channel)]
+        methods = methods_in_order(mine["method"])
         for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
             # Adversarially trained or not: RepObE's two systems share colour and marker.
@@ -50,15 +43,15 @@ def draw() -> None:
             aside = 1.025 ** (place - (len(methods) - 1) / 2)
             interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label, line)
             ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
-            told.append(f"{look.label}, {title_of(dataset, channel)}: {ends}")
+            told.append(f"{look.label}, {panel_title(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        air = f"{air_of(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
-        axes.set_title(f"{title_of(dataset)}\n{air}", fontsize=9)
+        air = f"{channel_title(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
+        axes.set_title(f"{panel_title(dataset)}\n{air}", fontsize=9)
         axes.grid(axis="y", alpha=0.35)
     octaves(grid[0])
     grid[0].set(ylim=(-0.02, 1.02))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    save(figure, out / "fig_eps", worst, TITLE, f"{TITLE}. {'; '.join(told)}.")
+    save(figure, out / "fig_eps", curves, TITLE, f"{TITLE}, under the {which}. {'; '.join(told)}.")
 
 
 def octaves(axes) -> None:

@@ -1,18 +1,9 @@
 """Known messages give the key away: the fraction of keys found, over the eavesdropper's SNR."""
 
-from repobe.report.plots import (
-    arguments,
-    empty,
-    in_order,
-    in_order_of_data,
-    interval_line,
-    nth_style,
-    panels,
-    preferred_channel,
-    save,
-    style,
-    theme,
-)
+from repobe.report.canvas import interval_line, panels, theme
+from repobe.report.headings import datasets_in_order, preferred_channel
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import methods_in_order, nth_style, style
 from repobe.tables.results import read
 
 TITLE = "Key recovery"
@@ -25,12 +16,14 @@ def draw() -> None:
     table = read(results / "summary" / "audit.csv")
     table = table[table["quantity"] == "key_recovered"]
     if table.empty:
-        return empty(out / "fig_key_recovery", table, TITLE)
+        return save_empty(out / "fig_key_recovery", table, TITLE)
     trained = table[table["dataset"] != "none"]
     if len(trained):
         table = table[(table["dataset"] == "none") | (table["channel"] == preferred_channel(trained))]
     shown = [("white", "none")] + [
-        (method, dataset) for dataset in in_order_of_data(trained["dataset"]) for method in in_order(trained["method"])
+        (method, dataset)
+        for dataset in datasets_in_order(trained["dataset"])
+        for method in methods_in_order(trained["method"])
     ]
     shown = [(m, d) for m, d in shown if ((table["method"] == m) & (table["dataset"] == d)).any()]
     theme()

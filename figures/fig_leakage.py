@@ -2,36 +2,34 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.report.plots import (
+from repobe.report.canvas import theme
+from repobe.report.headings import channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import (
     BLUE,
     GREEN,
     GREY,
+    INDIGO,
     OLIVE,
     ORANGE,
     PINK,
     RED,
     SKY,
     Style,
-    air_of,
-    arguments,
-    empty,
-    in_order,
-    in_order_of_data,
-    preferred_channel,
-    save,
+    methods_in_order,
     style,
-    theme,
-    title_of,
 )
 from repobe.tables.results import read
+from repobe.tables.schema import family
 
 TITLE = "Leakage"
 METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}
 # From the floor up; a variant of an attacker, same_key_attention, goes with it.
-ATTACKERS = {
+LOOKS = {
     "mean_image": Style("the mean image (floor)", GREY, "|"),
+    "keyless": Style("keyless, the paper's", ORANGE, "^"),
+    "keyless_adaptive": Style("keyless, adaptive", INDIGO, "h"),
     "fresh_key": Style("fresh key", PINK, "v"),
-    "keyless": Style("keyless", ORANGE, "^"),
     "same_key": Style("same key", SKY, "s"),
     "known_plaintext": Style("known plaintext", BLUE, "D"),
     "with_key": Style("with the key", RED, "X"),
@@ -41,11 +39,11 @@ ATTACKERS = {
 
 def look(attacker: str) -> Style:
     """How an attacker is marked; all variants of one are alike, for they differ in the decoder alone."""
-    family = _family(attacker)
-    if family is None:
+    kind = family(attacker)
+    if kind is None:
         return Style(attacker.replace("_", " "), OLIVE, "P")
-    known = ATTACKERS[family]
-    return known if attacker == family else known._replace(label=f"{known.label}, each decoder")
+    known = LOOKS[kind]
+    return known if attacker == kind else known._replace(label=f"{known.label}, each decoder")
 
 
 def draw() -> None:
@@ -54,10 +52,10 @@ def draw() -> None:
     table = read(results / "summary" / "inversion.csv")
     table = table[table["metric"].isin(METRICS) & (table["attacker"] != "original")]
     if table.empty:
-        return empty(out / "fig_leakage", table, TITLE)
+        return save_empty(out / "fig_leakage", table, TITLE)
     table = table[table["channel"] == preferred_channel(table)]
     table = table[table["snr_tap_db"] == table["snr_tap_db"].max()]
-    datasets = in_order_of_data(table["dataset"])
+    datasets = datasets_in_order(table["dataset"])
     theme()
     most = max(table[table["dataset"] == dataset]["method"].nunique() for dataset in datasets)
     figure, grid = plt.subplots(
@@ -66,7 +64,7 @@ def draw() -> None:
     handles, told = {}, []
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
-        methods = in_order(mine["method"])
+        methods = methods_in_order(mine["method"])
         for axes, (metric, label) in zip(row, METRICS.items(), strict=True):
             for attacker in sorted(set(mine["attacker"]), key=_place):
                 name, colour, marker = look(attacker)
@@ -75,30 +73,26 @@ def draw() -> None:
                 places = [methods.index(method) for method in rows.index]
                 axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
                 # A variant is hollow: the attacker itself is the best of its variants.
-                face = colour if attacker in ATTACKERS else "none"
-                # Without a key, keyless and same key are one attacker: the smaller marker lies above the other.
-                size, above = {"|": (110, 3), "^": (18, 4)}.get(marker, (40, 3))
+                face = colour if attacker in LOOKS else "none"
+                # Without a key, both keyless attackers are same key: the smaller markers lie above the larger.
+                size, above = {"|": (110, 3), "h": (27, 4), "^": (13, 5)}.get(marker, (40, 3))
                 handles[name] = axes.scatter(
                     rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=above
                 )
                 whole = attacker.replace("_", " ")
                 told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
-            axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=title_of(dataset))
+            axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()
-    figure.suptitle(f"{air_of(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
+    figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
 
 
 def _place(attacker: str) -> tuple[int, str]:
     """From the floor up; the best of a family, whose name is its own, before the variants."""
-    return [*ATTACKERS].index(_family(attacker) or "with_key"), attacker
-
-
-def _family(attacker: str) -> str | None:
-    return next((name for name in ATTACKERS if attacker.startswith(name)), None)
+    return [*LOOKS].index(family(attacker) or "with_key"), attacker
 
 
 def _label(method: str) -> str:

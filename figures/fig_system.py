@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from repobe.report.plots import BLUE, GREEN, GREY, ORANGE, RED, arguments, empty, save, theme
+from repobe.report.canvas import theme
+from repobe.report.saving import arguments, save, save_empty
+from repobe.report.styles import BLUE, GREEN, GREY, ORANGE, RED
 from repobe.tables.results import read
 
 TITLE = "The system, layer by layer"
@@ -26,7 +28,7 @@ def draw() -> None:
     results, out = arguments()
     table = read(results / "summary" / "layers.csv")
     if table.empty:
-        return empty(out / "fig_system", table, TITLE)
+        return save_empty(out / "fig_system", table, TITLE)
     theme()
     most = max((table["part"] == part).sum() for part in ROWS)
     figure, axes = plt.subplots(figsize=(11, 6.4), layout="constrained")

@@ -103,7 +103,7 @@ def evaluate(o: argparse.Namespace) -> None:
         if trained.system.digital:
             lost = trained.system.codec.failures
             print(f"{described.path}: {lost} messages that the codec could not decode", file=sys.stderr)
-        outcomes.write(outcomes.rows(described, counts), run / "outcomes.parquet")
+        outcomes.write(outcomes.rows(described, counts, loaded.test_number.numpy()), run / "outcomes.parquet")
         table(run / "evasion.csv", rows)
         partial.clear()
 

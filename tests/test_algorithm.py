@@ -11,12 +11,13 @@ from torch.nn.functional import cosine_similarity
 
 from repobe.attacks import cryptanalysis
 from repobe.cipher import obfuscation
-from repobe.cipher.obfuscation import PerMessageKeys
+from repobe.cipher.keys import PerMessageKeys
+from repobe.images.resizing import images
 from repobe.phy import channels
 from repobe.systems import networks
 from repobe.training import algorithm, losses
 from repobe.training import loop as training
-from repobe.training.loop import build, images
+from repobe.training.loop import build
 
 SILENT = 0.0
 
@@ -241,7 +242,7 @@ def test_crafting_and_selection_under_per_message_keys_use_no_key_twice(specs, d
 
 def test_repobe_and_undefended_with_the_same_weights_and_noise_give_the_same_logits(specs, digits):
     """For whoever holds the key the shuffle changes nothing: only each place's noise must move with it."""
-    from repobe.systems.system import shuffle
+    from repobe.cipher.obfuscation import shuffle
 
     image = images(digits.test[0][:6], 16)
     plain = build(specs["undefended"], digits).eval()

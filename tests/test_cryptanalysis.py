@@ -11,8 +11,9 @@ from repobe.attacks.cryptanalysis import (
     roundtrip_errors,
     white,
 )
+from repobe.cipher.keys import Key
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
-from repobe.cipher.obfuscation import Key, encrypt
+from repobe.cipher.obfuscation import encrypt
 from repobe.phy.channels import AWGN, Rayleigh, complex_normal, normalise_power
 from repobe.runs.spec import Audit
 from repobe.stages.audit import another, audit

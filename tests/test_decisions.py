@@ -85,13 +85,13 @@ def test_what_has_not_run_has_no_row():
     assert decisions.differences(table({}), {"variant": {"method": "other"}, "of": {"method": "repobe"}}) == []
 
 
-def test_each_of_the_first_ten_decisions_is_weighed_by_runs_that_the_ablations_have():
+def test_the_first_ten_decisions_are_weighed_and_every_weight_is_of_runs_that_the_ablations_have():
     known = yaml.safe_load((PAPER / "decisions.yaml").read_text())
     config = yaml.safe_load((PAPER.parent.parent / "config" / "ablations.yaml").read_text())
     runs = {(s.label, s.channel) for s in grid(config)}
     labels = {label for label, _ in runs}
     weighed = {one["id"]: one["weighed_by"] for one in known if "weighed_by" in one}
-    assert list(weighed) == [f"D{n}" for n in range(1, 11)]
+    assert {f"D{n}" for n in range(1, 11)} <= set(weighed)
     for entries in weighed.values():
         for entry in entries:
             for side in {"variant", "of"} & set(entry):

@@ -12,7 +12,8 @@ from repobe.attacks import noisy
 from repobe.attacks.evasion import KINDS, rand, standard
 from repobe.attacks.noisy import FrozenClassifier, NoisyClassifier
 from repobe.attacks.pgd import pgd
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
+from repobe.images.resizing import prepared
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
@@ -20,7 +21,7 @@ from repobe.runs.partial import Partial
 from repobe.runs.spec import KINDS as NAMED
 from repobe.runs.spec import Attack
 from repobe.stages import evaluate as evaluation
-from repobe.stages.evaluate import attacked, crafted, due, evasion_steps, prepared, unattacked, worst
+from repobe.stages.evaluate import attacked, crafted, due, ensemble, ensemble_name, evasion_steps, unattacked
 from repobe.training.loop import build, train
 
 SNR_DB, N0 = 7.0, 10**-0.7
@@ -274,7 +275,7 @@ def test_more_steps_never_help_the_defender(trained):
 def test_a_radius_of_zero_is_the_clean_accuracy_of_the_same_images(trained):
     rows = rows_of(trained, {"curve": Attack("eot_pgd", 9, eps=(0.0, 0.06), steps=2, eot=2)})
     at = {(row["attack"], row["eps"]): row for row in rows}
-    for attack in ("curve", "worst"):
+    for attack in ("curve", "ensemble"):
         assert at[attack, 0.0]["value"] == pytest.approx(float(clean(trained, 9)))
         assert at[attack, 0.0]["n"] == 9
         assert at[attack, 0.06]["value"] < at[attack, 0.0]["value"]
@@ -290,13 +291,13 @@ def test_all_attacks_are_compared_on_the_images_that_all_have_had(trained):
     n = {key: row["n"] for key, row in at.items()}
     assert n == {
         ("paper", 0.06): 40, ("paper_common", 0.06): 15, ("strong", 0.06): 20, ("strong", 0.1): 20,
-        ("square", 0.06): 15, ("worst", 0.06): 15, ("worst", 0.1): 15,
+        ("square", 0.06): 15, ("ensemble", 0.06): 15, ("ensemble", 0.1): 15,
     }  # fmt: skip
     assert at["paper_common", 0.06]["value"] == pytest.approx(
         attack_on(trained, "pgd", name="paper", images=40)["scored"][:, :15].mean().item()
     )
     for attack in ("paper_common", "square"):  # on the very same images
-        assert at["worst", 0.06]["value"] <= at[attack, 0.06]["value"] + 0.03
+        assert at["ensemble", 0.06]["value"] <= at[attack, 0.06]["value"] + 0.03
 
 
 @pytest.mark.parametrize("channel", ["awgn", "rayleigh"])
@@ -349,12 +350,12 @@ def test_scoring_and_selection_share_no_draw_of_the_mechanism(specs, digits):
     assert not any(torch.equal(one, other) for one in outcomes["scored"] for other in outcomes["selected"])
 
 
-def test_the_worst_attack_is_picked_on_other_draws_than_it_is_scored_on():
+def test_the_most_harmful_attack_is_picked_on_other_draws_than_it_is_scored_on():
     # Two attacks, three images, two draws. Image 0: the first is the worse on selection; image 1: the second; image 2
     # has had the first alone, so it is left out.
     first = {"selected": torch.tensor([[0.0, 1, 1], [0, 1, 1]]), "scored": torch.tensor([[1.0, 1, 0], [0, 1, 0]])}
     second = {"selected": torch.tensor([[1.0, 0], [1, 1]]), "scored": torch.tensor([[0.0, 0], [0, 1]])}
-    assert worst([first, second]).tolist() == [[1, 0], [0, 1]]
+    assert ensemble([first, second]).tolist() == [[1, 0], [0, 1]]
 
 
 def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path, monkeypatch):
@@ -419,3 +420,22 @@ def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config,
         monkeypatch.setattr("repobe.training.loop.restore", restored)
     assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert len(set(digests)) == 3
+
+
+def test_an_ensemble_is_called_the_worst_case_where_autoattack_and_square_are_in_it():
+    assert ensemble_name({"pgd", "autoattack_rand", "square"}) == "worst"
+    assert ensemble_name({"autoattack_standard", "square"}) == "worst"
+    for kinds in ({"pgd"}, {"pgd", "eot_pgd", "square"}, {"autoattack_rand", "autoattack_standard"}):
+        assert ensemble_name(kinds) == "ensemble"
+
+
+def test_the_worst_case_is_of_the_radius_and_snr_that_autoattack_and_square_ran_at(trained):
+    attacks = {
+        "strong": Attack("eot_pgd", 4, eps=(0.06, 0.1), steps=1, eot=1),
+        "rand": Attack("autoattack_rand", 4, eps=(0.06,), steps=1, eot=1),
+        "square": Attack("square", 4, eps=(0.06, 0.1), steps=1, eot=1),
+    }
+    named = {(row["attack"], row["eps"]) for row in rows_of(trained, attacks)}
+    assert ("worst", 0.06) in named
+    assert ("ensemble", 0.1) in named
+    assert not named & {("ensemble", 0.06), ("worst", 0.1)}

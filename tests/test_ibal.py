@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from baselines.ibal import UNSAID, kl_to_log_uniform
 from repobe.phy.channels import AWGN
-from repobe.systems.system import features
+from repobe.phy.mapping import features
 from repobe.training import loop as training
 from repobe.training.method import Problem, load
 

@@ -7,19 +7,30 @@ import torch
 
 from repobe.attacks import inversion as attackers
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
-from repobe.attacks.inversion import Knowledge, Tap, opened, train_decoder, with_pairs
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.attacks.inversion import (
+    Knowledge,
+    Tap,
+    opened,
+    train_decoder,
+    with_own_keys,
+    with_pairs,
+    with_stolen_encoder,
+)
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import shuffle
 from repobe.images.datasets import load
+from repobe.images.resizing import SCORED, images
+from repobe.phy.mapping import symbols
 from repobe.runs.partial import Partial
 from repobe.runs.spec import Audit, Inversion
 from repobe.stages import invert as eavesdropping
 from repobe.stages.invert import Situation, inversion, judged
-from repobe.systems.system import System, shuffle, symbols
-from repobe.training.evaluation_classifier import degrade, network, prepare, train
+from repobe.systems.system import System
+from repobe.training.evaluation_classifier import degrade, network, train
 from repobe.training.loop import build
 from repobe.training.method import Method
 
-EVERY = ("keyless", "same_key", "known_plaintext", "fresh_key", "with_key")
+EVERY = ("keyless", "keyless_adaptive", "same_key", "known_plaintext", "fresh_key", "with_key")
 
 
 @pytest.fixture
@@ -100,7 +111,7 @@ def classes(digits_file):
     generator = torch.Generator().manual_seed(4)
     clear = symbols(torch.randn(10, 4, 3, 3, generator=generator))[label]
     shuffled = shuffle(clear, PerMessageKeys(bytes(32), 3, 3).sending(0, 600))
-    return prepare(pixels), clear, shuffled
+    return images(pixels, SCORED), clear, shuffled
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
@@ -151,9 +162,9 @@ def test_of_an_attackers_decoders_the_best_on_pairs_held_back_counts(monkeypatch
 @pytest.mark.parametrize(
     ("label", "attackers"),
     [
-        ("repobe", {"keyless", "same_key", "known_plaintext", "fresh_key", "with_key"}),
-        ("undefended", {"keyless", "same_key"}),
-        ("repobe_reconstruction", {"keyless", "same_key", "known_plaintext", "fresh_key", "with_key", "legitimate"}),
+        ("repobe", set(EVERY) - {"fresh_key"}),
+        ("undefended", {"keyless", "keyless_adaptive", "same_key"}),
+        ("repobe_reconstruction", set(EVERY) - {"fresh_key"} | {"legitimate"}),
     ],
 )
 def test_each_attacker_has_its_rows_beside_the_floor(label, attackers, specs, digits, hasty):
@@ -211,13 +222,20 @@ def test_no_attacker_can_reach_a_system_nor_a_key_that_its_knowledge_does_not_na
     schedule, specs, digits, monkeypatch
 ):
     spec = run_of(specs, "repobe", key_schedule=schedule)
-    taps = taps_of(Situation(build(spec, digits).eval(), spec, digits, 23), monkeypatch)
-    assert set(taps) == (set(EVERY) if schedule == "fixed" else set(EVERY) - {"same_key"})
+    trained = build(spec, digits).eval()
+    taps = taps_of(Situation(trained, spec, digits, 23), monkeypatch)
+    secrets = {one._secret for one in reachable(trained.keys) if isinstance(one, PerMessageKeys)}
+    assert set(taps) == set(EVERY) - {"fresh_key" if schedule == "fixed" else "same_key"}
     for name, tap in taps.items():
         found = list(reachable(tap))
         assert any(one is tap.knowledge.sent for one in found)
         assert not [one for one in found if isinstance(one, (System, Method, type(digits)))]
         keys = [one for one in found if isinstance(one, (Key, PerMessageKeys))]
+        if name == "keyless_adaptive":  # keys that it has drawn for itself, none of them in force
+            (own,) = keys
+            assert isinstance(own, PerMessageKeys)
+            assert own._secret not in secrets
+            continue
         assert [id(key) for key in keys] == ([id(tap.knowledge.key)] if name == "with_key" else [])
         assert (tap.knowledge.overheard is not None) == (name == "known_plaintext")
 
@@ -229,18 +247,26 @@ def test_an_attacker_is_named_by_the_schedule_that_its_pairs_were_sent_under(spe
 
     spec = run_of(specs, "repobe")
     counted = replace(spec, audit=Audit(2, (23,), (3, 5)))
-    encoder = {"keyless": "encoder", "with_key": "encoder and key"}
-    fixed = knowledge(counted)
-    assert fixed == encoder | {
-        "known_plaintext": "encoder and 3 known messages",
-        "same_key": "pairs under the key",
-        "fresh_key": "pairs under unknown keys, as if this run's one key changed",
-    }
+    encoder = {"keyless": "encoder", "keyless_adaptive": "encoder and keys of its own", "with_key": "encoder and key"}
+    fixed = {"known_plaintext": "encoder and 3 known messages", "same_key": "pairs under the key"}
+    assert knowledge(counted) == encoder | fixed
     one = {"known_plaintext": "encoder and 1 known message", "fresh_key": "pairs under unknown keys"}
     assert knowledge(run_of(specs, "repobe", key_schedule="per_message")) == encoder | one
     escst = replace(spec, method="escst", label="escst", hyper={})  # bits of its own for each message, and no shuffle
     assert knowledge(escst) == {"keyless": "encoder", "fresh_key": "pairs under unknown keys"}
     assert knowledge(run_of(specs, "undefended")) == {"same_key": "pairs"}
+
+
+@pytest.mark.parametrize(
+    ("method", "label", "hyper", "same"),
+    [("escst", "escst", {}, "fresh_key"), ("undefended", "undefended", {}, "same_key")],
+)
+def test_where_no_shuffle_is_the_key_the_adaptive_attackers_own_pairs_are_those_observed(
+    method, label, hyper, same, specs, digits, hasty
+):
+    spec = replace(run_of(specs, "undefended"), method=method, label=label, hyper=hyper)
+    value = {row["attacker"]: row["value"] for row in rows_of(spec, digits)[0] if row["metric"] == "mse"}
+    assert value["keyless_adaptive"] == value[same]
 
 
 def test_pairs_that_are_observed_under_fresh_keys_are_the_runs_own(specs, digits, monkeypatch):
@@ -270,16 +296,37 @@ def test_the_link_keeps_its_snr_whatever_the_eavesdroppers(specs, digits, monkey
     assert (seen[7] - seen[23]).square().mean() < 1e-3 * seen[23].var()
 
 
-def test_under_fresh_keys_no_two_messages_share_a_shuffle(specs, digits, monkeypatch):
-    spec = run_of(specs, "repobe")
+@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+def test_the_adaptive_attacker_shuffles_its_own_messages_anew_and_hears_the_runs_real_ones(
+    schedule, specs, digits, monkeypatch
+):
+    spec = run_of(specs, "repobe", key_schedule=schedule)
     trained = build(spec, digits).eval()
-    sent = taps_of(Situation(trained, spec, digits, 60), monkeypatch)["fresh_key"].knowledge.sent
+    situation = Situation(trained, spec, digits, 60)  # hardly any noise
+    tap = taps_of(situation, monkeypatch)["keyless_adaptive"]
+    assert (tap.heard - situation.symbols).abs().mean() < 0.005
     plain = eavesdropping.stolen(trained, eavesdropping.prepared(digits.train[0][:100], 16), 1e-6)
-    # Place 0 of each message, found again among the four places of the shuffled one: now here, now there.
-    places = sent.unflatten(1, (4, 2))
-    where = (places == plain.unflatten(1, (4, 2))[:, :1]).all(dim=2).int().argmax(dim=1)
-    assert len(where.unique()) > 1
-    assert torch.equal(*(x.unflatten(1, (4, 2)).abs().sort(dim=1).values for x in (sent, plain)))
+    torch.testing.assert_close(tap.knowledge.sent, plain)
+    # Place 0 of each message, found again among the four places of what training hears: now here, now there.
+    once, again = (tap.knowledge.air(plain).unflatten(1, (4, 2)) for _ in range(2))
+    nearest = [(looked - plain.unflatten(1, (4, 2))[:, :1]).abs().sum(dim=2).argmin(dim=1) for looked in (once, again)]
+    assert len(nearest[0].unique()) > 1
+    assert not torch.equal(*nearest)
+    sizes = (looked.abs().sum(dim=2).sort(dim=1).values for looked in (once, plain.unflatten(1, (4, 2))))
+    torch.testing.assert_close(*sizes, atol=0.02, rtol=0)
+
+
+def test_who_shuffles_its_own_messages_reads_what_no_key_hides_and_the_papers_attacker_does_not(classes):
+    """Ten messages, one a class, under one key that neither attacker has; the error of the mean image is the floor."""
+    image, clear, _ = classes
+    heard = shuffle(clear, Key.random(3, 3, torch.Generator().manual_seed(8)))
+    known = Knowledge(image, clear, (3, 3), lambda x: x + 0.05 * torch.randn_like(x))
+    adaptive = with_own_keys(known, bytes(32))
+    seen = with_pairs("keyless_adaptive", {"set": unordered}, Tap(heard, adaptive), 3, torch.Generator().manual_seed(5))
+    paper = with_stolen_encoder({"keyless": Tap(heard, known)}, 3, torch.Generator().manual_seed(5))
+    floor = (image - image.mean(dim=0)).square().mean()
+    assert (seen["keyless_adaptive"] - image).square().mean() < 0.8 * floor
+    assert (paper["keyless"] - image).square().mean() > floor
 
 
 def test_a_table_says_how_many_test_images_it_judges(specs, digits, monkeypatch, hasty):
@@ -290,7 +337,7 @@ def test_a_table_says_how_many_test_images_it_judges(specs, digits, monkeypatch,
 
 
 def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path, hasty, monkeypatch):
-    """Killed as fresh_key is under way; the next job does that one alone, and its rows are an unkilled job's."""
+    """Killed as same_key is under way; the next job does that one alone, and its rows are an unkilled job's."""
     spec, source = run_of(specs, "repobe"), tmp_path / "source"
     source.write_text("spec, model and judge")
     expected = rows_of(spec, digits)[0]
@@ -299,19 +346,19 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     once = with_pairs
 
     def killed(name, *rest):
-        if name == "fresh_key":
+        if name == "same_key":
             raise KeyboardInterrupt
         return once(name, *rest)
 
     monkeypatch.setattr(eavesdropping, "with_pairs", killed)
     with pytest.raises(KeyboardInterrupt):
         rows_of(spec, digits, partial)
-    assert finished == ["plain 23 dB", "encoder 23 dB", "same_key 23 dB"]
+    assert finished == ["plain 23 dB", "encoder 23 dB", "keyless_adaptive 23 dB"]
     run = []
     monkeypatch.setattr(eavesdropping, "with_pairs", lambda name, *rest: run.append(name) or once(name, *rest))
     monkeypatch.setattr(eavesdropping, "with_stolen_encoder", lambda *_: run.append("encoder"))
     assert rows_of(spec, digits, partial)[0] == expected
-    assert run == ["fresh_key"]
+    assert run == ["same_key"]
 
 
 @pytest.mark.slow
@@ -322,7 +369,7 @@ def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_kno
     """Clean accuracy is that of a judge of clean pictures alone, 0.98 in grey and 0.92 in colour, to two points."""
     digits = load(request.getfixturevalue(file))
     pixels, label = digits.test
-    clean = prepare(pixels)
+    clean = images(pixels, SCORED)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     tint = torch.tensor([0.08, 0.02, 0.05])[: digits.colours, None, None]
     pale = (0.6 * clean + tint + 0.05 * noise).clamp(0, 1)

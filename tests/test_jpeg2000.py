@@ -14,6 +14,7 @@ from scipy.integrate import quad
 from repobe.images.datasets import build as build_data
 from repobe.images.datasets import load
 from repobe.images.metrics import psnr_db
+from repobe.images.resizing import images, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy import channels
 from repobe.phy.channels import BY_NAME, noise_power
@@ -21,8 +22,7 @@ from repobe.phy.links import Ideal, ergodic_capacity, outage_rate
 from repobe.runs.spec import Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.systems.jpeg2000 import Codec
-from repobe.systems.system import resize
-from repobe.training.loop import build, images
+from repobe.training.loop import build
 
 SNR_DB = (7, 11, 15, 19, 23)
 AWGN_BYTES = [507, 737, 985, 1240, 1498]  # BASELINES.md, k = 1568

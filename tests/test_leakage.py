@@ -1,7 +1,7 @@
 import torch
 
 from repobe.attacks.leakage import BINS, DeepSet, _statistics, from_histogram, from_multiset, multiset
-from repobe.systems.system import symbols
+from repobe.phy.mapping import symbols
 
 
 def test_a_deep_set_does_not_see_the_order_of_places():

@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import step_not_taken
 
+from repobe.images.resizing import images
 from repobe.phy.channels import AWGN, Rayleigh
-from repobe.training.loop import build, images, train
+from repobe.training.loop import build, train
 from repobe.training.method import Problem, load
 
 CLASSIFY = ["adversarial_training", "trades", "ibal", "escst", "vae"]

@@ -8,10 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from baselines.necst_dp import flip_probability, gaussian, randomised_response
+from repobe.images.resizing import images
 from repobe.phy.bpsk import demodulate, modulate
-from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, noise_power
+from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, Rayleigh, noise_power
 from repobe.training import method
-from repobe.training.loop import build, images
+from repobe.training.loop import build
 from repobe.training.method import Problem
 
 UPDATES = 30
@@ -55,6 +56,41 @@ def test_necst_sends_the_more_likely_bits_and_draws_nothing():
     sent = system.transmit(image)
     assert torch.equal(sent, system.transmit(image))
     assert torch.equal(sent.real > 0, system.logits(image) > 0)
+
+
+@pytest.mark.parametrize(("colours", "reconstruct"), [(1, False), (1, True), (3, False), (3, True)])
+def test_a_config_may_choose_how_many_bits_necst_sends(colours, reconstruct):
+    system = method_of("necst", colours, reconstruct=reconstruct, bits=32).eval().system
+    image = torch.rand(2, colours, 32, 32)
+    sent = system.transmit(image)
+    assert sent.shape == (2, system.k) == (2, 32)
+    assert system.receive(sent).shape == (image.shape if reconstruct else (2, 10))
+
+
+def test_trained_on_blocks_a_messages_bits_fade_together():
+    """Over block fading each message has a rate of its own in training, a new one each time; elsewhere one rate."""
+    image, n0 = torch.rand(50, 1, 32, 32), noise_power(7)
+    flips, block = (method_of("necst", channel=Rayleigh(), training_channel=kind) for kind in ("flips", "block"))
+    assert flips.rate(n0, image) == pytest.approx(0.0435, abs=5e-4)
+    rates = block.rate(n0, image)
+    assert rates.shape == (50, 1)
+    assert len(rates.unique()) == 50
+    assert not torch.equal(rates, block.rate(n0, image))
+    for channel in (AWGN(), FastRayleigh()):
+        flips, block = (method_of("necst", channel=channel, training_channel=kind) for kind in ("flips", "block"))
+        assert block.rate(n0, image).flatten().tolist() == pytest.approx([flips.rate(n0, image)] * 50)
+
+
+def test_a_message_in_a_deep_fade_teaches_its_encoder_nothing():
+    """Where every second bit flips no bit of the message depends on what was sent, and neither does the loss."""
+    student = method_of("necst", channel=Rayleigh(), training_channel="block")
+    image, label = torch.rand(4, 1, 32, 32), torch.arange(4)
+    loss = student.system.loss(image, label, torch.tensor([[0.5]] * 4), 5, False)
+    (gradient,) = torch.autograd.grad(loss, student.system.encoder[-1].weight)
+    assert gradient.abs().max() < 1e-6
+    loss = student.system.loss(image, label, torch.tensor([[0.5]] * 3 + [[0.01]]), 5, False)
+    (gradient,) = torch.autograd.grad(loss, student.system.encoder[-1].weight)
+    assert gradient.abs().max() > 1e-4
 
 
 def test_necsts_bits_flip_on_the_air_as_often_as_theory_says():
@@ -211,6 +247,8 @@ def test_necst_learns_the_digits_that_it_is_shown(specs, digits):
     [
         ("necst", {"samples": 1}, "hyper.samples: 1 leaves none out"),
         ("necst_dp", {"samples": 1}, "hyper.samples: 1 leaves none out"),
+        ("necst", {"bits": -1}, "hyper.bits: -1 is no number of bits"),
+        ("necst", {"training_channel": "air"}, "'air' is neither flips nor block"),
         ("necst_dp", {"budget": -0.1}, "hyper.budget: -0.1 is below zero"),
         ("necst_dp", {"mechanism": "laplace"}, "'laplace' is none of randomised_response, gaussian"),
     ],

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from repobe.images.datasets import batches
+from repobe.images.resizing import images
 from repobe.training import loop as training
 from repobe.training.loop import build, restore, train
 
@@ -13,9 +14,9 @@ def test_the_adversarial_run_resumes_its_tau_and_prototypes(specs, digits, tmp_p
     spec = specs["repobe_adversarial"]
     student = build(spec, digits)
     student.optimise()
-    student.prepare(teacher, training.images(digits.train[0], 16), digits.train[1], 0.1)
+    student.prepare(teacher, images(digits.train[0], 16), digits.train[1], 0.1)
     assert student.prototypes.abs().sum() > 0
-    student.update(training.images(digits.train[0][:64], 16), digits.train[1][:64], 0.1)
+    student.update(images(digits.train[0][:64], 16), digits.train[1][:64], 0.1)
     assert student.counted == 64
     other = build(spec, digits)
     other.load_state_dict(student.state_dict())
@@ -139,10 +140,10 @@ def test_batches_draw_their_snr_from_all_and_validation_meets_each_alike(specs, 
 def test_images_of_some_datasets_are_moved_and_mirrored_in_training_alone(augmented, specs, digits, tmp_path, met):
     data = dataclasses.replace(digits.limit(64), augmented=augmented)
     train(of_epochs(specs["undefended"], 1), data, tmp_path)
-    plain = {image.numpy().tobytes() for image in training.images(data.train[0], 16)}
+    plain = {image.numpy().tobytes() for image in images(data.train[0], 16)}
     moved = [image.numpy().tobytes() not in plain for batch, _ in met["update"] for image in batch]
     assert any(moved) == augmented
-    validation = {image.numpy().tobytes() for image in training.images(data.validation[0], 16)}
+    validation = {image.numpy().tobytes() for image in images(data.validation[0], 16)}
     assert all(image.numpy().tobytes() in validation for batch, _ in met["score"] for image in batch)
 
 

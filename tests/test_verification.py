@@ -44,7 +44,7 @@ def original(tmp_path_factory):
             # Of any other attack no image is kept.
             other = {"snr_test_db": snr, "attack": "worst", "metric": "adversarial_accuracy", "value": 0.1, "n": 50}
             rows.append(spec.columns | ROW | other | {"images_sd": None})
-        outcomes.write(outcomes.rows(spec, counts), run / "outcomes.parquet")
+        outcomes.write(outcomes.rows(spec, counts, np.arange(200)), run / "outcomes.parquet")
         write(run / "evasion.csv", rows, "evasion")
         write(run / "inversion.csv", [], "inversion")
         write(run / "audit.csv", [], "audit")

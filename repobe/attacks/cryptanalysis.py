@@ -9,21 +9,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
-from repobe.cipher.obfuscation import (
-    DECRYPTION,
-    ENCRYPTION,
-    SECRET_BYTES,
-    Key,
-    PerMessageKeys,
-    decrypt,
-    encrypt,
-    through,
-)
+from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, step_by_step
 from repobe.phy.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
+from repobe.phy.mapping import features
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Audit
-from repobe.systems.system import features
 
 ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
 
@@ -41,7 +33,7 @@ def roundtrip_errors(height: int, width: int, trials: int, generator: torch.Gene
     for _ in range(trials):
         key = Key.random(height, width, generator)
         message = torch.randn(4, height, width, generator=generator)
-        errors += int((through(through(message, key, ENCRYPTION), key, DECRYPTION) != message).sum())
+        errors += int((step_by_step(step_by_step(message, key, ENCRYPTION), key, DECRYPTION) != message).sum())
         places = message.flatten(1).T[None]
         errors += int((decrypt(encrypt(places, key), key) != places).sum())
     return errors

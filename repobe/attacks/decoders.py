@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from repobe.images.resizing import SCORED, resize
+from repobe.phy.mapping import features
 from repobe.systems.networks import image_decoder
-from repobe.systems.system import features, resize
 
-SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
 TOKENS = 64  # at most so many of a message without places: attention costs their square
 WIDTH = 512  # units of a hidden layer before the pixels
 

@@ -4,7 +4,7 @@ image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.heard ─ attac
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,9 +14,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.attacks.cryptanalysis import recover
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
-from repobe.cipher.obfuscation import Key, decrypt
+from repobe.cipher.keys import Key, PerMessageKeys
+from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
-from repobe.systems.system import features, shuffle
+from repobe.phy.mapping import features
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Knowledge:
 
     image: Float[n, c, 32, 32]; sent: Complex[n, k], the message of each as the attacker has it: of a stolen encoder
     under no key, under the key in force, or each under a key unknown to it; grid: (H, W) of the feature map, public;
-    air: Symbols to Symbols, as the eavesdropper's receiver hears them. Beside a stolen encoder, key: the key, leaked;
-    overheard: Complex[p, k], what was on the air for the first p of its images.
+    air: Symbols to Symbols, as the eavesdropper's receiver hears them, after a shuffle of its own if it adds one.
+    Beside a stolen encoder, key: the key, leaked; overheard: Complex[p, k], what was on the air for the first p of its
+    images.
     """
 
     image: Tensor
@@ -127,6 +129,23 @@ def with_pairs(name: str, networks: dict[str, Callable], tap: Tap, epochs: int, 
     decoders, best = train_decoders(tap.knowledge, networks, epochs, generator)
     images = {f"{name}_{kind}": reconstruct(tap.heard) for kind, reconstruct in decoders.items()}
     return images | {name: images[f"{name}_{best}"]}
+
+
+def with_own_keys(known: Knowledge, secret: bytes) -> Knowledge:
+    """What an attacker without the key makes of a stolen encoder: its own messages, shuffled by keys of its own.
+
+    Each message gets a fresh random key each time it is heard, in training and among the pairs held back, so that a
+    decoder can learn only what holds under every key.
+    """
+    keys, sent = PerMessageKeys(secret, *known.grid), 0
+
+    def air(symbols: Tensor) -> Tensor:
+        nonlocal sent
+        key = keys.sending(sent, len(symbols))
+        sent += len(symbols)
+        return known.air(shuffle(symbols, key))
+
+    return replace(known, air=air)
 
 
 def opened(tap: Tap) -> Tensor:

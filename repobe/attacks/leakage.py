@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.systems.system import features
+from repobe.phy.mapping import features
 
 BINS = 16
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from repobe.cipher.obfuscation import FixedKey, PerMessageKeys
+from repobe.cipher.keys import FixedKey, PerMessageKeys
 from repobe.systems.system import System
 
 

@@ -30,7 +30,7 @@ def demodulate(symbols: Tensor) -> Tensor:
     return harden((symbols.real + 1) / 2)
 
 
-def flipped(p: float | Tensor, rate: float) -> float | Tensor:
+def flipped(p: float | Tensor, rate: float | Tensor) -> float | Tensor:
     """p ⊕ ε = p + ε − 2pε: how likely a bit is 1 that was 1 with probability p and flipped with probability ε.
 
     The same sum makes one binary symmetric channel of two in cascade (Choi et al. 2019).
@@ -57,11 +57,29 @@ def bit_error_rate(channel: Channel, n0: float, spread: float = 0.0) -> float:
     return (torch.erfc((gain / (gain * spread + n0 * (1 + spread))).sqrt()) / 2).mean().item()
 
 
-def log_probability(bits: Tensor, logits: Tensor, rate: float) -> Tensor:
-    """log q(bits) [..., b] of Bernoulli(sigmoid(logits) ⊕ rate), summed over the k bits; no rate makes it infinite."""
+def message_error_rates(channel: Channel, n0: float, messages: int, device: torch.device | None = None) -> Tensor:
+    """Float[messages, 1]: how likely a bit of each message arrives flipped, given the fading that the message meets.
+
+    Block fading: Q(√(2|h|²/n0)) with one h of the channel for each message, drawn from torch's global stream; where the
+    receiver does not know h, Q(√(2/n0)·Re h), above one half for every second message. Without blocks all messages
+    share `bit_error_rate`.
+    """
+    if not isinstance(channel, Rayleigh | BlindRayleigh):
+        return torch.full((messages, 1), bit_error_rate(channel, n0), device=device)
+    h = channel.gain(torch.empty(messages, 1, dtype=torch.complex64, device=device), None)
+    amplitude = h.real if isinstance(channel, BlindRayleigh) else h.abs()
+    return torch.erfc(amplitude / n0**0.5) / 2
+
+
+def log_probability(bits: Tensor, logits: Tensor, rate: float | Tensor) -> Tensor:
+    """log q(bits) [..., b] of Bernoulli(sigmoid(logits) ⊕ rate), summed over the k bits; no rate makes it infinite.
+
+    rate: one for all, or Float[b, 1].
+    """
+    rate = torch.as_tensor(rate, dtype=torch.float64, device=logits.device)
     likely = (2 * bits - 1) * logits
-    kept = logsigmoid(likely) + math.log1p(-rate)
-    moved = logsigmoid(-likely) + math.log(max(rate, 1e-300))
+    kept = logsigmoid(likely) + torch.log1p(-rate.clamp_max(1 - 1e-15)).to(logits.dtype)
+    moved = logsigmoid(-likely) + rate.clamp_min(1e-300).log().to(logits.dtype)
     return torch.logaddexp(kept, moved).sum(dim=-1)
 
 

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from repobe.attacks import cryptanalysis, leakage
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
+from repobe.images.resizing import prepared
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Spec
-from repobe.stages.transmission import generator_for, on_air, prepared, received, stolen
+from repobe.stages.transmission import generator_for, on_air, received, stolen
 from repobe.training.method import Method
 
 WRONG_KEYS = 20

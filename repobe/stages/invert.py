@@ -7,34 +7,30 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from repobe.attacks.decoders import SCORED
-from repobe.attacks.inversion import ORDERED, SHUFFLED, Knowledge, Tap, mean_image, with_pairs, with_stolen_encoder
-from repobe.cipher.obfuscation import Key, PerMessageKeys
+from repobe.attacks.inversion import (
+    ORDERED,
+    SHUFFLED,
+    Knowledge,
+    Tap,
+    mean_image,
+    with_own_keys,
+    with_pairs,
+    with_stolen_encoder,
+)
+from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
+from repobe.images.resizing import SCORED, images, prepared, resize, scored
 from repobe.phy.channels import noise_power
 from repobe.runs.seeds import secret
 from repobe.runs.spec import Spec
-from repobe.stages.transmission import (
-    BATCH,
-    fidelity,
-    generator_for,
-    images_sd,
-    on_air,
-    prepared,
-    received,
-    scored,
-    stolen,
-)
-from repobe.systems.system import resize, shuffle
-from repobe.training.loop import images
+from repobe.stages.transmission import BATCH, fidelity, generator_for, images_sd, on_air, received, stolen
 from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions of each class kept as pictures
-JUDGED = (
-    2000  # the first so many test images are overheard: SSIM and the judge over 10,000 cost as much as the attackers
-)
-WITH_ENCODER = ("keyless", "known_plaintext", "with_key")
+JUDGED = 2000  # the first so many test images are overheard: scoring 10,000 costs as much as the attackers
+WITH_ENCODER = ("keyless", "known_plaintext", "with_key")  # one decoder of unshuffled features serves them all
+WITHOUT_KEY = ("keyless", "keyless_adaptive")
 UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # who knows what and attacks nothing
 
 
@@ -116,7 +112,9 @@ class Situation:
         if attacker.startswith("same_key"):
             return "pairs under the key" if self.key is not None else "pairs"
         if attacker.startswith("fresh_key"):
-            return "pairs under unknown keys" + (", as if this run's one key changed" if self.fixed else "")
+            return "pairs under unknown keys"
+        if attacker.startswith("keyless_adaptive"):
+            return "encoder" + (" and keys of its own" if self.key is not None else "")
         plural = "s" if self.known_messages > 1 else ""
         known = {"known_plaintext": f" and {self.known_messages} known message{plural}", "with_key": " and key"}
         return "encoder" + known.get(attacker, "")
@@ -147,27 +145,31 @@ class Situation:
         """Whole attacks to run by name, of those that the spec asks for and that the system's keys allow.
 
         - Bits of a public code are on the air: none, for whoever hears them decodes what the receiver does.
-        - No key: a stolen encoder makes the very pairs that are observed; keyless is same_key under another name.
+        - No key: a stolen encoder makes the very pairs that are observed: both keyless attackers are same_key.
         - A key for each message: observed pairs are never of one key, so that same_key becomes fresh_key.
-        - A key that is no shuffle (ESCST's bits): known_plaintext solves a shuffle's equations and has none here;
-          with_key would own the bits and the network that reads them, which is the receiver itself.
+        - One key: no pairs under fresh keys can be observed; who makes them alone is keyless_adaptive.
+        - A key that is no shuffle (ESCST's bits): a stolen encoder with bits of its own makes the very pairs that are
+          observed, so that keyless_adaptive is fresh_key; known_plaintext solves a shuffle's equations and has none
+          here; with_key would own the bits and the network that reads them, which is the receiver itself.
         """
         wanted = set(self.spec.inversion.attackers)
         if self.trained.system.digital:
             return {}
         if self.key is None:
-            wanted &= {"keyless", "same_key"}
+            wanted &= {*WITHOUT_KEY, "same_key"}
             return {"same_key": partial(self.by_pairs, "same_key", ORDERED, wanted)} if wanted else {}
-        of_encoder = [a for a in WITH_ENCODER if a in wanted and (a == "keyless" or isinstance(self.key, Key))]
+        shuffled = isinstance(self.key, Key)
+        of_encoder = [a for a in WITH_ENCODER if a in wanted and (a == "keyless" or shuffled)]
         chosen = {"encoder": partial(self.by_encoder, of_encoder)} if of_encoder else {}
-        if not self.fixed:
-            if wanted & {"same_key", "fresh_key"}:
-                chosen["fresh_key"] = partial(self.by_pairs, "fresh_key", SHUFFLED, {"fresh_key"})
-            return chosen
-        if "same_key" in wanted:
+        if shuffled and "keyless_adaptive" in wanted:
+            chosen["keyless_adaptive"] = self.by_own_keys
+        if self.fixed and "same_key" in wanted:
             chosen["same_key"] = partial(self.by_pairs, "same_key", ORDERED, {"same_key"})
-        if "fresh_key" in wanted:
-            chosen["fresh_key"] = self.by_fresh_pairs
+        if not self.fixed:
+            names = {"fresh_key"} if wanted & {"same_key", "fresh_key"} else set()
+            names |= set() if shuffled else wanted & {"keyless_adaptive"}
+            if names:
+                chosen["fresh_key"] = partial(self.by_pairs, "fresh_key", SHUFFLED, names)
         return chosen
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
@@ -192,19 +194,18 @@ class Situation:
         tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
         generator = generator_for(torch.device("cpu"), name, *self.name)
         found = with_pairs(name, networks, tap, self.spec.inversion.epochs, generator)
-        keyless = {"keyless": found[name]} if "keyless" in wanted else {}
-        return keyless | (found if name in wanted else {})
+        same = {other: found[name] for other in WITHOUT_KEY if other in wanted}
+        return same | (found if name in wanted else {})
 
-    def by_fresh_pairs(self) -> dict[str, Tensor]:
-        """fresh_key of a run that has one key: pairs and messages each under a key of its own."""
-        keys = PerMessageKeys(secret("fresh keys", *self.name), *self.grid)
-        sent = stolen(self.trained, prepared(self.known, self.spec.image_size), self.link_n0)
-        sent = shuffle(sent, keys.session("pairs").sending(0, len(sent)))
-        heard = stolen(self.trained, self.test, self.link_n0)
-        heard = shuffle(heard, keys.session("messages").sending(0, len(heard)))
-        tap = Tap(self.air(heard, "fresh tap"), self.knowledge(sent, "fresh_key"))
-        generator = generator_for(torch.device("cpu"), "fresh_key", *self.name)
-        return with_pairs("fresh_key", SHUFFLED, tap, self.spec.inversion.epochs, generator)
+    def by_own_keys(self) -> dict[str, Tensor]:
+        """keyless_adaptive: a stolen encoder's features, shuffled by keys of the attacker's own; the messages that it
+        wants to see are the run's, under the key in force.
+        """
+        plain = prepared(self.known, self.spec.image_size)
+        owned = self.knowledge(stolen(self.trained, plain, self.link_n0), "keyless_adaptive")
+        tap = Tap(self.air(self.symbols, "tap"), with_own_keys(owned, secret("the attacker's own keys", *self.name)))
+        generator = generator_for(torch.device("cpu"), "keyless_adaptive", *self.name)
+        return with_pairs("keyless_adaptive", SHUFFLED, tap, self.spec.inversion.epochs, generator)
 
 
 def _seen(

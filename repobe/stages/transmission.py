@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from repobe.attacks.decoders import SCORED
-from repobe.cipher.obfuscation import Key
+from repobe.cipher.keys import Key
 from repobe.images import metrics
+from repobe.images.resizing import SCORED, resize, scored
 from repobe.runs.seeds import seed
-from repobe.systems.system import resize
 from repobe.tables.schema import is_proportion
-from repobe.training.loop import images
 from repobe.training.method import Method, parts
 
 BATCH = 250
@@ -20,11 +18,6 @@ BATCH = 250
 def generator_for(device: torch.device, *parts) -> torch.Generator:
     """A generator of its own for each named random stream."""
     return torch.Generator(device).manual_seed(seed(*parts))
-
-
-def prepared(pixels: Tensor, size: int) -> Tensor:
-    """All of a split as Float[n, c, size, size], batch by batch."""
-    return torch.cat([images(part, size) for part in pixels.split(1000)])
 
 
 @torch.no_grad()
@@ -64,14 +57,6 @@ def deliveries(
         elif sent is None:
             sent = on_air(trained, image, n0, *session)
         yield received(trained, *sent, n0, air)
-
-
-def scored(pixels: Tensor, size: int) -> Tensor:
-    """Float[b, c, 32, 32]: the S×S images that are sent, at the size that they are compared at (D14).
-
-    Through S×S, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10 all above 31 dB.
-    """
-    return torch.cat([resize(images(part, size), SCORED).clamp(0, 1) for part in pixels.split(1000)])
 
 
 def fidelity(output: Tensor, pixels: Tensor, size: int) -> dict[str, Tensor]:

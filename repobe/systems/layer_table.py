@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from repobe.cipher.obfuscation import FixedKey
+from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import AWGN, noise_power
 from repobe.systems.networks import FEATURES, ResidualBlock, SameConv2d, SqueezeExcitation
 from repobe.systems.system import SemanticSystem

@@ -6,18 +6,13 @@ Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from repobe.cipher.obfuscation import Key, decrypt, encrypt
-from repobe.phy.channels import Channel, normalise_power
+from repobe.cipher.keys import Key
+from repobe.cipher.obfuscation import decrypt, shuffle
+from repobe.images.resizing import resize
+from repobe.phy.channels import Channel
+from repobe.phy.mapping import features, symbols
 from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
-
-
-def resize(image: Tensor, size: int) -> Tensor:
-    """[b, c, h, w] to [b, c, size, size], bilinear and antialiased; the identity where it fits already (D5)."""
-    if image.shape[-2:] == (size, size):
-        return image
-    return interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 class System(nn.Module):
@@ -73,33 +68,6 @@ class System(nn.Module):
     ) -> Tensor:
         """receive ∘ channel ∘ transmit."""
         return self.deliver(self.transmit(image, key, n0, generator), n0, key, generator)
-
-
-def symbols(features: Tensor) -> Tensor:
-    """Real features [b, 2m, H, W] as Complex[b, H·W·m] of unit power: the m symbols of a place stand together (D13).
-
-    Channels 2a and 2a+1 are the real and the imaginary part of a place's symbol a, so that the shuffle of places is one
-    of symbols. Free of copies where the features are channels last.
-    """
-    places = features.permute(0, 2, 3, 1).unflatten(3, (-1, 2)).contiguous()
-    return normalise_power(torch.view_as_complex(places).flatten(1))
-
-
-def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Complex[b, H·W·m] back to real [b, 2m, H, W], channels last."""
-    places = torch.view_as_real(symbols.unflatten(1, (*grid, -1))).flatten(3)
-    return places.permute(0, 3, 1, 2)
-
-
-def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
-    """Moves the H·W places of Complex[b, H·W·m] by the key; no key, no shuffle."""
-    if key is None:
-        return symbols
-    height, width = key.shape
-    places = height * width
-    if symbols.shape[1] % places:
-        raise ValueError(f"key is for {height}×{width} places, the message has {symbols.shape[1]} symbols")
-    return move(symbols.unflatten(1, (places, -1)), key).flatten(1)
 
 
 class SemanticSystem(System):

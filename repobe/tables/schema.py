@@ -33,3 +33,21 @@ VALUES = {
 def is_proportion(name: str) -> bool:
     """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
     return name.endswith("accuracy") or name == "key_recovered"
+
+
+# The attackers of inversion.csv, from what knows least to the receiver; a decoder's name may follow: same_key_conv.
+ATTACKERS = (
+    "mean_image",
+    "keyless",
+    "keyless_adaptive",
+    "fresh_key",
+    "same_key",
+    "known_plaintext",
+    "with_key",
+    "legitimate",
+)
+
+
+def family(attacker: str) -> str | None:
+    """The one of ATTACKERS that a row of inversion.csv belongs to; None for an attacker that is not among them."""
+    return max((name for name in ATTACKERS if f"{attacker}_".startswith(f"{name}_")), key=len, default=None)

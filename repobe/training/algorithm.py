@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
-from repobe.cipher.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.cipher.keys import FixedKey, Key, PerMessageKeys
 from repobe.runs.seeds import secret, seed
 from repobe.systems.networks import ATTENTION_BLOCKS
 from repobe.systems.system import SemanticSystem

@@ -10,11 +10,10 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.attacks.decoders import SCORED
 from repobe.images.datasets import Data, augment, batches
+from repobe.images.resizing import SCORED, images
 from repobe.runs.seeds import seed
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
-from repobe.systems.system import resize
 
 
 def network(colours: int, classes: int) -> nn.Sequential:
@@ -29,11 +28,6 @@ def network(colours: int, classes: int) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(128, classes),
     )
-
-
-def prepare(pixels: Tensor) -> Tensor:
-    """uint8 [b, c, h, w] to Float[b, c, 32, 32]."""
-    return resize(pixels.float() / 255, SCORED).clamp(0, 1)
 
 
 def degrade(image: Tensor) -> Tensor:
@@ -61,7 +55,7 @@ def train(data: Data, epochs: int) -> nn.Sequential:
     for _ in range(epochs):
         for pixels, label in batches(*data.train, batch_size):
             pixels = augment(pixels) if data.augmented else pixels
-            loss = cross_entropy(judge(degrade(prepare(pixels))), label)
+            loss = cross_entropy(judge(degrade(images(pixels, SCORED))), label)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

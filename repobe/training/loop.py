@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.images.datasets import Data, augment, batches
+from repobe.images.resizing import images
 from repobe.phy import channels
 from repobe.runs.files import about, replace, table
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
-from repobe.systems.system import resize
 from repobe.training import method
 from repobe.training.method import Method, Problem
 
@@ -58,11 +58,6 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged or of another network ({reason}); delete it and run again") from None
     return trained.eval()
-
-
-def images(pixels: Tensor, size: int) -> Tensor:
-    """uint8 [b, c, h, w] to Float[b, c, size, size] in [0, 1], on the device where the pixels are."""
-    return resize(pixels.float() / 255, size).clamp(0, 1)
 
 
 def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:

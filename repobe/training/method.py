@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.obfuscation import FixedKey, Key, PerMessageKeys
+from repobe.cipher.keys import FixedKey, Key, Keys
 from repobe.phy.channels import Channel
 from repobe.runs.spec import from_plain
 from repobe.systems.system import System
@@ -47,7 +47,7 @@ class Method(nn.Module, ABC):
     """
 
     system: System
-    keys: FixedKey | PerMessageKeys = FixedKey(None)
+    keys: Keys = FixedKey(None)
     max_gradient_norm: float | None = MAX_GRADIENT_NORM
 
     def __init__(self, problem: Problem) -> None:

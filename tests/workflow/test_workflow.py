@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe.cipher.obfuscation import FixedKey, _derive
+from repobe.cipher.keys import FixedKey, derive
 from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,8 +49,8 @@ def _spellings() -> list[bytes]:
     """
     shared = secret("key", 0)
     names = [("evaluate", 7), ("evaluate", 23), ("score",), ("cost",), ("invert", 23), ("audit", "test")]
-    sessions = [shared, *(_derive(shared, f"session {name!r}") for name in names)]
-    secrets = [raw for session in sessions for raw in (session, _derive(session, "messages"))]
+    sessions = [shared, *(derive(shared, f"session {name!r}") for name in names)]
+    secrets = [raw for session in sessions for raw in (session, derive(session, "messages"))]
     key = FixedKey.derive(shared, 28, 28).sending(0, 1)
     numbers = [tensor.tolist() for tensor in (key.rows, key.columns, key.permutation, key.inverse)]
     numbers += [[*raw] for raw in secrets]

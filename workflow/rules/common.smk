@@ -28,6 +28,11 @@ DRAWN = config["figures_dir"]
 FIGURES = sorted(
     Path(name).stem for name in glob(f"{workflow.basedir}/figures/fig*.py")
 )
+# The modules that every figure is drawn with.
+DRAWING = expand(
+    "repobe/report/{name}.py",
+    name=["styles", "headings", "canvas", "curves", "galleries", "saving"],
+)
 PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
 # The one that the user named, else the default: for the commands that the report shows.
 CONFIGFILE = os.path.relpath(

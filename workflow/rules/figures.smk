@@ -28,7 +28,7 @@ rule figures:
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
         expand("figures/{figure}.py", figure=FIGURES),
-        "repobe/report/plots.py",
+        DRAWING,
     output:
         report(
             expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),

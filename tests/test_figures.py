@@ -1,6 +1,7 @@
 """Figures: the same bytes twice, a style for whatever is run, and numbers beside every drawing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage
 from repobe.phy.channels import AWGN
-from repobe.report import plots
+from repobe.report import canvas, curves, galleries, styles
 from repobe.systems import layer_table as layers
 from repobe.systems.system import SemanticSystem
 from repobe.tables.results import write
@@ -24,8 +25,6 @@ from repobe.tables.results import write
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))
 RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
-PLANNED = ["necst", "necst_dp_005", "necst_dp_01", "necst_dp_03", "necst_dp_05", "necst_dp_09", "ibal", "escst", "vae"]
-PLANNED += ["vae_128", "jpeg2000", "jpeg2000_ldpc", "adversarial_training", "trades", "undefended", "repobe"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,8 @@ def results(tmp_path_factory) -> Path:
             ("none", 0.0, "natural_accuracy"),
             ("paper", 0.016, "adversarial_accuracy"),
             ("strong", 0.032, "adversarial_accuracy"),
-            *(("worst", eps, "adversarial_accuracy") for eps in (0.0, 0.016, 0.032)),
+            *(("ensemble", eps, "adversarial_accuracy") for eps in (0.0, 0.016)),
+            ("worst", 0.032, "adversarial_accuracy"),
         ]
     ]
     inversion = [
@@ -96,13 +96,24 @@ def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(scr
     assert "<dc:description>" in drawing
 
 
-def test_the_curve_over_eps_is_of_each_images_worst_attack_alone(results, drawn):
+def test_the_curve_over_eps_is_of_each_images_most_harmful_attack_alone(results, drawn):
     """The lowest of several attacks' means would be the luckiest, and of attacks on other images besides."""
     curve = pd.read_csv(drawn[0] / "fig_eps.csv")
-    assert set(curve["attack"]) == {"worst"}
+    assert set(curve["attack"]) == {"worst", "ensemble"}
     assert set(curve["snr_test_db"]) == {23}
     assert len(curve) == 9  # three methods at three radii
     assert "100 images" in (drawn[0] / "fig_eps.svg").read_text()
+
+
+def test_an_edit_of_any_module_that_draws_makes_the_figures_anew():
+    """Snakemake sees no imports: the rule lists each module of the report that figures import, directly or not."""
+    folder, todo, found = ROOT / "repobe" / "report", sorted((ROOT / "figures").glob("*.py")), set()
+    while todo:
+        names = set(re.findall(r"^from repobe\.report\.(\w+) import", todo.pop().read_text(), re.MULTILINE)) - found
+        found |= names
+        todo += [folder / f"{name}.py" for name in names]
+    listed = re.search(r"^DRAWING = .*?name=\[(.*?)\]", (ROOT / "workflow/rules/common.smk").read_text(), re.M | re.S)
+    assert set(re.findall(r"\w+", listed.group(1))) == found
 
 
 def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results, tmp_path):
@@ -116,37 +127,6 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results
     assert {path.stem for path in (tmp_path / "out").glob("*.pdf")} == {*SCRIPTS} - {"fig_system"}
 
 
-def test_a_method_that_no_style_knows_has_one_that_stays_and_comes_last():
-    assert plots.style("brand_new") == plots.style("brand_new")
-    assert plots.style("brand_new").label == "brand new"
-    assert plots.in_order(["brand_new", "repobe", "ibal", "necst"]) == ["necst", "ibal", "repobe", "brand_new"]
-
-
-def test_every_method_has_one_colour_and_shares_it_only_with_its_adversarially_trained_self():
-    named = [name for name in plots.STYLE if name != "repobe_adversarial"]
-    assert plots.style("repobe_adversarial").colour == plots.style("repobe").colour
-    colours = [plots.style(name).colour for name in named if name != "necst_dp"]  # of no budget: one of its family's
-    assert len(set(colours)) == len(colours)
-    assert plots.style("ibal_reconstruction") == plots.style("ibal")
-    assert plots.style("necst_dp_09_reconstruction") == plots.style("necst_dp_09")
-
-
-def test_markers_alone_tell_all_methods_apart():
-    """fig_cost shows them side by side; a hexagon is one on either of its sides."""
-    named = [name for name in plots.STYLE if name not in ("necst_dp", "repobe_adversarial")]
-    assert set(PLANNED) <= set(named)
-    markers = [plots.style(name).marker for name in named]
-    assert len({"h" if marker == "H" else marker for marker in markers}) == len(markers)
-
-
-def test_no_two_settings_look_alike_and_the_first_differ_by_their_marker_alone():
-    """6 colours beside 13 markers: the same pair comes back after 78, the same marker after 13."""
-    styles = [plots.nth_style(number, f"setting {number}") for number in range(79)]
-    assert len({(one.colour, one.marker) for one in styles[:78]}) == 78
-    assert len({one.marker for one in styles[:13]}) == 13
-    assert (styles[78].colour, styles[78].marker) == (styles[0].colour, styles[0].marker)
-
-
 def test_the_panels_show_the_papers_methods_in_its_order():
     """Sec. 4: Figs. 3a-b NECST, NECST-DP by budget, IBAL, ESCST; 3c VAE, JPEG2000; 4c-d AT, TRADES; RepObE last."""
     private = [f"necst_dp_{budget}" for budget in ("005", "01", "03", "05", "09")]
@@ -158,7 +138,7 @@ def test_the_panels_show_the_papers_methods_in_its_order():
         assert [seen_by for _, seen_by in columns.values()] == ["keyless"] * 4 + ["legitimate"]
     assert fig4c.METHODS == fig4d.METHODS == ["adversarial_training", "trades", "repobe_adversarial"]
     for script in (fig3a, fig3c, fig4c):
-        assert plots.in_order(reversed(script.METHODS)) == script.METHODS
+        assert styles.methods_in_order(reversed(script.METHODS)) == script.METHODS
 
 
 def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one():
@@ -174,19 +154,19 @@ def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one()
 
 def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
     """27 at 4 a row are six rows and three more; the last of the sixth has nothing below it."""
-    figure, grid = plots.panels(27, 4, (1.9, 1.9), "SNR (dB)", "Keys found")
+    figure, grid = canvas.panels(27, 4, (1.9, 1.9), "SNR (dB)", "Keys found")
     figure.canvas.draw()
     assert len(grid) == len(figure.axes) == 27
     assert [place for place, axes in enumerate(grid) if axes.get_xlabel()] == [23, 24, 25, 26]
     assert [place for place, axes in enumerate(grid) if axes.get_ylabel()] == [0, 4, 8, 12, 16, 20, 24]
-    assert len(plots.panels(3, 4, (1.9, 1.9), "", "")[0].axes) == 3
+    assert len(canvas.panels(3, 4, (1.9, 1.9), "", "")[0].axes) == 3
     plt.close("all")
 
 
 @pytest.mark.parametrize("radii", [(0, 2, 4, 4.08, 8, 16, 31.9, 63.8, 255), (4.08, 25.5), (0, 0.5, 1, 2)])
 def test_the_radii_on_the_axis_can_be_read_whatever_they_are(radii):
     """In the smallest of its panels no number touches its neighbour, and there are two or more to read by."""
-    figure, grid = plots.panels(2, 2, (3.6, 2.9), "eps (1/255)", "Accuracy")
+    figure, grid = canvas.panels(2, 2, (3.6, 2.9), "eps (1/255)", "Accuracy")
     grid[0].plot(radii, np.zeros(len(radii)))
     fig_eps.octaves(grid[0])
     figure.canvas.draw()
@@ -211,37 +191,6 @@ def test_two_radii_are_drawn_and_one_is_a_point_of_another_figure(results, tmp_p
     assert [*zip(curve["method"], curve["eps"], strict=True)] == [("repobe", 0.016), ("repobe", 0.032)]
 
 
-def curve(means, half=0.0) -> pd.DataFrame:
-    """A curve's rows, its bars of so much on either side."""
-    means = np.array(means)
-    return pd.DataFrame({"mean": means, "low": means - half, "high": means + half})
-
-
-def test_a_band_is_enlarged_where_the_whole_range_hides_who_is_ahead():
-    """From 0.1 to 0.9 a twentieth is 0.04, so two reach 0.86 on average; bars go to 0.85 and 0.91, 0.003 is margin."""
-    low, next_, two = curve([0.1, 0.1]), curve([0.8, 0.8]), [curve([0.86, 0.9], 0.01), curve([0.87, 0.87])]
-    assert plots.enlarged([low, next_, *two], []) == pytest.approx((0.85 - 0.003, 0.91 + 0.003))
-    assert plots.enlarged([low, next_, two[0]], []) is None  # one alone is seen well
-    assert plots.enlarged([low, next_, two[0]], [two[1]]) is None  # and the paper's points are no curve
-    assert plots.enlarged(two, []) is None  # the whole range is theirs
-    assert plots.enlarged([low, next_, curve([0.86, 0.9], 0.1), two[1]], []) is None  # 0.24 of 0.8 is over a quarter
-    assert plots.enlarged([], []) is None
-
-
-def test_the_papers_points_count_towards_the_range_and_lie_within_the_band():
-    """From 0.1 to 0.9 is by the paper's points; curves at 0.89 and 0.895 and its 0.9 are a band, 0.0005 its margin."""
-    printed = [curve([0.1]).drop(columns=["low", "high"]), curve([0.9]).drop(columns=["low", "high"])]
-    assert plots.enlarged([curve([0.89]), curve([0.895])], printed) == pytest.approx((0.8895, 0.9005))
-
-
-def test_curves_are_set_aside_by_no_more_than_a_quarter_of_a_decibel():
-    """A marker far from its SNR would seem measured at another one."""
-    assert plots.asides(0) == []
-    assert plots.asides(1) == [0]
-    assert plots.asides(2) == [-0.125, 0.125]
-    assert plots.asides(9) == pytest.approx(np.linspace(-0.25, 0.25, 9))
-
-
 def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_has_not_run(
     results, tmp_path, monkeypatch
 ):
@@ -251,10 +200,10 @@ def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_h
     mnist = table[table["method"] == "undefended"].assign(dataset="mnist", channel="rayleigh")
     mnist.to_csv(tmp_path / "summary" / "evasion.csv", index=False)
     figures = []
-    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(plt, "close", figures.append)
     monkeypatch.setattr(sys, "argv", ["fig4b", str(tmp_path), str(tmp_path)])
     quantities = ["natural_accuracy", "adversarial_accuracy"]
-    plots.lines("fig4b", "mnist", "rayleigh", ["undefended", "repobe_adversarial"], quantities)
+    curves.accuracy_over_snr("fig4b", "mnist", "rayleigh", ["undefended", "repobe_adversarial"], quantities)
     (legend,) = figures[0].legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == [
@@ -270,29 +219,23 @@ def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_h
     assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
 
 
-def test_the_papers_points_are_called_as_it_calls_them():
-    """Sec. 4.1 gives JPEG2000's 0.9203 at 23 dB and says of no code; ours is an ideal one."""
-    (curve_,) = plots._curves(plots._printed("fig3c"), ["jpeg2000"], ["natural_accuracy"], paper=True)
-    assert curve_.label == "JPEG2000 (paper)"
-    assert [*zip(curve_.rows["snr_test_db"], curve_.rows["mean"], strict=True)] == [(23, 0.9203)]
-
-
 def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():
     same = {fig_leakage.look(f"same_key_{decoder}") for decoder in ("attention", "conv", "fc")}
     assert [one.label for one in same] == ["same key, each decoder"]
     assert fig_leakage.look("same_key").label == "same key"
     assert fig_leakage.look("a_new_attacker").label == "a new attacker"
+    assert fig_leakage.look("keyless_adaptive_set") != fig_leakage.look("keyless_conv")
 
 
 def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp_path, monkeypatch):
     """A system without a key has one attacker of two names: the upper marker is the smaller one."""
     figures = []
-    monkeypatch.setattr(plots.plt, "close", figures.append)
+    monkeypatch.setattr(plt, "close", figures.append)
     monkeypatch.setattr(sys, "argv", ["fig_leakage", str(results), str(tmp_path)])
     fig_leakage.draw()
     axes = figures[0].axes[0]
     marks = {to_rgb(one.get_edgecolor()[0]): one for one in axes.collections if len(one.get_offsets())}
-    keyless, same_key = (marks[to_rgb(colour)] for colour in (plots.ORANGE, plots.SKY))
+    keyless, same_key = (marks[to_rgb(colour)] for colour in (styles.ORANGE, styles.SKY))
     assert keyless.get_zorder() > same_key.get_zorder()
     assert keyless.get_sizes()[0] < same_key.get_sizes()[0] / 2
     assert axes.get_xlabel() == "SSIM of the rebuilt images"
@@ -307,16 +250,8 @@ def test_a_gallery_says_over_how_many_images_its_ssim_is(results, tmp_path, monk
     pictures = {f"{head}/{seen_by}": np.zeros((2, 1, 16, 16), np.uint8) for seen_by in ("keyless", "original")}
     np.savez(tmp_path / "summary" / "reconstructions.npz", **pictures, **{f"{head}/label": np.array([3, 4])})
     monkeypatch.setattr(sys, "argv", ["fig3d", str(tmp_path), str(tmp_path)])
-    plots.gallery("fig3d", "mnist", (3, 4), {"Attacker": ("undefended", "keyless")})
+    galleries.gallery("fig3d", "mnist", (3, 4), {"Attacker": ("undefended", "keyless")})
     assert "SSIM over 2,000 test images" in (tmp_path / "fig3d.svg").read_text()
-
-
-def test_lines_are_dark_enough_to_see_on_white():
-    """WCAG 2's contrast of graphics, 3 to 1, but for the pale end of the NECST-DP family, which its marker tells."""
-    for name in ("necst", "vae_128", "undefended", "repobe", "escst", "necst_dp_09", "jpeg2000", "trades"):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(plots.style(name).colour)]
-        luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-        assert 1.05 / (luminance + 0.05) > 3, name
 
 
 def test_the_layer_table_is_the_papers_network_at_224():

@@ -1,0 +1,22 @@
+"""Real feature maps as complex symbols on the air, and back: two channels of a place make one symbol (D1, D13)."""
+
+import torch
+from torch import Tensor
+
+from repobe.phy.channels import normalise_power
+
+
+def symbols(features: Tensor) -> Tensor:
+    """Real features [b, 2m, H, W] as Complex[b, H·W·m] of unit power: the m symbols of a place stand together (D13).
+
+    Channels 2a and 2a+1 are the real and the imaginary part of a place's symbol a, so that the shuffle of places is one
+    of symbols. Free of copies where the features are channels last.
+    """
+    places = features.permute(0, 2, 3, 1).unflatten(3, (-1, 2)).contiguous()
+    return normalise_power(torch.view_as_complex(places).flatten(1))
+
+
+def features(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Complex[b, H·W·m] back to real [b, 2m, H, W], channels last."""
+    places = torch.view_as_real(symbols.unflatten(1, (*grid, -1))).flatten(3)
+    return places.permute(0, 3, 1, 2)

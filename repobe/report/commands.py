@@ -1,0 +1,43 @@
+"""The commands that measure the page's numbers again."""
+
+from pathlib import Path
+
+from repobe.runs.config import load
+
+ABLATIONS = "snakemake --cores all --configfile config/ablations.yaml"
+
+
+class Commands:
+    """Makes one command for each number; the command trains the runs that it needs.
+
+    The runs go into the config's own results folder, so committed tables stay as they are.
+    """
+
+    def __init__(self, configfile: str, runs: list[str]) -> None:
+        self.results, self.runs = load(Path(configfile))["results_dir"], runs
+        self.options = f"--cores all --configfile {configfile}"
+
+    def measures(self, row: dict, file: str) -> str:
+        """For a row of a summary: `file` (evasion, inversion, audit or cost) of each run of the row's method."""
+        if row["method"] == "white":
+            return self._made([f"{self.results}/white.csv"], "white")
+        prefix = f"{row['dataset']}/{row['channel']}/{row['method']}/"
+        return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
+
+    def judges(self, claim: dict) -> str:
+        """For a claim of claims.yaml: the runs of its method and of the rivals, at the paper's size."""
+        parts = [claim.get("of", {}) | part for part in claim["parts"]]
+        runs = [
+            f"{part['dataset']}/{channel}/{method}"
+            for part in parts
+            if "dataset" in part
+            for channel in part["channels"]
+            for method in [part["method"], *part.get("rivals", [])]
+        ]
+        if not runs:
+            return self._made([f"{self.results}/claims.csv"], "white")
+        return f'snakemake --cores all --configfile config/paper.yaml --config only="{" ".join(dict.fromkeys(runs))}"'
+
+    def _made(self, targets: list[str], rule: str) -> str:
+        """Targets come first, because --configfile and --forcerun take every word that follows them."""
+        return f"snakemake {' '.join(targets)} {self.options} --forcerun {rule}"

@@ -1,0 +1,39 @@
+"""A figure's SVG, ready to stand inside the page."""
+
+import html
+import re
+from pathlib import Path
+
+
+def drawing(path: Path, results: Path, figures: Path) -> dict:
+    """The SVG with its title, its description and the command that draws it; ids get the figure's name as a prefix.
+
+    Two SVGs inside one page must not share ids.
+    """
+    text = path.read_text()
+    title, alt = _words(text, "title"), _words(text, "description")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
+    prefix = path.stem + "-"
+    for before, after in [(' id="', f' id="{prefix}'), ('href="#', f'href="#{prefix}'), ("url(#", f"url(#{prefix}")]:
+        text = text.replace(before, after)
+    opening = text[: text.index(">")]
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', opening).group(1))
+    named = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    named += f' role="img" aria-label="{html.escape(alt or path.stem, quote=True)}"'
+    about = alt.partition(". ")[0].rstrip(".") + "."
+    return {
+        "name": path.stem,
+        "title": title or path.stem,
+        "alt": alt,
+        "about": "" if about.startswith(title) else about,
+        "svg": text.replace(opening, named, 1),
+        "width": width,
+        "command": f"python -m figures.{path.stem} {results} {figures}",
+        "numbers": path.with_suffix(".csv"),
+    }
+
+
+def _words(svg: str, tag: str) -> str:
+    """The text of a Dublin Core element of the SVG's metadata; empty where it has none."""
+    found = re.search(rf"<dc:{tag}>(.*?)</dc:{tag}>", svg, re.DOTALL)
+    return html.unescape(found.group(1)) if found else ""

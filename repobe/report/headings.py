@@ -1,0 +1,46 @@
+"""What panels are called: the names and the order of datasets and channels, and which dataset a panel shows."""
+
+import pandas as pd
+
+# The paper's datasets, and the embedded ones that replace them where they have not run.
+STANDS_IN = {"mnist": "digits", "cifar10": "digits_rgb"}
+TITLES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "digits": "digits (stand-in for MNIST)",
+    "digits_rgb": "digits_rgb (stand-in for CIFAR-10)",
+}
+AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
+
+
+def panel_title(dataset: str, channel: str | None = None) -> str:
+    """The heading of a panel: its dataset, and its channel where one is given."""
+    name = TITLES.get(dataset, dataset)
+    return name if channel is None else f"{name}, {channel_title(channel)}"
+
+
+def channel_title(channel: str) -> str:
+    """The channel's name in full."""
+    return AIR.get(channel, channel.replace("_", " "))
+
+
+def datasets_in_order(datasets) -> list[str]:
+    """Each dataset once: the paper's, then their stand-ins, then others by name."""
+    known = list(TITLES)
+    return sorted(set(datasets), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def preferred_channel(frame: pd.DataFrame) -> str:
+    """AWGN where the table has it, else the first channel by name."""
+    return "awgn" if (frame["channel"] == "awgn").any() else min(frame["channel"])
+
+
+def dataset_shown(dataset: str, datasets: set[str]) -> str:
+    """The stand-in if it has run and the paper's dataset has not; else the paper's dataset."""
+    stand_in = STANDS_IN[dataset]
+    return stand_in if dataset not in datasets and stand_in in datasets else dataset
+
+
+def image_count(rows: pd.DataFrame) -> str:
+    """How many images each mean of a table is over: 2,000, or 200/500 where rows differ."""
+    return "/".join(f"{n:,}" for n in sorted(set(rows["n"])))

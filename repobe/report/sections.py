@@ -1,0 +1,108 @@
+"""Numbers that the page's sentences quote, and tables that are wider than the files they come from."""
+
+import pandas as pd
+
+from repobe.cipher.keyspace import log2_keys_effective
+from repobe.report.cells import VERDICTS, number, table
+from repobe.tables.schema import family
+
+
+def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """(verdict, its sign, how many rows), the favourable verdicts first."""
+    counts = frame["verdict"].value_counts()
+    return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
+
+
+def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
+    """A row for each attacker and method: SSIM, PSNR, MSE and accuracy, beside the floor that the mean image sets."""
+    key = ["dataset", "image_size", "channel", "method", "snr_tap_db", "attacker"]
+    wide = inversion.pivot_table("mean", key, "metric", sort=False).reset_index()
+    wide = wide.rename(columns={"attacker_accuracy": "accuracy"})
+    for column in ("ssim", "psnr_db", "mse", "accuracy"):
+        wide[column] = wide[column] if column in wide else float("nan")
+    bounds = inversion[inversion["metric"] == "attacker_accuracy"][[*key, "low", "high", "seeds", "n"]]
+    wide = wide.merge(bounds, on=key, how="left")
+    floor = wide[wide["attacker"] == "mean_image"][[*key[:-1], "ssim", "accuracy"]]
+    floor = floor.rename(columns={"ssim": "floor_ssim", "accuracy": "floor_accuracy"})
+    wide = wide.merge(floor, on=key[:-1], how="left")
+    last = ["ssim", "floor_ssim", "psnr_db", "mse", "accuracy", "low", "high", "floor_accuracy", "seeds", "n"]
+    return wide[[*key, *last]]
+
+
+def leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
+    """For each family of attackers: the row with the highest accuracy on RepObE, and that on the undefended system."""
+    found = {}
+    for kind, rows in rebuilt.groupby(rebuilt["attacker"].map(family)):
+        for name, mine in [
+            (kind, rows[rows["method"].str.startswith("repobe")]),
+            (f"{kind}, undefended", rows[rows["method"] == "undefended"]),
+        ]:
+            read_by = mine[mine["accuracy"].notna()]
+            if len(read_by):
+                found[name] = read_by.loc[read_by["accuracy"].idxmax()].to_dict()
+    return found
+
+
+def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
+    """For each attack with a radius of at most 8/255: the row where RepObE keeps the lowest accuracy."""
+    rows = evasion[
+        (evasion["metric"] == "adversarial_accuracy") & (evasion["eps"] > 0) & (evasion["eps"] <= 8.001 / 255)
+    ]
+    rows = rows[rows["method"].str.startswith("repobe")]
+    found = {}
+    for kind in ("paper", "strong", "autoattack", "keyless", "transfer", "square"):
+        mine = rows[rows["attack"].str.startswith(kind)]
+        if len(mine):
+            found[kind] = mine.loc[mine["mean"].idxmin()].to_dict()
+    return found
+
+
+def cipher(audit: pd.DataFrame) -> dict:
+    """The audit as three tables, and the few numbers that the threat model quotes."""
+    recovery = audit[audit["quantity"] == "key_recovered"]
+    seconds = audit[audit["quantity"] == "recovery_seconds"]["mean"]
+    run = ["method", "dataset", "image_size", "channel", "snr_train_db", "grid"]
+    setting = [*run, "schedule", "known_messages", "n"]
+    wide = recovery.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
+    wide = wide.reset_index()
+    wide = wide.merge(recovery.drop_duplicates(setting)[[*setting, "command"]], on=setting)
+    reached = recovery[(recovery["dataset"] != "none") & (recovery["snr_db"] >= 7) & (recovery["known_messages"] == 1)]
+    space = audit[audit["quantity"].str.startswith("log2_keys") & (audit["grid"] == "28x28")]
+    told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
+    wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
+    return {
+        "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()], ["quantity", "grid", "mean", "n"]),
+        "recovery": table(wide, [name for name in wide if name != "command"]),
+        "multiset": table(
+            audit[audit["quantity"].str.endswith("accuracy")],
+            [*run, "quantity", "snr_db", "mean", "low", "seeds", "n"],
+        ),
+        "cipher": {
+            "slowest_ms": 1000 * seconds.max() if len(seconds) else None,
+            "bits": dict(zip(space["quantity"].str.removeprefix("log2_keys_"), space["mean"], strict=True)),
+            "recovered": {
+                schedule: (rows["mean"].min(), rows["mean"].max()) for schedule, rows in reached.groupby("schedule")
+            },
+            "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest of all rows
+            "wrong_key": (wrong["mean"].min(), wrong["mean"].max()) if len(wrong) else None,
+            "wrong_keys": [
+                {"grid": grid, "log2": log2_keys_effective(int(grid.split("x")[0])), "n": rows["n"].max()}
+                | {"low": rows["mean"].min(), "high": rows["mean"].max()}
+                for grid, rows in sorted(wrong.groupby("grid"), key=lambda pair: int(pair[0].split("x")[0]))
+            ],
+        },
+    }
+
+
+def about(provenance: pd.DataFrame) -> dict[str, str]:
+    """What the runs have in common: how many, which seeds, which code, which machine."""
+    seeds = sorted({run.rsplit("/seed", 1)[1].split("_")[0] for run in provenance["run"]}, key=int)
+    told = {
+        "runs": number(len(provenance)),
+        "seeds": ", ".join(seeds),
+        "training, wall": f"{provenance['train_wall_seconds'].sum() / 3600:.2f} hours in all",
+    }
+    for name in ("commit", "device", "threads", "python", "torch", "torchvision"):
+        if name in provenance:
+            told[name] = ", ".join(sorted({str(value) for value in provenance[name]}))
+    return told
