@@ -7,7 +7,8 @@ import torch
 from benchmarks.setup import Setup
 from benchmarks.table import Goal, Row, alone
 from repobe.attacks.cryptanalysis import recovery
-from repobe.phy.channels import AWGN, complex_normal, normalise_power
+from repobe.phy.channel import complex_normal
+from repobe.phy.channels import AWGN, normalise_power
 from repobe.runs.spec import Audit
 
 MS_A_TRIAL = 1000.0
