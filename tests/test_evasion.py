@@ -18,7 +18,7 @@ from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
-from repobe.runs.spec import KINDS as NAMED
+from repobe.runs.spec import ATTACK_KINDS as NAMED
 from repobe.runs.spec import Attack
 from repobe.stages import evaluate as evaluation
 from repobe.stages.evaluate import attacked, crafted, due, ensemble, ensemble_name, evasion_steps, unattacked
