@@ -60,7 +60,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Inversion:
-    """snr_db: the eavesdropper's SNRs; epochs, images: for how long and on how many images (None: all) attackers train."""
+    """snr_db: the eavesdropper's SNRs; epochs, images: how long and on how many images (None: all) attackers train."""
 
     attackers: tuple[str, ...]
     snr_db: tuple[float, ...]
