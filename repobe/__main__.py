@@ -162,10 +162,10 @@ def verify(o: argparse.Namespace) -> int:
 
 
 def show(o: argparse.Namespace) -> None:
-    """The whole story of one printed number (n21), claim (c04) or decision (D7)."""
-    from repobe.verdicts import story
+    """All that is known of one printed number (n21), claim (c04) or decision (D7)."""
+    from repobe.verdicts import show as room
 
-    print(story.story(o.name, o.results))
+    print(room.show(o.name, o.results))
 
 
 def status(o: argparse.Namespace) -> None:

@@ -61,7 +61,7 @@ def evaluate(spec_file: Path, device: str) -> None:
         if trained.system.digital:
             lost = trained.system.codec.failures
             print(f"{spec.path}: {lost} messages that the codec could not decode", file=sys.stderr)
-        outcomes.write(outcomes.rows(spec, counts), folder / "outcomes.parquet")
+        outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", rows)
         partial.clear()
 
