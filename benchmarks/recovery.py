@@ -3,7 +3,8 @@
 import torch
 
 from repobe.attacks.cryptanalysis import recovery
-from repobe.phy.channels import AWGN, complex_normal, normalise_power
+from repobe.phy.channel import complex_normal
+from repobe.phy.channels import AWGN, normalise_power
 from repobe.runs.spec import Audit
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from repobe.runs import names
+
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -33,6 +35,11 @@ def check(config: dict) -> None:
         unknown = error.validator == "additionalProperties"
         hint = f" (known here: {', '.join(error.schema['properties'])})" if unknown else ""
         raise ValueError(f"{key}: {error.message}{hint}")
+    for number, name in enumerate(config["channels"]):
+        try:
+            names.channel(name)
+        except ValueError as error:
+            raise ValueError(f"channels.{number}: {error}") from None
     for label, described in config["methods"].items():
         name = described.get("method", label)
         known = hyper_parameters(name, f"methods.{label}")

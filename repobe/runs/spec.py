@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-CHANNELS = ("awgn", "rayleigh", "rayleigh_fast", "rayleigh_blind")
+from repobe.runs import names
+
 KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
 
@@ -105,8 +106,7 @@ class Spec:
     hyper: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.channel not in CHANNELS:
-            raise ValueError(f"channel '{self.channel}' is unknown; it is one of {', '.join(CHANNELS)}")
+        names.channel(self.channel)
         if self.task not in TASKS:
             raise ValueError(f"task '{self.task}' of '{self.label}' is unknown; it is one of {', '.join(TASKS)}")
         if self.image_size < 16 or self.image_size % 8:

@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.cipher.keys import FixedKey, Key, Keys
-from repobe.phy.channels import Channel
+from repobe.phy.channel import Channel
 from repobe.runs.spec import from_plain
 from repobe.systems.system import System
 
