@@ -25,6 +25,7 @@ every_method = pytest.mark.parametrize("name", NAMES)
 # With the 32 symbols of S = 32 JPEG2000 sends no image, so none has a gradient: the paper's k.
 HYPER = {"jpeg2000": {"symbols": 1568}}
 VARIANTS = {name: (name, HYPER.get(name, {})) for name in NAMES} | {
+    "ibal, gains": ("ibal", {"row_gains": True}),
     "necst, block": ("necst", {"training_channel": "block", "bits": 32}),
     "necst_dp, gaussian": ("necst_dp", {"mechanism": "gaussian"}),
     "jpeg2000, ldpc": ("jpeg2000", {"symbols": 1568, "link": "ldpc"}),
