@@ -9,6 +9,14 @@ the 64 numbers into symbols, the adversary's own draw of the same channel, and a
 decoder stands in the classifier's place and MSE in that of cross-entropy: a receiver at odds with its own adversary.
 Grey images go by MNIST's network at 28×28 pixels, colour ones by CIFAR-10's at 32×32. k = 32.
 
+Ours leaves out two things that the authors' released code has. Its transmitter normalises each row of its last layer
+and scales it by a fixed gain, 64 for the first row down to 1 for the last, before the tanh; `row_gains` turns that on.
+It costs accuracy here: MNIST at 32×32, AWGN, 15 epochs, one seed, test accuracy at 7 and 23 dB 0.962 and 0.974 without,
+0.823 and 0.863 with. Its SNR embedding has three layers, ours one. Five checkpoints that the authors published read
+0.946 to 0.951 of MNIST's test set over their own channel and 0.943 to 0.951 over ours; this file reads 0.970 to 0.977
+after 60 epochs. So the rival of our figures is the stronger one; with the gains it is weaker than the checkpoints, and
+their inputs or schedules must differ from ours in more than is known.
+
 image ─ resize ─ encoder, tanh ─▶ 64 numbers ─ pair, unit power ═ air ═▶ classifier, which knows the SNR
                                                                 ═ air ═▶ simulated adversary ─▶ image
 """
@@ -17,7 +25,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss, relu, softplus
+from torch.nn.functional import cross_entropy, linear, mse_loss, normalize, relu, softplus
 from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
@@ -36,12 +44,16 @@ UNSAID = noise_power(15)  # n0 where the receiver is not told: the middle of D2'
 
 @dataclass(frozen=True)
 class Hyper:
-    """The loss's weights and the schedules, whose epochs are `epochs`-ths of the training."""
+    """The loss's weights and the schedules, whose epochs are `epochs`-ths of the training.
+
+    row_gains: the last layer of the transmitter as in the released code, see `GainedRows`.
+    """
 
     beta: float = 1e-3  # Wang et al. 2024
     silent_epochs: int = 5  # Wang et al. 2024: the KL's weight is 0 for so long,
     rising_epochs: int = 10  # and then rises for so long
     halving_epochs: int = 60  # Wang et al. 2024: StepLR(60, 0.5)
+    row_gains: bool = False  # decision: off makes the stronger rival (0.974 against 0.863); the released code: on
     epochs: int = 120  # ours: how many there were is not known; any budget then sees every part of the schedules
     learning_rate: float = 1e-3  # Wang et al. 2024
     weight_decay: float = 1e-4  # Wang et al. 2024
@@ -73,12 +85,23 @@ class Classifier(nn.Module):
         return self.head(torch.cat([relu(self.hidden(z)), relu(self.embedding(snr))], dim=1))
 
 
-def grey_encoder() -> nn.Sequential:
+class GainedRows(nn.Linear):
+    """y_i = g_i ⟨w_i / ‖w_i‖, x⟩ + b_i with fixed gains g = outputs … 1: rows of unit norm, from steep to flat.
+
+    After the tanh the first numbers are nearly signs, the last nearly linear in the image.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        gain = torch.arange(self.out_features, 0, -1, dtype=x.dtype, device=x.device)
+        return linear(x, gain[:, None] * normalize(self.weight, dim=1), self.bias)
+
+
+def grey_encoder(last: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """Image [b, 1, 28, 28] to Float[b, 64]: one linear layer, tanh."""
-    return nn.Sequential(Standardise(), nn.Flatten(), nn.Linear(28 * 28, FEATURES), nn.Tanh())
+    return nn.Sequential(Standardise(), nn.Flatten(), last(28 * 28, FEATURES), nn.Tanh())
 
 
-def colour_encoder() -> nn.Sequential:
+def colour_encoder(last: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """Image [b, 3, 32, 32] to Float[b, 64]: 64, 128, a residual block, 256, 256, 512 channels on 4×4, tanh."""
     return nn.Sequential(
         Standardise(),
@@ -92,7 +115,7 @@ def colour_encoder() -> nn.Sequential:
         nn.MaxPool2d(2),
         convolution(256, 512),
         nn.Flatten(),
-        nn.Linear(512 * 4 * 4, FEATURES),
+        last(512 * 4 * 4, FEATURES),
         nn.Tanh(),
     )
 
@@ -100,12 +123,13 @@ def colour_encoder() -> nn.Sequential:
 class Bottleneck(System):
     """The transmitter and its legitimate receiver; side is the pixels of a row that the transmitter works on."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, row_gains: bool = False) -> None:
         super().__init__()
         self.image_size, self.k, self.channel = problem.image_size, FEATURES // 2, problem.channel
         self.reconstruct = problem.reconstruct
         self.side = 28 if problem.colours == 1 else 32
-        self.encoder = grey_encoder() if problem.colours == 1 else colour_encoder()
+        encoder = grey_encoder if problem.colours == 1 else colour_encoder
+        self.encoder = encoder(GainedRows if row_gains else nn.Linear)
         if problem.reconstruct:
             self.decoder = Convolutional(problem.colours, self.k, self.grid)
         else:
@@ -123,12 +147,13 @@ class Bottleneck(System):
 class Method(method.Method):
     """Each batch's first half trains the simulated adversary, its second transmitter and receiver against it."""
 
+    autocasts = False  # dense layers gain nothing, and its bound needs float32
     max_gradient_norm = None  # Wang et al. 2024: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         self.hyper = hyper
-        self.system = Bottleneck(problem)
+        self.system = Bottleneck(problem, hyper.row_gains)
         self.adversary = nn.Linear(FEATURES, problem.colours * self.system.side**2)
         self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 

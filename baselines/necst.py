@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from repobe.phy.bpsk import bit_error_rate, message_error_rates
+from repobe.phy.bpsk import message_error_rates
 from repobe.systems.bitcode import BitSystem, adam
 from repobe.training import method
 from repobe.training.method import Problem
@@ -27,7 +27,7 @@ class Hyper:
 
     training_channel: `flips`, each bit at the channel's mean error rate; `block`, at the rate of its message's own
     fading. They are the same where no block fades.
-    released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.phy.bpsk.vimco.
+    released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.systems.vimco.
     """
 
     bits: int = 0  # Choi et al. 2019: 100 of MNIST, 500 of CIFAR-10
@@ -42,6 +42,7 @@ class Hyper:
 class Method(method.Method):
     """Maximises VIMCO's multi-sample bound; Problem's learning rate and weight decay are not NECST's and not used."""
 
+    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
     max_gradient_norm = None  # Choi et al. 2019: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
@@ -65,7 +66,7 @@ class Method(method.Method):
     def rate(self, n0: float, image: Tensor) -> float | Tensor:
         """How likely a bit arrives flipped: one rate for all messages, or Float[b, 1]."""
         if self.hyper.training_channel == "flips":
-            return bit_error_rate(self.problem.channel, n0)
+            return self.problem.channel.bit_error_rate(n0)
         return message_error_rates(self.problem.channel, n0, len(image), image.device)
 
     def optimise(self) -> None:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from repobe.phy.bpsk import bit_error_rate, flipped
-from repobe.phy.channels import complex_normal, normalise_power
+from repobe.phy.bpsk import flipped
+from repobe.phy.channel import complex_normal
+from repobe.phy.channels import normalise_power
 from repobe.systems.bitcode import BitSystem, adam
 from repobe.training import method
 from repobe.training.method import Problem
@@ -61,6 +62,7 @@ class Method(method.Method):
     Problem's learning rate and weight decay are not NECST's and not used.
     """
 
+    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
     max_gradient_norm = None  # as NECST: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
@@ -81,8 +83,8 @@ class Method(method.Method):
     def rate(self, n0: float) -> float:
         """How likely a bit arrives flipped, by the mechanism or by the air."""
         if self.hyper.mechanism == "gaussian":
-            return bit_error_rate(self.problem.channel, n0, self.hyper.budget**2)
-        return flipped(flip_probability(self.hyper.budget), bit_error_rate(self.problem.channel, n0))
+            return self.problem.channel.bit_error_rate(n0, self.hyper.budget**2)
+        return flipped(flip_probability(self.hyper.budget), self.problem.channel.bit_error_rate(n0))
 
     def optimise(self) -> None:
         self.optimisers = [adam(self.system, self.hyper.learning_rate, self.hyper.encoder_l2)]

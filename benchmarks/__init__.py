@@ -1,1 +1,1 @@
-"""What is fast and how fast: `python -m benchmarks.<name>` prints rates and ratios measured side by side in one run."""
+"""What is fast and how fast: `python -m benchmarks` measures ratios side by side in one run; see README.md."""

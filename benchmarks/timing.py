@@ -1,23 +1,54 @@
-"""One way to time: torch's own timer, the candidates in turn so that a busy machine slows all alike."""
+"""One way to time: the candidates take turns, round by round, so that a busy machine slows all of them alike."""
 
+import gc
+import math
 import statistics
+import time
 from collections.abc import Callable
 
 import torch
-from torch.utils.benchmark import Timer
+
+Times = dict[str, list[float]]  # seconds a call of each candidate, one figure a round
 
 
-def medians(candidates: dict[str, Callable[[], object]], rounds: int = 7, seconds: float = 0.2) -> dict[str, float]:
-    """Seconds of each candidate, by name: the median over rounds of a block of calls, as a training's steps follow.
+def interleaved(candidates: dict[str, Callable[[], object]], rounds: int = 7, seconds: float = 0.2) -> Times:
+    """Seconds a call of each candidate: in each round the mean of a block of calls that lasts about `seconds`.
 
     Within a block memory that was freed is used again; a lone call after another candidate's would pay for its pages.
+    The first call of a candidate, which chooses kernels, counts in no round.
     """
-    timers = {
-        name: Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
-        for name, run in candidates.items()
-    }
-    each: dict[str, list[float]] = {name: [] for name in candidates}
+    calls = {}
+    for name, run in candidates.items():
+        first = clocked(run, 1)
+        calls[name] = 1 if first >= seconds else max(1, math.ceil(seconds / clocked(run, 1)))
+    times: Times = {name: [] for name in candidates}
     for _ in range(rounds):
-        for name, timer in timers.items():
-            each[name].append(timer.blocked_autorange(min_run_time=seconds).median)
-    return {name: statistics.median(times) for name, times in each.items()}
+        for name, run in candidates.items():
+            times[name].append(clocked(run, calls[name]) / calls[name])
+    return times
+
+
+def clocked(run: Callable[[], object], calls: int) -> float:
+    """Seconds of so many calls one after another, the GPU's work included and the garbage collector's left out."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _settle()
+        began = time.perf_counter()
+        for _ in range(calls):
+            run()
+        _settle()
+        return time.perf_counter() - began
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def median(times: Times, name: str) -> float:
+    """Seconds a call of one candidate: the median over rounds."""
+    return statistics.median(times[name])
+
+
+def _settle() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,17 +1,8 @@
 import pytest
 import torch
 
-from repobe.phy.channels import (
-    AWGN,
-    BY_NAME,
-    BlindRayleigh,
-    FastRayleigh,
-    Rayleigh,
-    complex_normal,
-    noise_power,
-    normalise_power,
-)
-from repobe.runs.spec import CHANNELS
+from repobe.phy.channel import complex_normal
+from repobe.phy.channels import AWGN, BlindRayleigh, FastRayleigh, Rayleigh, noise_power, normalise_power
 
 
 def test_power_is_one_for_each_image_whatever_it_was():
@@ -67,7 +58,3 @@ def test_noise_power_may_differ_between_images():
     x = torch.zeros(2, 50_000, dtype=torch.complex64)
     heard = AWGN()(x, torch.tensor([1.0, 0.01]))
     torch.testing.assert_close(heard.abs().square().mean(dim=1), torch.tensor([1.0, 0.01]), rtol=0.03, atol=0)
-
-
-def test_a_spec_names_the_channels_that_exist():
-    assert set(CHANNELS) == set(BY_NAME)

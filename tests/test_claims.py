@@ -1,11 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from repobe.tables import outcomes, schema
-from repobe.verdicts import claims
-from repobe.verdicts.comparison import PAPER
+from repobe.verdicts import claims, paper
 
 
 def rows(wrong: int, images: int = 1000, draws: int = 1, first: int = 0, **departures) -> pd.DataFrame:
@@ -187,6 +185,6 @@ def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
 def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
     empty = {name: pd.DataFrame(columns=[*schema.KEYS[name], *schema.VALUES[name]]) for name in ("inversion", "audit")}
     empty["outcomes"] = pd.DataFrame(columns=outcomes.SCHEMA.names)
-    said = yaml.safe_load((PAPER / "claims.yaml").read_text())
+    said = paper.claims()
     assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 13)]
     assert {claims.verdict(empty, one)[0]["verdict"] for one in said} == {"not run"}

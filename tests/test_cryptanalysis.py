@@ -14,7 +14,8 @@ from repobe.attacks.cryptanalysis import (
 from repobe.cipher.keys import Key
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.cipher.obfuscation import encrypt
-from repobe.phy.channels import AWGN, Rayleigh, complex_normal, normalise_power
+from repobe.phy.channel import complex_normal
+from repobe.phy.channels import AWGN, Rayleigh, normalise_power
 from repobe.runs.spec import Audit
 from repobe.stages.audit import another, audit
 from repobe.training.loop import build

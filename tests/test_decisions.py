@@ -6,8 +6,7 @@ from conftest import evasion
 
 from repobe.runs.grid import grid
 from repobe.tables import schema
-from repobe.verdicts import decisions
-from repobe.verdicts.comparison import PAPER
+from repobe.verdicts import decisions, paper
 
 
 def table(*departures: dict) -> pd.DataFrame:
@@ -86,8 +85,8 @@ def test_what_has_not_run_has_no_row():
 
 
 def test_the_first_ten_decisions_are_weighed_and_every_weight_is_of_runs_that_the_ablations_have():
-    known = yaml.safe_load((PAPER / "decisions.yaml").read_text())
-    config = yaml.safe_load((PAPER.parent.parent / "config" / "ablations.yaml").read_text())
+    known = paper.decisions()
+    config = yaml.safe_load((paper.FOLDER.parents[1] / "config" / "ablations.yaml").read_text())
     runs = {(s.label, s.channel) for s in grid(config)}
     labels = {label for label, _ in runs}
     weighed = {one["id"]: one["weighed_by"] for one in known if "weighed_by" in one}

@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import quad
 from torch.nn.functional import interpolate
 
-from baselines.ibal import UNSAID, kl_to_log_uniform
+from baselines.ibal import UNSAID, GainedRows, kl_to_log_uniform
 from repobe.phy.channels import AWGN
 from repobe.phy.mapping import features
 from repobe.training import loop as training
@@ -158,3 +158,20 @@ def test_a_last_batch_of_one_image_trains_both():
     student = ibal()
     student.optimise()
     assert student.update(torch.rand(1, 1, 32, 32), torch.tensor([3]), 0.1)["loss"].isfinite()
+
+
+def test_rows_with_gains_have_length_n_down_to_one_whatever_their_weights():
+    """By hand: rows (3, 4) and (0, 2) become 2·(0.6, 0.8) and 1·(0, 1); biases stay as they are."""
+    layer = GainedRows(2, 2)
+    layer.load_state_dict({"weight": torch.tensor([[3.0, 4.0], [0.0, 2.0]]), "bias": torch.tensor([0.5, -1.0])})
+    torch.testing.assert_close(layer(torch.tensor([[1.0, 2.0]])), torch.tensor([[2 * 2.2 + 0.5, 2.0 - 1.0]]))
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_config_may_have_the_released_codes_gains(colours):
+    problem = Problem(colours, 10, 32, AWGN(), False, 10, 0.05, 5e-4, 0)
+    kinds = [
+        [type(layer) for layer in load("ibal", problem, hyper).system.encoder if isinstance(layer, torch.nn.Linear)]
+        for hyper in ({}, {"row_gains": True})
+    ]
+    assert kinds == [[torch.nn.Linear], [GainedRows]]

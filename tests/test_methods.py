@@ -25,6 +25,7 @@ every_method = pytest.mark.parametrize("name", NAMES)
 # With the 32 symbols of S = 32 JPEG2000 sends no image, so none has a gradient: the paper's k.
 HYPER = {"jpeg2000": {"symbols": 1568}}
 VARIANTS = {name: (name, HYPER.get(name, {})) for name in NAMES} | {
+    "ibal, gains": ("ibal", {"row_gains": True}),
     "necst, block": ("necst", {"training_channel": "block", "bits": 32}),
     "necst_dp, gaussian": ("necst_dp", {"mechanism": "gaussian"}),
     "jpeg2000, ldpc": ("jpeg2000", {"symbols": 1568, "link": "ldpc"}),
@@ -90,10 +91,11 @@ def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradien
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @every_method
-def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, specs, dataset, tmp_path, monkeypatch):
+def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, specs, dataset, tmp_path, monkeypatch):
     spec, data = spec_of(specs, name, size=16), dataset[1]
-    spec = replace(spec, training=replace(spec.training, epochs=3))
+    spec = replace(spec, training=replace(spec.training, epochs=3, precision=precision))
     data = replace(data, validation=tuple(tensor[:20] for tensor in data.validation))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
@@ -163,7 +165,10 @@ def test_every_method_learns_a_batch_with_its_own_optimiser(name, specs, dataset
 
 @every_method
 def test_no_loss_falls_where_no_weight_moves(name, specs, dataset):
-    """So that what the test above sees fall is what was learned."""
+    """So that what the test above sees fall is what was learned.
+
+    Batch norm's running statistics do move, and with them the images that are crafted in evaluation mode: 0.9, not 1.
+    """
     student, batch, measured = student_of(name, specs, dataset)
     before = measured()
     for optimiser, scheduler in zip(student.optimisers, student.schedulers, strict=True):
@@ -172,7 +177,7 @@ def test_no_loss_falls_where_no_weight_moves(name, specs, dataset):
             group["lr"] = 0.0
     for _ in range(3):
         student.update(*batch, 0.01)
-    assert measured() > 0.95 * before
+    assert measured() > 0.9 * before
 
 
 def test_the_demo_runs_every_file():

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from baselines.necst_dp import flip_probability, gaussian, randomised_response
 from repobe.images.resizing import images
-from repobe.phy.bpsk import demodulate, modulate
+from repobe.phy.bpsk import bits_to_symbols, symbols_to_bits
 from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, Rayleigh, noise_power
 from repobe.training import method
 from repobe.training.loop import build
@@ -98,8 +98,8 @@ def test_necsts_bits_flip_on_the_air_as_often_as_theory_says():
     system = method_of("necst", channel=FastRayleigh()).eval().system
     with torch.no_grad():
         sent = system.transmit(torch.rand(200, 1, 32, 32)).repeat(100, 1)
-        heard = demodulate(system.channel(sent, noise_power(7)))
-    assert (modulate(heard) != sent).double().mean().item() == pytest.approx(0.0435, abs=6e-4)
+        heard = symbols_to_bits(system.channel(sent, noise_power(7)))
+    assert (bits_to_symbols(heard) != sent).double().mean().item() == pytest.approx(0.0435, abs=6e-4)
 
 
 @pytest.mark.parametrize(("budget", "probability"), [(0.05, 0.4875), (0.9, 0.2891)])
@@ -108,7 +108,7 @@ def test_randomised_response_flips_with_its_probability_and_keeps_the_ratio_e_to
     assert rho == pytest.approx(probability, abs=5e-5)
     assert (1 - rho) / rho == pytest.approx(math.exp(budget))
     bits = torch.tensor([0.0, 1.0]).repeat(500_000)[None]
-    flips = (randomised_response(budget, modulate(bits)) != modulate(bits)).double()
+    flips = (randomised_response(budget, bits_to_symbols(bits)) != bits_to_symbols(bits)).double()
     # 500,000 of each bit: a standard deviation of at most 7.1e-4, the same for zeros and ones.
     assert flips[:, 0::2].mean().item() == pytest.approx(probability, abs=2.9e-3)
     assert flips[:, 1::2].mean().item() == pytest.approx(probability, abs=2.9e-3)
@@ -120,7 +120,7 @@ def test_the_gaussian_mechanisms_bits_flip_between_the_two_ends_as_often_as_trai
     system, n0 = student.system, noise_power(11)
     with torch.no_grad():
         image = torch.rand(200, 1, 32, 32).repeat(20, 1, 1, 1)
-        heard = demodulate(system.channel(system.transmit(image), n0))
+        heard = symbols_to_bits(system.channel(system.transmit(image), n0))
         sent = (system.logits(image) > 0).float()
     # 400,000 bits: a standard deviation of at most 5e-4.
     assert (heard != sent).double().mean().item() == pytest.approx(student.rate(n0), abs=2e-3)
@@ -152,14 +152,14 @@ def test_budgets_are_in_order_and_training_knows_the_whole_flip_probability():
         student = method_of("necst_dp", channel=FastRayleigh(), budget=budget)
         rates.append(student.rate(n0))
         bits = (torch.rand(2000, 100) < 0.5).float()
-        heard = demodulate(student.problem.channel(student.system.protect(modulate(bits), None), n0))
+        heard = symbols_to_bits(student.problem.channel(student.system.protect(bits_to_symbols(bits), None), n0))
         # 200,000 bits: a standard deviation of at most 1.12e-3.
         assert (heard != bits).double().mean().item() == pytest.approx(rates[-1], abs=4.5e-3)
     assert rates == sorted(rates, reverse=True)
 
 
 def test_the_gaussian_mechanism_has_unit_power_and_its_smallest_budget_disturbs_least():
-    symbols = modulate((torch.rand(4, 5000) < 0.5).float())
+    symbols = bits_to_symbols((torch.rand(4, 5000) < 0.5).float())
     sent = gaussian(0.9, symbols)
     torch.testing.assert_close(sent.abs().square().mean(dim=1), torch.ones(4))
     # E[sent·x] = 1/√(1 + 0.81) for x = ±1; over 20,000 symbols its standard deviation is 0.9/√2/1.345/141.

@@ -15,7 +15,7 @@ def counts(*correct: int, draws: int = 5) -> dict:
 
 def test_what_is_written_is_read_and_the_same_rows_are_the_same_bytes(specs, tmp_path):
     for name in ("one", "two"):
-        outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3)), tmp_path / name)
+        outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3), np.arange(3)), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     rows = outcomes.read(tmp_path / "one")
     assert list(rows["correct"]) == [5, 0, 3]
@@ -23,8 +23,18 @@ def test_what_is_written_is_read_and_the_same_rows_are_the_same_bytes(specs, tmp
     assert set(rows["method"]) == {"repobe"}
 
 
+def test_a_row_says_which_image_of_the_dataset_it_is_of(specs, tmp_path):
+    # The images stand in the order 7, 2, 9, of which an attack has the first two.
+    each = counts(5, 0, 3) | {(7.0, "paper"): (np.array([1, 4], np.uint8), 5)}
+    outcomes.write(outcomes.rows(specs["repobe"], each, np.array([7, 2, 9])), tmp_path / "one")
+    rows = outcomes.read(tmp_path / "one")
+    natural, attacked = rows[rows["attack"] == "none"], rows[rows["attack"] == "paper"]
+    assert dict(zip(natural["image"], natural["correct"], strict=True)) == {7: 5, 2: 0, 9: 3}
+    assert dict(zip(attacked["image"], attacked["correct"], strict=True)) == {7: 1, 2: 4}
+
+
 def test_a_run_without_a_classifier_has_an_empty_file(specs, tmp_path):
-    outcomes.write(outcomes.rows(specs["repobe_reconstruction"], {}), tmp_path / "none.parquet")
+    outcomes.write(outcomes.rows(specs["repobe_reconstruction"], {}, np.arange(0)), tmp_path / "none.parquet")
     assert outcomes.read(tmp_path / "none.parquet").empty
 
 
@@ -32,7 +42,7 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
     paths = []
     for label, correct in (("repobe", (5, 0, 3)), ("undefended", (4, 4, 5)), ("repobe_reconstruction", ())):
         paths.append(tmp_path / label)
-        outcomes.write(outcomes.rows(specs[label], counts(*correct) if correct else {}), paths[-1])
+        outcomes.write(outcomes.rows(specs[label], counts(*correct) if correct else {}, np.arange(3)), paths[-1])
     outcomes.gather(paths, tmp_path / "all")
     rows = outcomes.read(tmp_path / "all")
     found = outcomes.fractions(rows, "digits", "awgn", "undefended", "natural_accuracy")
@@ -51,7 +61,7 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
 )
 def test_faulty_outcomes_are_refused_by_name(spoil, fault, specs, tmp_path):
     path = tmp_path / "outcomes.parquet"
-    outcomes.write(spoil(outcomes.rows(specs["repobe"], counts(5, 0, 3))), path)
+    outcomes.write(spoil(outcomes.rows(specs["repobe"], counts(5, 0, 3), np.arange(3))), path)
     with pytest.raises(ValueError, match=f"outcomes.parquet: {fault}"):
         outcomes.read(path)
 
@@ -60,16 +70,17 @@ def test_a_file_that_is_cut_or_missing_is_one_line(specs, tmp_path):
     path = tmp_path / "outcomes.parquet"
     with pytest.raises(ValueError, match="does not exist"):
         outcomes.read(path)
-    outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3)), path)
+    outcomes.write(outcomes.rows(specs["repobe"], counts(5, 0, 3), np.arange(3)), path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="is damaged"):
         outcomes.read(path)
 
 
 def test_ten_thousand_images_at_five_snrs_take_less_than_a_byte_a_row(specs, tmp_path):
-    right = np.random.default_rng(0).random(10_000) < 0.99
+    random = np.random.default_rng(0)
+    right, number = random.random(10_000) < 0.99, random.permutation(10_000)
     each = {(float(snr), "none"): (5 * right.astype(np.uint8), 5) for snr in (7, 11, 15, 19, 23)}
-    outcomes.write(outcomes.rows(specs["repobe"], each), tmp_path / "big")
+    outcomes.write(outcomes.rows(specs["repobe"], each, number), tmp_path / "big")
     assert (tmp_path / "big").stat().st_size < 50_000
 
 

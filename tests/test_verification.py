@@ -11,7 +11,8 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
-from repobe.verdicts import claims, comparison, decisions, story
+from repobe.verdicts import claims, comparison, decisions
+from repobe.verdicts.show import show
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
@@ -44,7 +45,7 @@ def original(tmp_path_factory):
             # Of any other attack no image is kept.
             other = {"snr_test_db": snr, "attack": "worst", "metric": "adversarial_accuracy", "value": 0.1, "n": 50}
             rows.append(spec.columns | ROW | other | {"images_sd": None})
-        outcomes.write(outcomes.rows(spec, counts), run / "outcomes.parquet")
+        outcomes.write(outcomes.rows(spec, counts, np.arange(200)), run / "outcomes.parquet")
         write(run / "evasion.csv", rows, "evasion")
         write(run / "inversion.csv", [], "inversion")
         write(run / "audit.csv", [], "audit")
@@ -254,8 +255,8 @@ def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     assert not (tmp_path / "merged").exists()
 
 
-def test_a_numbers_story_has_what_is_printed_what_is_ours_and_where_it_comes_from(made):
-    text = story.story("n21", made)
+def test_show_says_of_a_number_what_is_printed_what_is_ours_and_where_it_comes_from(made):
+    text = show("n21", made)
     assert "Fig. 4b: adversarial accuracy of undefended, mnist over rayleigh at 7 dB" in text
     ours = pd.read_csv(made / "comparison.csv").set_index("id").loc["n21"]
     assert "0.7912" in text
@@ -266,22 +267,22 @@ def test_a_numbers_story_has_what_is_printed_what_is_ours_and_where_it_comes_fro
     assert text.endswith(f"run it at the paper's size\n{ours['command']}")
 
 
-def test_a_claims_and_a_decisions_story(made):
-    text = story.story("c08", made)
+def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
+    text = show("c08", made)
     assert "Adversarial training costs RepObE little" in text
     assert "not run" in text
-    text = story.story("c03", made)
+    text = show("c03", made)
     assert "itself at 7 dB" in text
     assert "mnist/awgn/repobe mnist/rayleigh/repobe" in text
-    assert "no run in" in story.story("D7", made)
-    assert "as what PGD maximises" in " ".join(story.story("D7", made).split())
-    assert "no run weighs it" in story.story("D16", made)
-    assert story.story("d16", made) == story.story("D16", made)
-    assert story.story("C3", made) == story.story("c03", made)
+    assert "no run in" in show("D7", made)
+    assert "as what PGD maximises" in " ".join(show("D7", made).split())
+    assert "no run weighs it" in show("D16", made)
+    assert show("d16", made) == show("D16", made)
+    assert show("C3", made) == show("c03", made)
 
 
-def test_a_story_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
-    assert f"There is nothing measured in {tmp_path}" in story.story("n21", tmp_path)
-    assert f"There is nothing measured in {tmp_path}" in story.story("c04", tmp_path)
+def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
+    assert f"There is nothing measured in {tmp_path}" in show("n21", tmp_path)
+    assert f"There is nothing measured in {tmp_path}" in show("c04", tmp_path)
     with pytest.raises(ValueError, match="'n99' is no number, claim or decision; there are n01 to n31, c01 to c12, D1"):
-        story.story("n99", tmp_path)
+        show("n99", tmp_path)

@@ -12,7 +12,8 @@ from torch import Tensor
 from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, step_by_step
-from repobe.phy.channels import AWGN, Channel, complex_normal, noise_power, normalise_power
+from repobe.phy.channel import Channel, complex_normal
+from repobe.phy.channels import AWGN, noise_power, normalise_power
 from repobe.phy.mapping import features
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Audit

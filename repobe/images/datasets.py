@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from repobe.images.subsets import stratified
 from repobe.runs import files
 from repobe.runs.seeds import seed
 
@@ -41,7 +42,11 @@ Split = tuple[Tensor, Tensor]  # uint8 [n, c, h, w], int64 [n]
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset on its device. `augmented`: its training crops and flips (D10)."""
+    """A dataset on its device. `augmented`: its training crops and flips (D10).
+
+    Validation and test images stand in a drawn order whose every beginning holds all classes evenly (D29), so the
+    first so many are a fair sample. `test_number`, int64 [n]: which image of the dataset's own test split each is.
+    """
 
     name: str
     classes: int
@@ -49,6 +54,8 @@ class Data:
     train: Split
     validation: Split
     test: Split
+    test_number: Tensor
+    limited: bool = False  # whether the training split is a drawn part, in the order that it was drawn in
 
     @property
     def colours(self) -> int:
@@ -61,8 +68,15 @@ class Data:
         return self.train[0].device
 
     def limit(self, images: int | None) -> "Data":
-        """The same with at most the first `images` of the training split; None keeps all."""
-        return replace(self, train=(self.train[0][:images], self.train[1][:images]))
+        """The same with at most `images` of the training split, drawn evenly from all classes (D29); None keeps all.
+
+        Of a smaller number the images are the first of a larger one's.
+        """
+        image, label = self.train
+        if images is None or images >= len(label):
+            return self
+        kept = slice(images) if self.limited else stratified(label, "train")[:images]
+        return replace(self, train=(image[kept], label[kept]), limited=True)
 
 
 def build(name: str, folder: Path | None, out: Path) -> None:
@@ -107,12 +121,12 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
         raise ValueError(f"{path} is damaged ({error}); {mend}") from None
     if _digest(tensors) != about["sha256"]:
         raise ValueError(f"{path} is not what was written (its checksum differs); {mend}")
-    split = {
-        name: (tensors[f"{name}_image"].to(device), tensors[f"{name}_label"].to(device))
-        for name in ("train", "validation", "test")
-    }
     name = about["name"]
-    return Data(name, CLASSES.get(name, 10), name in AUGMENTED, **split)
+    split = {part: (tensors[f"{part}_image"], tensors[f"{part}_label"]) for part in ("train", "validation", "test")}
+    order = {part: stratified(split[part][1], part) for part in ("validation", "test")}
+    split |= {part: (split[part][0][at], split[part][1][at]) for part, at in order.items()}
+    split = {part: (image.to(device), label.to(device)) for part, (image, label) in split.items()}
+    return Data(name, CLASSES.get(name, 10), name in AUGMENTED, **split, test_number=order["test"])
 
 
 def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
@@ -120,7 +134,7 @@ def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
 
     A last batch of one image joins the one before it, for batch norm needs two.
     """
-    cut = list(torch.randperm(len(label)).to(image.device).split(size))
+    cut = list(torch.randperm(len(label), device=image.device).split(size))
     if len(cut) > 1 and len(cut[-1]) == 1:
         cut[-2:] = [torch.cat(cut[-2:])]
     for index in cut:
@@ -131,8 +145,8 @@ def augment(image: Tensor) -> Tensor:
     """Each image of [b, c, h, w] shifted by up to h/8 pixels (4 of 32) into zeros, and mirrored half the time (D10)."""
     count, _, height, width = image.shape
     margin = height // 8
-    top, left = (torch.randint(2 * margin + 1, (2, count)).to(image.device)).unbind()
-    mirrored = (torch.rand(count) < 0.5).to(image.device)
+    top, left = torch.randint(2 * margin + 1, (2, count), device=image.device).unbind()
+    mirrored = torch.rand(count, device=image.device) < 0.5
     rows = top[:, None] + torch.arange(height, device=image.device)
     columns = torch.arange(width, device=image.device).expand(count, -1)
     columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)

@@ -5,17 +5,16 @@ Block fading needs no rows of its own: while h lasts the channel is AWGN at the 
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from repobe.phy import channels, qam
+from repobe.phy.channel import Channel
 from repobe.phy.ldpc import BASE, Code
-from repobe.phy.links import ergodic_capacity
 from repobe.runs.seeds import seed
 
 COLUMNS = ["channel", "bits", "modulation", "rate", "snr_db", "block_error_rate", "blocks"]
-CHANNELS = {"awgn": channels.AWGN, "rayleigh_fast": channels.FastRayleigh}
+CHANNELS = {name: kind for name, kind in channels.BY_NAME.items() if not kind.block}
 # The standard's 1536, of which k = 1568 symbols hold one for each bit of theirs; and, for the 128 symbols of S = 64,
 # one shorter than the standard's shortest by the standard's own formula.
 LENGTHS = (1536, 240)
@@ -33,7 +32,7 @@ def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
     rows = []
     for name, bits, modulation, rate in _curves(lengths):
         code, channel = Code(rate, bits), CHANNELS[name]()
-        step = _first(name, qam.BITS[modulation] * code.message / bits)
+        step = _first(channel, qam.BITS[modulation] * code.message / bits)
         failed = sent = 1
         while failed:
             snr_db = step * STEP_DB
@@ -52,21 +51,17 @@ def _curves(lengths: tuple[int, ...]):
     return ((c, n, m, r) for c in CHANNELS for n in lengths for m in qam.BITS for r in BASE)
 
 
-def _first(channel: str, rate: float) -> int:
+def _first(channel: Channel, rate: float) -> int:
     """The number of the last step whose capacity is below `rate` bits a symbol."""
     step = int(-10 / STEP_DB)
-    while _capacity(channel, channels.noise_power((step + 1) * STEP_DB)) < rate:
+    while channel.ergodic_capacity(channels.noise_power((step + 1) * STEP_DB)) < rate:
         step += 1
     return step
 
 
-def _capacity(channel: str, n0: float) -> float:
-    return float(np.log2(1 + 1 / n0)) if channel == "awgn" else ergodic_capacity(n0)
-
-
 @torch.no_grad()
 def block_errors(
-    code: Code, modulation: str, snr_db: float, channel: channels.Channel, count: int, generator: torch.Generator
+    code: Code, modulation: str, snr_db: float, channel: Channel, count: int, generator: torch.Generator
 ) -> int:
     """How many of `count` random blocks come out wrong at a receiver that knows h."""
     message = torch.randint(2, (count, code.message), generator=generator) == 1

@@ -1,10 +1,19 @@
 """The air: unit power, noise, fading and what the receiver does about it (Sec. 3.1, decisions D1 and D3).
 
-Everything is complex baseband, one number a channel use: Symbols are Complex[b, k].
+Everything is complex baseband, one number a channel use: Symbols are Complex[b, k]. A channel is a class of this file.
+A config calls it by its `name`, followed by the parameters that depart from the defaults, as in `rician_k10`.
 """
 
+import math
+from abc import ABC
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
+
+from repobe.phy.channel import Channel, Fading, complex_normal
+from repobe.runs import names
 
 
 def noise_power(snr_db: float) -> float:
@@ -21,71 +30,153 @@ def normalise_power(z: Tensor) -> Tensor:
     return z * torch.rsqrt(energy.clamp_min(1e-12))
 
 
-def complex_normal(shape, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """CN(0, 1): each of the real and the imaginary part has variance 1/2."""
-    parts = torch.randn(*shape, 2, device=like.device, dtype=like.real.dtype, generator=generator)
-    return torch.view_as_complex(parts) * 0.5**0.5
-
-
-class Channel:
-    """y = h x + n with n ~ CN(0, n0), then equalised.
-
-    A draw (gain, unit noise) is apart from its application, so that two systems can be given one and the same air.
-    """
-
-    def gain(self, x: Tensor, generator: torch.Generator | None) -> Tensor | None:
-        """h for Symbols x: None (a wire), Complex[b, 1] or Complex[b, k]."""
-        raise NotImplementedError
-
-    def draw(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor | None, Tensor]:
-        """(h, noise of unit power) for Symbols x."""
-        return self.gain(x, generator), complex_normal(x.shape, x, generator)
-
-    def apply(self, x: Tensor, n0: float | Tensor, draw: tuple[Tensor | None, Tensor]) -> Tensor:
-        """What the receiver reads; n0 is the noise power per complex symbol, a float or Float[b]."""
-        h, noise = draw
-        n0 = n0.reshape(-1, 1) if isinstance(n0, Tensor) else n0
-        y = (x if h is None else h * x) + n0**0.5 * noise
-        return y if h is None else self.equalise(y, h, n0)
-
-    def equalise(self, y: Tensor, h: Tensor, n0: float | Tensor) -> Tensor:
-        """The MMSE estimate of unit-power symbols, for a receiver that knows h (D12)."""
-        return h.conj() * y / (h.real.square() + h.imag.square() + n0)
-
-    def __call__(self, x: Tensor, n0: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return self.apply(x, n0, self.draw(x, generator))
-
-
 class AWGN(Channel):
-    """Additive white Gaussian noise alone."""
+    """Additive white Gaussian noise alone: capacity log₂(1 + 1/n0), bit error rate Q(√(2/n0))."""
+
+    name = "awgn"
 
     def gain(self, x, generator):
         return None
 
+    def ergodic_capacity(self, n0):
+        return float(np.log2(1 + 1 / n0))
 
-class Rayleigh(Channel):
-    """Block fading: one h ~ CN(0, 1) for each image (D3)."""
+    def bit_error_rate(self, n0, spread=0.0):
+        return math.erfc((spread + n0 * (1 + spread)) ** -0.5) / 2
+
+
+class RayleighFading(Fading, ABC):
+    """h ~ CN(0, 1), so that |h|² ~ Exp(1): what its three variants share, in closed form."""
+
+    def power_distribution(self, g):
+        return -np.expm1(-g)
+
+    def power_quantile(self, p):
+        return -np.log1p(-p)
+
+    def ergodic_capacity(self, n0):
+        """e^{n0} E₁(n0) / ln 2."""
+        from scipy.special import exp1
+
+        return float(np.exp(n0) * exp1(n0) / np.log(2))
+
+    def outage_rate(self, n0, outage):
+        """It is lost with probability 1 − exp(−(2^R − 1) n0); R exp(−(2^R − 1) n0), what it delivers, is greatest at
+        R = W(1/n0)/ln 2 with Lambert's W.
+        """
+        from scipy.special import lambertw
+
+        return super().outage_rate(n0, outage) if outage else float(lambertw(1 / n0).real / np.log(2))
+
+    def bit_error_rate(self, n0, spread=0.0):
+        """½(1 − √(γ/(1+γ))) with γ = 1/n0 (Proakis, Digital Communications, 5th ed., Sec. 13.3)."""
+        return super().bit_error_rate(n0, spread) if spread else (1 - (1 + n0) ** -0.5) / 2
+
+
+class Rayleigh(RayleighFading):
+    """Block fading: one h for each image (D3)."""
+
+    name = "rayleigh"
 
     def gain(self, x, generator):
         return complex_normal((x.shape[0], 1), x, generator)
 
 
-class FastRayleigh(Channel):
-    """Fast fading: one h ~ CN(0, 1) for each symbol, as under ideal interleaving (D3)."""
+class FastRayleigh(RayleighFading):
+    """Fast fading: one h for each symbol, as under ideal interleaving (D3)."""
+
+    name = "rayleigh_fast"
+    block = False
 
     def gain(self, x, generator):
         return complex_normal(x.shape, x, generator)
 
 
-class BlindRayleigh(Channel):
+class BlindRayleigh(RayleighFading):
     """Block fading without channel state at the receiver: y as it comes, its phase and size unknown (D3)."""
+
+    name = "rayleigh_blind"
+    coherent = False
 
     def gain(self, x, generator):
         return complex_normal((x.shape[0], 1), x, generator)
 
-    def equalise(self, y, h, n0):
-        return y
+    def bit_error_rate(self, n0, spread=0.0):
+        """One half: the phase of h is uniform."""
+        return 0.5
 
 
-# What a spec's `channel` names; repobe.runs.spec.CHANNELS lists the same names without importing torch.
-BY_NAME = {"awgn": AWGN, "rayleigh": Rayleigh, "rayleigh_fast": FastRayleigh, "rayleigh_blind": BlindRayleigh}
+@dataclass(frozen=True)
+class Rician(Fading):
+    """Block fading around a line of sight: h = √(K/(K+1)) + CN(0, 1/(K+1)) for each image.
+
+    k: the factor K, power of the direct path over that of all others; 0 is Rayleigh fading. The phase of the direct
+    path is 0: a receiver that knows h undoes it.
+    """
+
+    name = "rician"
+    k: float = 8.0  # 9 dB, the mean of an urban line of sight: 3GPP TR 38.901, Table 7.5-6
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.k < math.inf:
+            raise ValueError(f"channel rician: k is {self.k:g}; K is 0 or more")
+
+    def gain(self, x, generator):
+        scattered = complex_normal((x.shape[0], 1), x, generator)
+        return (self.k / (self.k + 1)) ** 0.5 + scattered * (1 / (self.k + 1)) ** 0.5
+
+    def power_distribution(self, g):
+        """2(K+1)|h|² is non-central χ² of two degrees of freedom and non-centrality 2K."""
+        from scipy.special import chndtr
+
+        return chndtr(2 * (self.k + 1) * g, 2, 2 * self.k)
+
+    def power_quantile(self, p):
+        from scipy.special import chndtrix
+
+        return chndtrix(p, 2, 2 * self.k) / (2 * (self.k + 1))
+
+
+@dataclass(frozen=True)
+class Nakagami(Fading):
+    """Block fading with |h|² ~ Gamma(m, 1/m) and a uniform phase, for each image (Nakagami 1960).
+
+    m: at least 1/2, where it is the hardest; 1 is Rayleigh fading, and large m is AWGN.
+    """
+
+    name = "nakagami"
+    m: float = 2.0  # between Rayleigh and AWGN: |h|² has half the variance of Rayleigh's
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.m < math.inf:
+            raise ValueError(f"channel nakagami: m is {self.m:g}; it is 1/2 or more")
+
+    def gain(self, x, generator):
+        shape = torch.full((x.shape[0], 1), self.m, device=x.device, dtype=x.real.dtype)
+        # What torch.distributions.Gamma draws by; only here it takes a generator.
+        power = torch._standard_gamma(shape, generator=generator) / self.m
+        phase = 2 * math.pi * torch.rand(shape.shape, device=x.device, dtype=x.real.dtype, generator=generator)
+        return torch.polar(power.sqrt(), phase)
+
+    def power_distribution(self, g):
+        from scipy.special import gammainc
+
+        return gammainc(self.m, self.m * g)
+
+    def power_quantile(self, p):
+        from scipy.special import gammaincinv
+
+        return gammaincinv(self.m, p) / self.m
+
+
+BY_NAME: dict[str, type[Channel]] = {
+    kind.name: kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and issubclass(kind, Channel) and hasattr(kind, "name")
+}
+
+
+def named(label: str) -> Channel:
+    """The channel that a config calls so; ValueError where there is none or a parameter is out of range."""
+    name, parameters = names.channel(label)
+    return BY_NAME[name](**parameters)

@@ -10,31 +10,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import exp1, lambertw
 from torch import Tensor
 
-from repobe.phy.channels import AWGN, Channel, FastRayleigh
+from repobe.phy.channel import Channel
+from repobe.phy.fading import equally_likely
 from repobe.phy.ldpc import BASE, COLUMNS
 from repobe.phy.qam import BITS
-
-# Of |h|² ~ Exp(1), equally likely each: what an expectation over block fading is a mean of.
-GAINS = -np.log1p(-(np.arange(2000) + 0.5) / 2000)
-
-
-def ergodic_capacity(n0: float) -> float:
-    """E log₂(1 + |h|²/n0) = e^{n0} E₁(n0) / ln 2 bits a symbol, h ~ CN(0, 1)."""
-    return float(np.exp(n0) * exp1(n0) / np.log(2))
-
-
-def outage_rate(n0: float, outage: float) -> float:
-    """The rate R of a code over one unknown h, in bits a symbol, that is lost where log₂(1 + |h|²/n0) < R.
-
-    outage: its probability 1 − exp(−(2^R − 1) n0); at 0 the one that delivers most, R exp(−(2^R − 1) n0), which is
-    greatest at R = W(1/n0)/ln 2 with Lambert's W.
-    """
-    if outage == 0:
-        return float(lambertw(1 / n0).real / np.log(2))
-    return float(np.log2(1 - np.log1p(-outage) / n0))
 
 
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -44,18 +25,18 @@ def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | Non
 
 
 class Ideal:
-    """A code that reaches the channel's capacity: k log₂(1 + SNR) bits over AWGN, k times the ergodic one over fast
-    Rayleigh, neither of which loses a message; over block Rayleigh the rate of `outage_rate`.
+    """A code that reaches capacity: k times the ergodic one, where no message is lost, or over block fading k times the
+    channel's `outage_rate`.
     """
 
     def __init__(self, channel: Channel, k: int, outage: float = 0.0) -> None:
         self.channel, self.k, self.outage = channel, k, outage
+        self.rate = cache(self._rate)
 
-    def rate(self, n0: float) -> float:
+    def _rate(self, n0: float) -> float:
         """Bits a symbol."""
-        if isinstance(self.channel, AWGN):
-            return float(np.log2(1 + 1 / n0))
-        return ergodic_capacity(n0) if isinstance(self.channel, FastRayleigh) else outage_rate(n0, self.outage)
+        channel = self.channel
+        return channel.outage_rate(n0, self.outage) if channel.block else channel.ergodic_capacity(n0)
 
     def budget(self, n0: float) -> int:
         """Bytes of a message."""
@@ -63,7 +44,7 @@ class Ideal:
 
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel."""
-        if isinstance(self.channel, AWGN | FastRayleigh):
+        if not self.channel.block:
             return torch.ones(len(n0), dtype=torch.bool, device=n0.device)
         rate = torch.tensor([self.rate(n) for n in n0.tolist()], device=n0.device)
         return torch.log2(1 + _power_gain(self.channel, n0, generator) / n0) >= rate
@@ -89,12 +70,12 @@ class Coded:
 
     def __init__(self, channel: Channel, k: int, table: pd.DataFrame, outage: float = 0.0) -> None:
         self.channel, self.k, self.outage = channel, k, outage
-        self.block_fading = not isinstance(channel, AWGN | FastRayleigh)
-        simulated = "rayleigh_fast" if isinstance(channel, FastRayleigh) else "awgn"
+        simulated = table[table["channel"] == ("awgn" if channel.block else channel.label)]
+        if simulated.empty:
+            raise ValueError(f"the table of block error rates has no rows of {channel.label}; simulate it again")
+        self.gains = equally_likely(channel.power_quantile) if channel.block else np.ones(1)
         self.curves: dict[Scheme, tuple[np.ndarray, np.ndarray]] = {}
-        for (bits, modulation, rate), rows in table[table["channel"] == simulated].groupby(
-            ["bits", "modulation", "rate"]
-        ):
+        for (bits, modulation, rate), rows in simulated.groupby(["bits", "modulation", "rate"]):
             blocks = k * BITS[modulation] // bits
             if blocks:
                 message = bits - len(BASE[rate].split()) // COLUMNS * (bits // COLUMNS)
@@ -112,7 +93,7 @@ class Coded:
 
     def delivery(self, scheme: Scheme, n0: float) -> float:
         """P(a message arrives), over h too."""
-        return float(self.survival(scheme, (GAINS if self.block_fading else np.ones(1)) / n0).mean())
+        return float(self.survival(scheme, self.gains / n0).mean())
 
     def _scheme(self, n0: float) -> Scheme | None:
         """Of the most expected payload; of those that are lost no oftener than `outage`, if it is not 0."""
@@ -128,7 +109,7 @@ class Coded:
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel and of each one's luck."""
         snr = 1 / n0
-        if self.block_fading:
+        if self.channel.block:
             snr = snr * _power_gain(self.channel, n0, generator)
         luck = torch.rand(len(n0), generator=generator, device=n0.device)
         chance = [

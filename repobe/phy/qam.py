@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from repobe.phy.bpsk import bits_to_symbols
+
 BITS = {"BPSK": 1, "QPSK": 2, "16-QAM": 4, "64-QAM": 6}  # a symbol
 
 
@@ -33,12 +35,12 @@ def _dimensions(modulation: str) -> tuple[int, Tensor]:
 
 def modulate(code: Tensor, modulation: str) -> Tensor:
     """Bits Bool[b, n] to Symbols Complex[b, n / bits]: half of a symbol's bits to its real part, half to the other."""
+    if modulation == "BPSK":  # a 0 is +1 here, as in `llr`
+        return bits_to_symbols(1 - code.float())
     bits, level = _dimensions(modulation)
     weight = 2 ** torch.arange(bits - 1, -1, -1, device=code.device)
     number = (code.unflatten(1, (-1, bits)) * weight).sum(dim=2)
     real = level.to(code.device)[number]
-    if modulation == "BPSK":
-        return torch.complex(real, torch.zeros_like(real))
     return torch.complex(real[:, 0::2], real[:, 1::2])
 
 

@@ -12,9 +12,7 @@ from repobe.report.headings import dataset_shown, panel_title
 from repobe.report.saving import NOTHING, arguments, save
 from repobe.report.styles import PAPER_NAMES, Style, style
 from repobe.tables.results import read
-from repobe.verdicts.comparison import LABELS, PAPER
-
-PRINTED = PAPER / "numbers.csv"
+from repobe.verdicts import paper
 
 
 class Curve(NamedTuple):
@@ -69,7 +67,7 @@ def curves_of(table: pd.DataFrame, methods: list[str], quantities: list[str], pa
 
 def points_printed(name: str) -> pd.DataFrame:
     """The points that the paper prints for a figure, in the columns of a summary."""
-    printed = pd.read_csv(PRINTED, dtype={"snr_db": str}).replace({"method": LABELS})
+    printed = paper.numbers()
     printed = printed[(printed["figure"] == name.removeprefix("fig")) & (printed["relation"] == "equals")]
     renamed = printed.rename(columns={"quantity": "metric", "snr_db": "snr_test_db", "value": "mean"})
     renamed = renamed.astype({"snr_test_db": float}).assign(source="printed")

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
-import yaml
 
 from repobe.report.cells import number, table
-from repobe.report.commands import ABLATIONS, Commands
 from repobe.report.drawings import drawing
 from repobe.report.sections import about, cipher, counts, leaks, rebuilt_images, withstood
 from repobe.runs.files import replace
 from repobe.tables.results import read
-from repobe.verdicts.comparison import PAPER
+from repobe.verdicts import paper
+from repobe.verdicts.commands import ABLATIONS, Commands
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order.
@@ -61,8 +60,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
     commands = Commands(configfile, list(provenance["run"]))
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:
         frame["command"] = [commands.measures(row, file) for row in frame.to_dict("records")]
-    stated = yaml.safe_load((PAPER / "claims.yaml").read_text())
-    claims["command"] = claims["id"].map({claim["id"]: commands.judges(claim) for claim in stated})
+    claims["command"] = claims["id"].map({claim["id"]: commands.judges(claim) for claim in paper.claims()})
     weighed["command"] = ABLATIONS
     drawn = [drawing(path, results, figures) for path in sorted(figures.glob("fig*.svg"))]
     page = (
@@ -85,7 +83,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
             withstood=withstood(evasion),
             **cipher(audit),
             cost=table(cost, COST),
-            decisions=yaml.safe_load((PAPER / "decisions.yaml").read_text()),
+            decisions=paper.decisions(),
             weighed=table(weighed, WEIGHED),
             provenance=table(provenance, ["run", *(name for name in provenance if name != "run")]),
             about=about(provenance),

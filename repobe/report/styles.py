@@ -3,8 +3,6 @@
 import hashlib
 from typing import NamedTuple
 
-from repobe.verdicts.comparison import LABELS
-
 
 class Style(NamedTuple):
     """The name, colour and marker of a method."""
@@ -51,7 +49,6 @@ def style(method: str) -> Style:
 
     An unknown method gets a style that depends only on its name, so it looks the same in every figure.
     """
-    method = LABELS.get(method, method)
     known = STYLE.get(method) or STYLE.get(method.removesuffix("_reconstruction"))
     if known:
         return known

@@ -15,6 +15,7 @@ from repobe.phy.channels import noise_power
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, generator_for
+from repobe.systems.folding import folded
 from repobe.training.method import Method, parts
 
 CANDIDATES = BATCH // 10  # images at most at once, where each meets many draws at once
@@ -47,7 +48,7 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     session = ("attack", *stream, *([within] if within else []))
     keys = FixedKey(None) if attack.kind == "keyless" else run.keys.session(*session)
     air = generator_for(image.device, "attack", *stream)
-    model = NoisyClassifier(run.system, noise_power(snr_db), keys, air).eval()
+    model = NoisyClassifier(folded(run.system), noise_power(snr_db), keys, air).eval()
     drawn = GlobalStream(seed("start", *stream), image.device)
     if KINDS[attack.kind] is pgd5:
         size = at_once(image.size, BATCH)

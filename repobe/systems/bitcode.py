@@ -11,10 +11,11 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
 from repobe.images.resizing import resize
-from repobe.phy.bpsk import demodulate, flipped, harden, log_probability, modulate, vimco
-from repobe.phy.channels import Channel
+from repobe.phy.bpsk import bits_to_symbols, flipped, harden, symbols_to_bits
+from repobe.phy.channel import Channel
 from repobe.systems.networks import convolution
 from repobe.systems.system import System
+from repobe.systems.vimco import log_probability, vimco
 
 GREY, COLOUR = 28, 32  # pixels that the networks work on: MNIST's and CIFAR-10's own
 GREY_BITS, COLOUR_BITS = 100, 500  # Choi et al. 2019: MNIST at 100 bits, CIFAR-10 at 500
@@ -91,11 +92,11 @@ class BitSystem(System):
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
         """See System; deterministic, but for what `protect` draws."""
-        return self.protect(modulate(harden(torch.sigmoid(self.logits(image)))), generator)
+        return self.protect(bits_to_symbols(harden(torch.sigmoid(self.logits(image)))), generator)
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
         """See System."""
-        output = self.decoder(demodulate(symbols))
+        output = self.decoder(symbols_to_bits(symbols))
         return resize(output, self.image_size).clamp(0, 1) if self.reconstruct else output
 
     def distortion(self, bits: Tensor, image: Tensor, label: Tensor) -> Tensor:

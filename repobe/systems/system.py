@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from repobe.cipher.keys import Key
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.images.resizing import resize
-from repobe.phy.channels import Channel
+from repobe.phy.channel import Channel
 from repobe.phy.mapping import features, symbols
 from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, encoder, image_decoder
 

@@ -28,13 +28,17 @@ PARTS = ["method", "dataset", "channel", "snr_train_db", "image_size", "seed", "
 ATTACKS = {"natural_accuracy": "none", "adversarial_accuracy": "paper"}
 
 
-def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]]) -> pa.Table:
-    """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}."""
+def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]], number: np.ndarray) -> pa.Table:
+    """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}, by rising image number.
+
+    number: int [n], which image of the dataset's own test split the first, second, … is; a setting has the first few.
+    """
     parts = []
     for (snr_db, attack), (correct, draws) in counts.items():
         columns = spec.columns | {"snr_test_db": snr_db, "attack": attack, "draws": draws}
         columns = {name: [value] * len(correct) for name, value in columns.items()}
-        columns |= {"image": np.arange(len(correct)), "correct": correct}
+        order = np.argsort(number[: len(correct)])
+        columns |= {"image": number[order], "correct": correct[order]}
         parts.append(pa.table(columns).select(SCHEMA.names).cast(SCHEMA))
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 

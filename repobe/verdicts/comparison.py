@@ -5,14 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.tables.results import read, write_derived
-
-PAPER = Path(__file__).parents[2] / "workflow" / "paper"
-LABELS = {"at": "adversarial_training"}  # the paper's short names of numbers.csv
-
-
-def label(number: dict) -> str:
-    """What the suite calls the method of a row of numbers.csv."""
-    return LABELS.get(number["method"], number["method"])
+from repobe.verdicts import paper
+from repobe.verdicts.commands import at_papers_size
 
 
 def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
@@ -20,7 +14,7 @@ def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
     rows = frame[
         (frame["dataset"] == number["dataset"])
         & (frame["channel"] == number["channel"])
-        & (frame["method"] == label(number))
+        & (frame["method"] == number["method"])
         & (frame["metric"] == number["quantity"])
         & frame["attack"].isin(["none", "paper"])
     ]
@@ -33,19 +27,17 @@ def compare(results: Path) -> None:
     `equals` agrees where the interval holds the printed value to its last digit, `at_least` and `at_most` where
     the bound holds at every SNR of the range; inconclusive where it holds for the mean and not the interval.
     """
-    numbers = pd.read_csv(PAPER / "numbers.csv", dtype={"snr_db": str})
     ours = read(results / "summary" / "evasion.csv")
     rows = []
-    for number in numbers.to_dict("records"):
+    for number in paper.numbers().to_dict("records"):
         printed = number.pop("value")
         rows.append(number | {"printed": printed} | _compared(number, printed, ours))
     write_derived(pd.DataFrame(rows), results / "comparison.csv")
 
 
 def _compared(number: dict, printed: float, ours: pd.DataFrame) -> dict:
-    only = f"{number['dataset']}/{number['channel']}/{label(number)}"
     row = {name: None for name in ("ours", "low", "high", "difference", "seeds", "n")}
-    command = f"snakemake --cores all --configfile config/paper.yaml --config only={only}"
+    command = at_papers_size([f"{number['dataset']}/{number['channel']}/{number['method']}"])
     found = chosen(ours, number)
     wanted = [float(snr) for snr in number["snr_db"].split("-")]
     found = found[found["snr_test_db"].between(wanted[0], wanted[-1])]

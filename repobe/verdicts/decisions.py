@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from repobe.tables.results import KEYS, read, write_derived
 from repobe.tables.schema import is_proportion
 from repobe.tables.statistics import interval, newcombe
-from repobe.verdicts.comparison import PAPER
+from repobe.verdicts import paper
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]
@@ -29,10 +28,9 @@ def weigh(results: Path) -> None:
     many changes are weighed.
     """
     tables = {name: read(results / "tables" / f"{name}.csv", name) for name in ("evasion", "audit")}
-    decisions = yaml.safe_load((PAPER / "decisions.yaml").read_text())
     rows = [
         {"id": decision["id"], "change": weighed["change"]} | row
-        for decision in decisions
+        for decision in paper.decisions()
         for weighed in decision.get("weighed_by", [])
         for row in differences(tables[weighed.get("table", "evasion")], weighed)
     ]

@@ -1,26 +1,26 @@
-"""One printed number's, claim's or decision's whole story, as text for a terminal."""
+"""All that is known of one printed number, claim or decision, as text for a terminal."""
 
 import textwrap
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from repobe.tables.results import read, told
 from repobe.tables.statistics import interval
-from repobe.verdicts.comparison import PAPER, chosen, label
+from repobe.verdicts import paper
+from repobe.verdicts.commands import ABLATIONS, at_papers_size, runs_of
+from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
 
 WIDTH = 110
 
 
-def story(name: str, results: Path) -> str:
+def show(name: str, results: Path) -> str:
     """Of n01 …, c01 … or D1 …, from the tables in `results`; ValueError where no such thing is known."""
-    numbers = {row["id"]: row for row in pd.read_csv(PAPER / "numbers.csv", dtype={"snr_db": str}).to_dict("records")}
-    claims, decisions = (
-        {one["id"]: one for one in yaml.safe_load((PAPER / f"{file}.yaml").read_text())}
-        for file in ("claims", "decisions")
+    numbers, claims, decisions = (
+        {one["id"]: one for one in stated}
+        for stated in (paper.numbers().to_dict("records"), paper.claims(), paper.decisions())
     )
     name = next((one for one in (*numbers, *claims, *decisions) if _same(one, name)), name)
     if name in numbers:
@@ -44,7 +44,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
     relation = {"equals": "", "at_least": "at least ", "at_most": "at most "}[number["relation"]]
     quantity = number["quantity"].replace("_", " ")
     at = f"{number['dataset']} over {number['channel']} at {number['snr_db']} dB"
-    lines = [f"{number['id']}  {number['where']}, Fig. {number['figure']}: {quantity} of {label(number)}, {at}", ""]
+    lines = [f"{number['id']}  {number['where']}, Fig. {number['figure']}: {quantity} of {number['method']}, {at}", ""]
     lines.append(_pair("the paper prints", f"{relation}{number['value']:.4f}"))
     compared = _table(results / "comparison.csv")
     if compared is None:
@@ -95,7 +95,7 @@ def _summary(results: Path, number: dict) -> list[str]:
 def _bears(weighed: dict, number: dict) -> bool:
     """Whether a change is weighed on this number's method, and on its channel where one is named."""
     of = weighed["of"]
-    return of.get("method") == label(number) and of.get("channel", number["channel"]) == number["channel"]
+    return of.get("method") == number["method"] and of.get("channel", number["channel"]) == number["channel"]
 
 
 def _weighed(results: Path, weighed: dict, number: dict) -> str:
@@ -118,15 +118,7 @@ def _claim(claim: dict, results: Path) -> list[str]:
         names = ["outcome", "quantity", "method", *tested, "margin", "difference", "low", "high", "p_holm", "seeds"]
         run = all_of_it[all_of_it["outcome"] != "not run"]
         lines += ["every comparison; differences and SSIM are fractions", *_columns(run[[*names, "images"]]), ""]
-    of = [claim.get("of", {}) | part for part in claim["parts"]]
-    runs = {
-        f"{one['dataset']}/{channel}/{method}"
-        for one in of
-        for channel in one.get("channels", [])
-        for method in [one["method"], *one.get("rivals", [])]
-    }
-    only = f' --config only="{" ".join(sorted(runs))}"' if runs else ""
-    return [*lines, "run it at the paper's size", f"snakemake --cores all --configfile config/paper.yaml{only}"]
+    return [*lines, "run it at the paper's size", at_papers_size(runs_of(claim))]
 
 
 def _decision(decision: dict, results: Path) -> list[str]:
@@ -144,7 +136,7 @@ def _decision(decision: dict, results: Path) -> list[str]:
         return [*lines, *_nothing(results)]
     mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
     lines += _columns(mine) if len(mine) else [f"no run in {results} weighs it"]
-    return [*lines, "", "run it again", "snakemake --cores all --configfile config/ablations.yaml"]
+    return [*lines, "", "run it again", ABLATIONS]
 
 
 def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:

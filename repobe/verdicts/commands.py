@@ -1,10 +1,28 @@
-"""The commands that measure the page's numbers again."""
+"""The commands that measure a number again."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from repobe.runs.config import load
 
 ABLATIONS = "snakemake --cores all --configfile config/ablations.yaml"
+
+
+def at_papers_size(runs: Iterable[str] = ()) -> str:
+    """Runs dataset/channel/method at the paper's size; without any, the whole grid."""
+    only = " ".join(dict.fromkeys(runs))
+    return "snakemake --cores all --configfile config/paper.yaml" + (f' --config only="{only}"' if only else "")
+
+
+def runs_of(claim: dict) -> list[str]:
+    """The runs dataset/channel/method that a claim compares; none for a claim about the cipher alone."""
+    return [
+        f"{part['dataset']}/{channel}/{method}"
+        for part in claim["parts"]
+        if "dataset" in part
+        for channel in part["channels"]
+        for method in [part["method"], *part.get("rivals", [])]
+    ]
 
 
 class Commands:
@@ -25,18 +43,9 @@ class Commands:
         return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
 
     def judges(self, claim: dict) -> str:
-        """For a claim of claims.yaml: the runs of its method and of the rivals, at the paper's size."""
-        parts = [claim.get("of", {}) | part for part in claim["parts"]]
-        runs = [
-            f"{part['dataset']}/{channel}/{method}"
-            for part in parts
-            if "dataset" in part
-            for channel in part["channels"]
-            for method in [part["method"], *part.get("rivals", [])]
-        ]
-        if not runs:
-            return self._made([f"{self.results}/claims.csv"], "white")
-        return f'snakemake --cores all --configfile config/paper.yaml --config only="{" ".join(dict.fromkeys(runs))}"'
+        """For a claim: the runs of its method and of the rivals, at the paper's size."""
+        runs = runs_of(claim)
+        return at_papers_size(runs) if runs else self._made([f"{self.results}/claims.csv"], "white")
 
     def _made(self, targets: list[str], rule: str) -> str:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""

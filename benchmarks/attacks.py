@@ -1,0 +1,113 @@
+"""Every attack of the evaluation against torchattacks called plainly on the system as a module, step for step."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torchattacks
+from torch import Tensor, nn
+
+from benchmarks import steps
+from benchmarks.setup import Setup
+from benchmarks.table import FASTER, Row, compared, scaled
+from repobe.attacks.evasion import KINDS
+from repobe.attacks.noisy import NoisyClassifier
+from repobe.cipher.keys import FixedKey, Key
+from repobe.images.datasets import Data
+from repobe.images.resizing import images
+from repobe.phy.channels import noise_power
+from repobe.runs.spec import Attack, Training
+from repobe.systems.system import System
+
+DATASET = "digits"  # embedded: the same everywhere, learnt in seconds
+EPS, DRAWS, CLASSES = 0.016, 20, 10
+N0 = noise_power(23)
+LEARNT = Training(6, 64, 0.05)  # without it attacks end at once, because they stop at images that are misread
+QUERIES = 10  # of Square, for each step of the others
+
+
+class Plain(nn.Module):
+    """The system as a module: every call sends anew; of several draws the mean probability's logarithm."""
+
+    def __init__(self, system: System, key: Key | None, draws: int = 1) -> None:
+        super().__init__()
+        self.system, self.key, self.draws = system, key, draws
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits [b, classes] of Image [b, c, S, S]."""
+        logits = [self.system(image, N0, self.key) for _ in range(self.draws)]
+        if self.draws == 1:
+            return logits[0]
+        return torch.stack(logits).softmax(dim=2).mean(dim=0).log()
+
+
+def rows(setup: Setup) -> Iterator[Row]:
+    """Milliseconds an image at S = 32; as many steps, queries and draws on either side."""
+    data = setup.data(DATASET)
+    size, count = (16, 2) if setup.quick else (32, 10)
+    system, keys = _trained(setup, data, size)
+    image, label = images(data.test[0][:count], size), data.test[1][:count]
+    key = keys.receiving(0, count)
+    torch.manual_seed(0)
+    for kind, (number, plain) in _plainly(system, key, 1 if setup.quick else 5).items():
+        attack = Attack(kind, count, steps=number, eot=DRAWS, surrogate="undefended" if kind == "transfer" else None)
+        known = FixedKey(None) if kind in ("keyless", "transfer") else keys
+        air = torch.Generator(setup.device).manual_seed(0)
+
+        def ours(kind=kind, attack=attack, known=known, air=air) -> list[Tensor]:
+            model = NoisyClassifier(system, N0, known, air).eval()
+            return KINDS[kind](model, image, label, EPS, attack)
+
+        def theirs(plain=plain) -> list[Tensor]:
+            return [attack(image, label) for attack in plain]
+
+        times = setup.times({"ours": ours, "theirs": theirs}, rounds=3)
+        each = {name: scaled(t, 1000 / count) for name, t in times.items()}
+        what = f"{number} queries" if kind == "square" else f"{number} steps"
+        yield compared(
+            "attacks",
+            f"{kind}, {what}",
+            each["ours"],
+            "torchattacks " + " + ".join(type(attack).__name__ for attack in plain),
+            each["theirs"],
+            FASTER,
+            "ms an image",
+            data=setup.source(DATASET),
+        )
+
+
+def _trained(setup: Setup, data: Data, size: int) -> tuple[System, FixedKey]:
+    """RepObE's system after a few updates, and its key."""
+    spec = steps.specified(data, "repobe", size, LEARNT)
+    student = steps.trainable(spec, data)
+    step = steps.taking(student, spec, data)
+    for _ in range(1 if setup.quick else student.problem.updates):
+        step()
+    return student.eval().system, student.keys
+
+
+def _plainly(system: System, key: Key, number: int) -> dict[str, tuple[int, list[Callable]]]:
+    """(steps or queries, attacks that run one after another) by the evaluation's kind; the receiver's key or none."""
+    keyed, keyless = Plain(system, key).eval(), Plain(system, None).eval()
+    step, common = EPS / number, {"eps": EPS, "steps": number}
+    eot = {"alpha": 2.5 * step, "eot_iter": DRAWS}
+    standard = [
+        torchattacks.APGD(keyed, loss="ce", **common),
+        torchattacks.APGDT(keyed, n_classes=CLASSES, **common),
+        torchattacks.FAB(keyed, multi_targeted=True, n_classes=CLASSES, **common),
+        torchattacks.Square(keyed, eps=EPS, n_queries=50 * number),
+    ]
+    return {
+        "pgd": (number, [torchattacks.PGD(keyed, alpha=step, **common)]),
+        "keyless": (number, [torchattacks.PGD(keyless, alpha=step, **common)]),
+        "eot_pgd": (number, [torchattacks.EOTPGD(keyed, **common, **eot)]),
+        "transfer": (number, [torchattacks.EOTPGD(keyless, **common, **eot)]),
+        "autoattack_rand": (
+            number,
+            [torchattacks.APGD(keyed, loss=loss, eot_iter=DRAWS, **common) for loss in ("ce", "dlr")],
+        ),
+        "autoattack_standard": (number, [torchattacks.MultiAttack(standard)]),
+        "square": (
+            QUERIES * number,
+            [torchattacks.Square(Plain(system, key, DRAWS).eval(), eps=EPS, n_queries=QUERIES * number)],
+        ),
+    }

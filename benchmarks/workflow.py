@@ -1,0 +1,57 @@
+"""Snakemake from outside: planning many jobs, and running a config in a folder of its own."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from benchmarks.machine import ROOT
+
+MINIATURE = ROOT / "config" / "miniature.yaml"
+
+
+def planned(seeds: int) -> tuple[int, float]:
+    """(jobs, seconds) of a dry run of the miniature with so many seeds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = _config(MINIATURE, Path(scratch), seeds=list(range(seeds)))
+        began = time.perf_counter()
+        said = _snakemake("-n", "--quiet", "rules", "--configfile", chosen)
+        return int(re.search(r"^total\s+(\d+)$", said, re.MULTILINE)[1]), time.perf_counter() - began
+
+
+def run(config: Path, folder: Path, cores: int) -> float:
+    """Seconds that all of a config takes, its results in folder/results."""
+    chosen = _config(config, folder)
+    began = time.perf_counter()
+    _snakemake("--cores", str(cores), "--configfile", chosen)
+    return time.perf_counter() - began
+
+
+def _config(config: Path, folder: Path, **departures) -> str:
+    values = yaml.safe_load(config.read_text())
+    values |= {"results_dir": str(folder / "results"), "figures_dir": str(folder / "figures")} | departures
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def _snakemake(*arguments: str) -> str:
+    """What it says; ValueError with its last lines where it fails."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # its jobs call `python`
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--nolock", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(f"snakemake {' '.join(arguments)} failed: {done.stdout[-2000:]}")
+    return done.stdout
