@@ -67,12 +67,17 @@ def rows(setup: Setup) -> Iterator[Row]:
             "attacks",
             f"{kind}, {what}",
             each["ours"],
-            "torchattacks " + " + ".join(type(attack).__name__ for attack in plain),
+            f"torchattacks' {_names(plain)}",
             each["theirs"],
             FASTER,
             "ms an image",
             data=setup.source(DATASET),
         )
+
+
+def _names(plain: list[torchattacks.attack.Attack]) -> str:
+    """The classes that run, those within a MultiAttack too."""
+    return ", ".join(type(one).__name__ for attack in plain for one in getattr(attack, "attacks", [attack]))
 
 
 def _trained(setup: Setup, data: Data, size: int) -> tuple[System, FixedKey]:
