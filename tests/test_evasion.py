@@ -18,7 +18,7 @@ from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
-from repobe.runs.spec import KINDS as NAMED
+from repobe.runs.spec import ATTACK_KINDS as NAMED
 from repobe.runs.spec import Attack
 from repobe.stages import evaluate as evaluation
 from repobe.stages.evaluate import attacked, crafted, due, ensemble, ensemble_name, evasion_steps, unattacked
@@ -415,9 +415,8 @@ def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config,
     for model in (other / "model.safetensors", run / "model.safetensors"):
         assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
         model.write_bytes(model.read_bytes() + b" ")
-        monkeypatch.setattr(__main__, "_sibling", lambda *_: None)
         restored = lambda *_: SimpleNamespace(system=SimpleNamespace(digital=False))  # noqa: E731
-        monkeypatch.setattr("repobe.training.loop.restore", restored)
+        monkeypatch.setattr("repobe.stages.opening.restore", restored)
     assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert len(set(digests)) == 3
 

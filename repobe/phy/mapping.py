@@ -12,6 +12,7 @@ def symbols(features: Tensor) -> Tensor:
     Channels 2a and 2a+1 are the real and the imaginary part of a place's symbol a, so that the shuffle of places is one
     of symbols. Free of copies where the features are channels last.
     """
+    features = features.float() if features.dtype == torch.bfloat16 else features  # the air is never rounded to it
     places = features.permute(0, 2, 3, 1).unflatten(3, (-1, 2)).contiguous()
     return normalise_power(torch.view_as_complex(places).flatten(1))
 

@@ -1,4 +1,4 @@
-"""What of a grid is done, at work, failed, or not begun. Reads only, so that it may be asked while snakemake runs."""
+"""The state of every run of a config: done, running, failed, not started. Only reads, so it is safe at any time."""
 
 import collections
 import json
@@ -13,7 +13,7 @@ from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
 from repobe.runs.spec import Spec
 
-STAGES = {  # in the order of the workflow: what each leaves behind
+STAGES = {  # in the order of the workflow, each with the files that it writes
     "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),
     "evaluate": ("evasion.csv", "outcomes.parquet"),
     "invert": ("inversion.csv", "reconstructions.npz"),
@@ -24,7 +24,10 @@ FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
 def status(config: Path) -> str:
-    """A line a run and one of counts, for `python -m repobe status`; ValueError where the config has a mistake."""
+    """One line for each run and one with the counts, for `python -m repobe status`.
+
+    ValueError where the config has a mistake.
+    """
     values = load(config)
     try:
         specs, results = grid(values), Path(values["results_dir"])
@@ -41,11 +44,11 @@ def status(config: Path) -> str:
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
-    """(one of STATES, a note) of one run. The worst of its stages speaks: failed, interrupted, running."""
+    """(one of STATES, a note) of one run. Of its stages the worst state counts: failed, interrupted, running."""
     run = results / "runs" / spec.path
     described = run / "spec.yaml"
     if described.exists() and described.read_text() != spec.dump():
-        return "not started", "what is there is of another config"
+        return "not started", "its folder holds a run of another config"
     left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
     if not left:
         return "done", ""
@@ -80,7 +83,7 @@ def _told(path: Path, spec: Spec) -> dict | None:
 
 
 def _alive(told: dict) -> bool:
-    """Whether the process still works; of another host's this one cannot know, and takes its word."""
+    """Whether the process still exists. On another host that cannot be checked, so it is assumed."""
     if told["host"] != socket.gethostname():
         return True
     try:
@@ -95,5 +98,5 @@ def _alive(told: dict) -> bool:
 def _position(stage: str, told: dict) -> str:
     left = "" if told["seconds_left"] is None else f", {clock(told['seconds_left'])} left"
     what = "epoch" if stage == "train" else "step"
-    age = f"told {clock(time.time() - told['told'])} ago by process {told['pid']} on {told['host']}"
+    age = f"reported {clock(time.time() - told['told'])} ago by process {told['pid']} on {told['host']}"
     return f"{what} {told['done']} of {told['total']}{left}, {age}"
