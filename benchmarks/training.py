@@ -7,6 +7,7 @@ from benchmarks import steps
 from benchmarks.setup import Setup
 from benchmarks.table import FASTER, Goal, Row, alone, compared, scaled
 from benchmarks.timing import Times, median
+from repobe.runs.spec import PRECISIONS
 
 CASES = (("mnist", 32), ("cifar10", 32), ("cifar10", 64), ("mnist", 224))  # dataset, S
 BATCH = {16: 8, 32: 128, 64: 64, 224: 8}  # by S: at 224 on a CPU three rounds of 8 images take two minutes
@@ -15,7 +16,6 @@ GOALS = {"natural": {"float32": 1.3, "bfloat16": 2.5}, "adversarial": {"float32"
 MS_AT_224 = 125.0  # an image of Eq. 16's step in bfloat16, on one thread
 BY_HAND = "straightforward"
 ROUNDS = 3
-PRECISIONS = ("float32",)
 
 
 def rows(setup: Setup) -> Iterator[Row]:
@@ -55,5 +55,5 @@ def measured(setup: Setup, dataset: str, size: int, name: str) -> Times:
     """Seconds of one kind of step, by hand and in each precision; measured once for all parts of a run."""
     batch, data = batch_of(setup, size), setup.data(dataset)
     candidates = {BY_HAND: steps.by_hand(name, data, size, batch)}
-    candidates |= {precision: steps.suite(name, data, size, batch) for precision in PRECISIONS}
+    candidates |= {precision: steps.suite(name, data, size, batch, precision) for precision in PRECISIONS}
     return setup.times(candidates, ROUNDS, 0.5)
