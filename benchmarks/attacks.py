@@ -46,7 +46,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     data = setup.data(DATASET)
     size, count = (16, 2) if setup.quick else (32, 10)
     system, keys = _trained(setup, data, size)
-    attacked = folded(system)  # once for all images and attacks of an SNR, as the evaluation does
+    attacked = folded(system)  # once for all images of an attack, as the evaluation does
     image, label = images(data.test[0][:count], size), data.test[1][:count]
     key = keys.receiving(0, count)
     torch.manual_seed(0)
