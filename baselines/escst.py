@@ -142,7 +142,6 @@ class Method(method.Method):
         self.system = EncryptedSystem(problem, hyper)
         self.eve = image_decoder(problem.colours) if problem.reconstruct else ClassDecoder(problem.classes)
         self.keys = BitKeys(secret("key", problem.seed))
-        self.sent = 0  # training's messages, the number of the next
         self.register_buffer("ignorance", torch.tensor(math.log(problem.classes)))
 
     def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
@@ -153,8 +152,7 @@ class Method(method.Method):
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """Eve: L(Eve). Alice and Bob: L(encrypted) + L(plain) + |L(Eve) − ignorance|."""
         system = self.system
-        key = self.keys.sending(self.sent, len(image))
-        self.sent += len(image)
+        key = self.next_key(len(image))
         # Both modes pass Alice and Bob as one batch.
         modes = torch.cat([bits(one, len(image), image.device) for one in (key, None)])
         semantic = system.encoder(resize(image, system.image_size))
@@ -186,11 +184,3 @@ class Method(method.Method):
         rate = self.hyper.learning_rate
         self.optimisers = [Adam(player.parameters(), rate, fused=True) for player in (self.system, self.eve)]
         self.schedulers = [OneCycleLR(one, rate, self.problem.updates + 1) for one in self.optimisers]
-
-    def get_extra_state(self) -> dict[str, int]:
-        """The number of the next message, so that a continued training uses no key twice."""
-        return {"sent": self.sent}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Takes it from a checkpoint."""
-        self.sent = state["sent"]

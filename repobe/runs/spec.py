@@ -12,6 +12,7 @@ from repobe.runs import names
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Training:
     learning_rate: float
     weight_decay: float = 5e-4  # D10, Pang et al. 2021
     cycle_momentum: bool = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
+    precision: str = "float32"  # or bfloat16: of training's convolutions; everything else is float32 in both
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision '{self.precision}' is unknown; it is one of {', '.join(PRECISIONS)}")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from repobe.phy.channels import noise_power
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd
+from repobe.systems.folding import folded
 from repobe.training.method import Method, parts
 
 ADVERSARIAL = "adversarial_accuracy"
@@ -190,7 +191,7 @@ def crafted(
     victim = surrogates[attack.surrogate] if attack.kind == "transfer" else trained
     session = ("attack", *stream, *([within] if within else []))
     keys = FixedKey(None) if attack.kind == "keyless" else victim.keys.session(*session)
-    model = NoisyClassifier(victim.system, n0, keys, generator_for(image.device, "attack", *stream)).eval()
+    model = NoisyClassifier(folded(victim.system), n0, keys, generator_for(image.device, "attack", *stream)).eval()
     with torch.random.fork_rng():
         torch.manual_seed(seed("start", *stream))
         adversarial = []

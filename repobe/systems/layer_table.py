@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import AWGN, noise_power
 from repobe.systems.networks import FEATURES, ResidualBlock, SameConv2d, SqueezeExcitation
+from repobe.systems.stem import Stem
 from repobe.systems.system import SemanticSystem
 
 COLUMNS = ["part", "layer", "kind", "size", "stride", "channels", "height", "width", "parameters"]
 KINDS = {
     nn.Conv2d: "convolution",
     SameConv2d: "convolution",
+    Stem: "convolution",
     nn.ConvTranspose2d: "transposed convolution",
     nn.MaxPool2d: "max pooling",
     nn.Linear: "linear",

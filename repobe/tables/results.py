@@ -130,7 +130,7 @@ def summary(results: Path) -> None:
     for table in ("evasion", "inversion", "audit"):
         write_derived(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
     cost = read(source / "cost.csv", "cost")
-    group = cost.groupby([*RUN, "device", "threads"], sort=False)
+    group = cost.groupby([*RUN, "device", "threads", "precision"], sort=False)
     mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
     write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):

@@ -26,6 +26,7 @@ VALUES = {
         "peak_memory_mb",
         "device",
         "threads",
+        "precision",
     ],
 }
 

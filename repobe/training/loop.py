@@ -19,6 +19,7 @@ from repobe.runs.files import about, replace, table
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
+from repobe.systems.precision import autocast, warn_where_emulated
 from repobe.training import method
 from repobe.training.method import Method, Problem
 
@@ -70,8 +71,11 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     student = build(spec, data)
     student.optimise()
     size, device = spec.image_size, data.device
-    snrs = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=device)
-    student.prepare(teacher, images(data.train[0], size), data.train[1], snrs.min().item())
+    # In single precision, in which the channel reckons; on the host, where a batch's is drawn.
+    noise = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db]).tolist()
+    precision = precision_of(student, spec)
+    warn_where_emulated(precision, device)
+    student.prepare(teacher, images(data.train[0], size), data.train[1], min(noise))
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
@@ -86,8 +90,10 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         total: dict[str, Tensor] = {}
         for pixels, label in batches(*data.train, spec.training.batch_size):
             pixels = augment(pixels) if data.augmented else pixels
-            n0 = snrs[torch.randint(len(snrs), ())].item()
-            for name, value in student.update(images(pixels, size), label, n0).items():
+            n0 = noise[int(torch.randint(len(noise), ()))]
+            with autocast(precision, device):
+                losses = student.update(images(pixels, size), label, n0)
+            for name, value in losses.items():
                 total[name] = total.get(name, 0) + value.double() * len(label)
         terms = {name: (value / len(data.train[0])).item() for name, value in total.items()}
         if bad := [name for name, value in terms.items() if value != value or abs(value) == float("inf")]:
@@ -114,6 +120,11 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     table(run / "cost.csv", [_cost(spec, data, student, history)])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
+
+
+def precision_of(student: Method, spec: Spec) -> str:
+    """The precision that its training really runs in."""
+    return spec.training.precision if student.autocasts else "float32"
 
 
 def validate(student: Method, spec: Spec, data: Data) -> float:
@@ -146,6 +157,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
         "peak_memory_mb": _peak_memory_mb(data.device),
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
+        "precision": precision_of(student, spec),
     }
 
 
