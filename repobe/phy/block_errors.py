@@ -24,7 +24,7 @@ BATCH = 100
 
 
 def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
-    """The table, a row for each channel, code, modulation and SNR, of up to `blocks` blocks or until ERRORS have failed.
+    """The table: a row for each channel, code, modulation and SNR, of `blocks` blocks or fewer if ERRORS have failed.
 
     A curve begins at the SNR where the channel's capacity equals the code's rate: below it nothing arrives (Shannon's
     strong converse). It ends with its first row without an error.
