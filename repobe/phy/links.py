@@ -1,7 +1,7 @@
 """Digital links: how many bytes a message may have, and which messages arrive.
 
-Both know the SNR, and so the rate, before the message is coded; neither transmitter knows h. A message arrives whole or
-not at all, and the receiver knows which.
+A transmitter knows the SNR before it codes a message, and so the rate; it never knows h. A message arrives whole or not
+at all, and the receiver knows which.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ from torch import Tensor
 
 from repobe.phy.channel import Channel
 from repobe.phy.fading import equally_likely
-from repobe.phy.ldpc import BASE, COLUMNS
+from repobe.phy.ldpc import BASE, BASE_COLUMNS
 from repobe.phy.qam import BITS
 
 
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """|h|² for each of the messages, Float[b]: drawn as the channel draws it for symbols (D4)."""
+    """|h|² of each message, Float[b], drawn exactly as the channel draws it for symbols (D4)."""
     h = channel.gain(torch.empty(len(like), 1, dtype=torch.complex64, device=like.device), generator)
     return h.abs().square().flatten()
 
 
 class Ideal:
-    """A code that reaches capacity: k times the ergodic one, where no message is lost, or over block fading k times the
-    channel's `outage_rate`.
+    """A code that reaches capacity: no message is lost at k times the ergodic capacity in bits.
+
+    Over block fading, where a code meets one unknown h, it sends k times the channel's `outage_rate`.
     """
 
     def __init__(self, channel: Channel, k: int, outage: float = 0.0) -> None:
@@ -39,11 +40,11 @@ class Ideal:
         return channel.outage_rate(n0, self.outage) if channel.block else channel.ergodic_capacity(n0)
 
     def budget(self, n0: float) -> int:
-        """Bytes of a message."""
+        """How many bytes a message may have."""
         return int(self.k * self.rate(n0) / 8)
 
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel."""
+        """Bool[b]: which messages, sent at the noise powers n0 Float[b], arrive in one draw of the channel."""
         if not self.channel.block:
             return torch.ones(len(n0), dtype=torch.bool, device=n0.device)
         rate = torch.tensor([self.rate(n) for n in n0.tolist()], device=n0.device)
@@ -52,7 +53,7 @@ class Ideal:
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a message is sent: `blocks` codewords of `bits`, of which `payload` bits in all are the message's."""
+    """How a message is sent: in `blocks` codewords of `bits` bits each, which carry `payload` bits of it in total."""
 
     bits: int
     modulation: str
@@ -62,10 +63,10 @@ class Scheme:
 
 
 class Coded:
-    """LDPC blocks and QAM: the (length, modulation, rate) of a table of block error rates that delivers most.
+    """LDPC blocks over QAM, with the length, modulation and rate that deliver most by a table of block error rates.
 
-    A message arrives if all its blocks do. Between two rows the rate is drawn as a line, which is above a curve that
-    bends as these do; below a curve's first row nothing arrives and above its last, where none was lost, everything.
+    A message arrives if all its blocks do. Between two rows of the table the error rate is interpolated linearly in dB,
+    which is pessimistic in the tail. Below the first row of a curve every block is lost, above its last none.
     """
 
     def __init__(self, channel: Channel, k: int, table: pd.DataFrame, outage: float = 0.0) -> None:
@@ -78,36 +79,39 @@ class Coded:
         for (bits, modulation, rate), rows in simulated.groupby(["bits", "modulation", "rate"]):
             blocks = k * BITS[modulation] // bits
             if blocks:
-                message = bits - len(BASE[rate].split()) // COLUMNS * (bits // COLUMNS)
+                message = bits - len(BASE[rate].split()) // BASE_COLUMNS * (bits // BASE_COLUMNS)
                 rows = rows.sort_values("snr_db")
                 scheme = Scheme(bits, modulation, rate, blocks, blocks * message)
                 self.curves[scheme] = (rows["snr_db"].to_numpy(float), rows["block_error_rate"].to_numpy(float))
         self.scheme = cache(self._scheme)
 
     def survival(self, scheme: Scheme, snr: np.ndarray) -> np.ndarray:
-        """P(all blocks arrive) at an SNR, linear, that lasts."""
+        """P(all blocks arrive) at a linear SNR that lasts for the whole message."""
         snr_db, rate = self.curves[scheme]
         with np.errstate(divide="ignore"):
             lost = np.interp(10 * np.log10(snr), snr_db, rate, left=1.0)
         return (1 - lost) ** scheme.blocks
 
     def delivery(self, scheme: Scheme, n0: float) -> float:
-        """P(a message arrives), over h too."""
+        """P(a message arrives), averaged over h."""
         return float(self.survival(scheme, self.gains / n0).mean())
 
     def _scheme(self, n0: float) -> Scheme | None:
-        """Of the most expected payload; of those that are lost no oftener than `outage`, if it is not 0."""
+        """The scheme with the highest expected payload; if `outage` is not 0, among those within the outage limit."""
         chance = {scheme: self.delivery(scheme, n0) for scheme in self.curves}
         fit = {s: p for s, p in chance.items() if p > 0 and (self.outage == 0 or p >= 1 - self.outage)}
         return max(fit, key=lambda s: fit[s] * s.payload, default=None)
 
     def budget(self, n0: float) -> int:
-        """Bytes of a message; 0 where no block fits the k symbols or none would arrive."""
+        """How many bytes a message may have; 0 where no block fits the k symbols or none would arrive."""
         scheme = self.scheme(n0)
         return scheme.payload // 8 if scheme else 0
 
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel and of each one's luck."""
+        """Bool[b]: which messages, sent at the noise powers n0 Float[b], arrive in one draw of the channel.
+
+        Given its SNR, a message arrives with the probability of `survival`: one more random number for each.
+        """
         snr = 1 / n0
         if self.channel.block:
             snr = snr * _power_gain(self.channel, n0, generator)
