@@ -100,20 +100,25 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         history.append({"epoch": epoch + 1, **terms, "validation_score": score, "seconds": seconds})
         if score >= best["score"]:  # of equals the later: its rate is lower
             best["score"] = score
-            best["weights"] = {
-                name: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # as safetensors wants them
-                for name, value in student.system.state_dict().items()
-            }
+            best["weights"] = _weights(student)
         _save_resume(run / "resume.pt", student, history, best, origin)
         progress.step(f"validation {score:.4f}")
 
+    student.system.load_state_dict(best["weights"])
+    student.eval().finish(*(tensor[:VALIDATED] for tensor in data.validation))
     # One entry, for safetensors writes several in no fixed order.
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
-    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], told))
+    replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
     table(run / "cost.csv", [_cost(spec, data, student, history)])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
+
+
+def _weights(student: Method) -> dict[str, Tensor]:
+    """The system's weights and buffers on the CPU, each contiguous, as safetensors wants them."""
+    state = student.system.state_dict()
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def validate(student: Method, spec: Spec, data: Data) -> float:

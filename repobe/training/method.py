@@ -69,6 +69,11 @@ class Method(nn.Module, ABC):
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
 
+    def finish(self, pixels: Tensor, label: Tensor) -> None:
+        """Once after training, with the weights that selection kept, in evaluation mode: the validation images that it
+        looked at, uint8 [n, c, h, w]. What the system's buffers then hold is stored with the weights.
+        """
+
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
         key = self.keys.session("score").sending(int(self.scored), len(image))
