@@ -9,6 +9,11 @@ carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN.
 source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
 to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
 
+Over block fading, and where blocks fail, a link offers many rates: a high one carries a better image and is lost more
+often. The transmitter takes the one of the greatest expected accuracy, P(arrives)·A(bytes) + P(lost)·A(mean image), A
+being the classifier's accuracy on validation images that were coded in so many bytes. That curve is measured once after
+training and stored with the system, so that evaluation needs no validation image.
+
 Images are coded at their own 28×28 (grey) or 32×32 pixels (colour), at S×S where that is less. What the receiver can
 rebuild is not sent: the header (98 bytes in colour, constant but for the length) and the encoder's comment (39 bytes).
 A message arrives whole or not at all; one that did not, or does not fit, or does not decode shows the mean training
@@ -38,7 +43,8 @@ from repobe.training import evaluation_classifier as judge
 from repobe.training import method
 from repobe.training.method import Problem
 
-SIZES = (0, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)  # bytes, up to an image as it is; S = 16 has 256
+# Bytes of a message that the curve of rates is measured at, up to an image as it is; closest where it bends.
+SIZES = (0, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512, 768)
 NATIVE = {1: 28, 3: 32}  # pixels: MNIST and its kin are grey, CIFAR in colour
 ROOT = Path(__file__).parents[1]
 
