@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from repobe.attacks.pgd import pgd
+from repobe.systems.folding import folded
 from repobe.systems.system import SemanticSystem
 from repobe.training import method
-from repobe.training.method import Problem, evaluating
+from repobe.training.method import Problem
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class Method(method.Method):
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """I_adv that raises the cross-entropy, by PGD from anywhere in the ball; each step meets fresh noise: Image."""
 
+        hyper, system = self.hyper, folded(self.system)
+
         def loss(x: Tensor) -> Tensor:
-            return cross_entropy(self.system(x, n0, generator=generator), label, reduction="sum")
+            return cross_entropy(system(x, n0, generator=generator), label, reduction="sum")
 
         uniform = 2 * torch.rand(image.shape, generator=generator, device=image.device) - 1
-        with evaluating(self.system):
-            return pgd(loss, image, image + self.hyper.eps * uniform, self.hyper.eps, self.hyper.step, self.hyper.steps)
+        return pgd(loss, image, image + hyper.eps * uniform, hyper.eps, hyper.step, hyper.steps)
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Adversarial correctness on fresh noise (D10)."""

@@ -30,7 +30,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.cipher.keys import CountedKeys
-from repobe.images.resizing import resize
+from repobe.images.resizing import Resized, resize
 from repobe.phy.mapping import features, symbols
 from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
@@ -142,19 +142,21 @@ class Method(method.Method):
         self.system = EncryptedSystem(problem, hyper)
         self.eve = image_decoder(problem.colours) if problem.reconstruct else ClassDecoder(problem.classes)
         self.keys = BitKeys(secret("key", problem.seed))
-        self.sent = 0  # training's messages, the number of the next
         self.register_buffer("ignorance", torch.tensor(math.log(problem.classes)))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """What one who hears nothing loses: ln(classes), or the MSE of the mean of the training images."""
         if self.problem.reconstruct:
-            self.ignorance.copy_((image - image.mean(dim=0)).square().mean())
+            total = squares = 0.0
+            for p in self.parts(len(image)):
+                batch = image[p].double()
+                total, squares = total + batch.sum(dim=0), squares + batch.square().sum(dim=0)
+            self.ignorance.copy_((squares / len(image) - (total / len(image)).square()).mean())
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """Eve: L(Eve). Alice and Bob: L(encrypted) + L(plain) + |L(Eve) − ignorance|."""
         system = self.system
-        key = self.keys.sending(self.sent, len(image))
-        self.sent += len(image)
+        key = self.next_key(len(image))
         # Both modes pass Alice and Bob as one batch.
         modes = torch.cat([bits(one, len(image), image.device) for one in (key, None)])
         semantic = system.encoder(resize(image, system.image_size))
@@ -186,11 +188,3 @@ class Method(method.Method):
         rate = self.hyper.learning_rate
         self.optimisers = [Adam(player.parameters(), rate, fused=True) for player in (self.system, self.eve)]
         self.schedulers = [OneCycleLR(one, rate, self.problem.updates + 1) for one in self.optimisers]
-
-    def get_extra_state(self) -> dict[str, int]:
-        """The number of the next message, so that a continued training uses no key twice."""
-        return {"sent": self.sent}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Takes it from a checkpoint."""
-        self.sent = state["sent"]

@@ -147,6 +147,7 @@ class Bottleneck(System):
 class Method(method.Method):
     """Each batch's first half trains the simulated adversary, its second transmitter and receiver against it."""
 
+    autocasts = False  # dense layers gain nothing, and its bound needs float32
     max_gradient_norm = None  # Wang et al. 2024: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
 from repobe.images import metrics
-from repobe.images.resizing import SCORED, images, resize
+from repobe.images.resizing import SCORED, Resized, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
@@ -170,9 +170,9 @@ class Method(method.Method):
         self.system = DigitalSystem(problem, hyper)
         self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
-        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in method.parts(len(image)))
+        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in self.parts(len(image)))
         self.system.mean.copy_(total / len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
@@ -189,15 +189,15 @@ class Method(method.Method):
         return {"loss": loss.detach()}
 
     @torch.no_grad()
-    def finish(self, pixels: Tensor, label: Tensor) -> None:
+    def finish(self, image: Resized, label: Tensor) -> None:
         """Measures the curve that the link chooses its rates by: for each size, all validation images coded in it."""
         system = self.system
         if self.hyper.rate == "payload":
             return
         for place, size in enumerate(system.curve[0].tolist()):
             scores = []
-            for p in method.parts(len(pixels)):
-                native = system.native(images(pixels[p], system.image_size))
+            for p in self.parts(len(image)):
+                native = system.native(image[p])
                 decoded, _ = system.coded(native, [int(size)] * len(native))
                 if self.problem.reconstruct:
                     scores.append(-(decoded - native).square().mean(dim=(1, 2, 3)))

@@ -42,6 +42,7 @@ class Hyper:
 class Method(method.Method):
     """Maximises VIMCO's multi-sample bound; Problem's learning rate and weight decay are not NECST's and not used."""
 
+    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
     max_gradient_norm = None  # Choi et al. 2019: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:

@@ -62,6 +62,7 @@ class Method(method.Method):
     Problem's learning rate and weight decay are not NECST's and not used.
     """
 
+    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
     max_gradient_norm = None  # as NECST: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:

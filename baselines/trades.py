@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from repobe.attacks.pgd import craft
+from repobe.systems.folding import folded
 from repobe.systems.system import SemanticSystem
 from repobe.training import losses, method
-from repobe.training.method import Problem, evaluating
+from repobe.training.method import Problem
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ class Method(method.Method):
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """I_adv that raises D_KL(M(I_nat) ‖ M(I_adv)) by PGD; each step meets fresh noise: Image."""
 
-        def model(x: Tensor) -> Tensor:
-            return self.system(x, n0, generator=generator)
+        hyper, system = self.hyper, folded(self.system)
 
-        hyper = self.hyper
-        with evaluating(self.system):
-            return craft(model, losses.kl_divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
+        def model(x: Tensor) -> Tensor:
+            return system(x, n0, generator=generator)
+
+        return craft(model, losses.kl_divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Adversarial correctness on fresh noise (D10)."""

@@ -7,16 +7,12 @@ import argparse
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
-from repobe.runs.files import about, arrays, replace, table
+from repobe.runs.files import replace, table
 from repobe.runs.spec import Audit, Spec, from_plain
-from repobe.tables.schema import KEYS, VALUES
+from repobe.stages import pipeline
 
-# The headers of tables that may have no rows.
-AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
-CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # what a run's figures hang on, new files included
 HELP = {
     "name": "a dataset, as configs name it; of show, an id: n21, c04, D7",
     "json": "what the config says of it, as JSON",
@@ -31,7 +27,7 @@ HELP = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one subcommand; what the user can mend is one line on stderr and exit code 2."""
+    """Runs one subcommand; what the user can fix is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -50,20 +46,11 @@ def data(o: argparse.Namespace) -> None:
 
 def judge(o: argparse.Namespace) -> None:
     """Trains the classifier that attackers' pictures are shown to."""
-    import safetensors.torch
-
-    from repobe.images.datasets import load
-    from repobe.training import evaluation_classifier as room
-
-    device = _device(o.device, o.threads)
-    loaded = load(o.data, device)
-    trained = room.train(loaded, o.epochs or (7 if len(loaded.train[0]) < 10_000 else 4))
-    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    replace(o.out, safetensors.torch.save(weights, {"judge": o.data.stem}))
+    pipeline.train_classifier(o.data, o.out, o.epochs, o.device, o.threads)
 
 
 def spec(o: argparse.Namespace) -> None:
-    """Writes spec.yaml, unless it says the same already: an unchanged run keeps its file's time."""
+    """Writes spec.yaml from the config's description of a run."""
     described = Spec.from_dict(_json(o.json))
     o.out.parent.mkdir(parents=True, exist_ok=True)
     replace(o.out, described.dump())
@@ -71,15 +58,7 @@ def spec(o: argparse.Namespace) -> None:
 
 def train(o: argparse.Namespace) -> None:
     """Trains a run, from its last whole epoch where it was interrupted."""
-    from repobe.training import loop as training
-
-    described, run, loaded = _open(o)
-    teacher = None
-    if described.after:
-        teacher = _sibling(described.teacher, run, loaded)
-    began = time.time()
-    training.train(described, loaded, run, teacher)
-    _provenance(run, described, loaded, time.time() - began)
+    pipeline.train(o.spec, o.device)
 
 
 def evaluate(o: argparse.Namespace) -> None:
@@ -87,25 +66,7 @@ def evaluate(o: argparse.Namespace) -> None:
 
     A killed one goes on where it was.
     """
-    from repobe.runs.partial import Partial
-    from repobe.runs.progress import Progress
-    from repobe.stages.evaluate import evasion, evasion_steps
-    from repobe.tables import outcomes
-    from repobe.training.loop import restore
-
-    described, run, loaded = _open(o)
-    surrogates = {label: _sibling(path, run, loaded) for label, path in described.surrogates.items()}
-    with Progress(described, run, "evaluate", evasion_steps(described)) as progress:
-        models = [_run(path, run) / "model.safetensors" for path in [described.path, *described.surrogates.values()]]
-        partial = Partial(run / "partial_evasion", o.spec, *models, told=progress.step)
-        trained = restore(described, loaded, run)
-        rows, counts = evasion(trained, described, loaded, surrogates, partial)
-        if trained.system.digital:
-            lost = trained.system.codec.failures
-            print(f"{described.path}: {lost} messages that the codec could not decode", file=sys.stderr)
-        outcomes.write(outcomes.rows(described, counts, loaded.test_number.numpy()), run / "outcomes.parquet")
-        table(run / "evasion.csv", rows)
-        partial.clear()
+    pipeline.evaluate(o.spec, o.device)
 
 
 def invert(o: argparse.Namespace) -> None:
@@ -113,65 +74,39 @@ def invert(o: argparse.Namespace) -> None:
 
     A killed one goes on where it was.
     """
-    run = o.spec.parent
-    if not Spec.load(o.spec).inversion.attackers:
-        return _rebuilt(run, [], {})
-
-    from repobe.runs.partial import Partial
-    from repobe.runs.progress import Progress
-    from repobe.stages.invert import inversion, inversion_steps
-    from repobe.training import evaluation_classifier as room
-    from repobe.training.loop import restore
-
-    described, run, loaded = _open(o)
-    judged_by = _data(run, described).with_suffix(".judge.safetensors")
-    trained, classifier = restore(described, loaded, run), room.load(loaded, judged_by)
-    with Progress(described, run, "invert", inversion_steps(described)) as progress:
-        partial = Partial(run / "partial_inversion", o.spec, run / "model.safetensors", judged_by, told=progress.step)
-        rows, pictures = inversion(trained, described, loaded, classifier, partial)
-        _rebuilt(run, rows, {name: picture.cpu().numpy() for name, picture in pictures.items()})
-        partial.clear()
-
-
-def _rebuilt(run: Path, rows: list[dict], pictures: dict) -> None:
-    arrays(run / "reconstructions.npz", pictures)
-    table(run / "inversion.csv", rows, INVERSION)
+    pipeline.invert(o.spec, o.device)
 
 
 def audit(o: argparse.Namespace) -> None:
     """Writes audit.csv: the cipher under attack; its header alone for a method without a key."""
-    out, rows = o.spec.parent / "audit.csv", []
-    if about(o.spec.parent / "model.safetensors").get("shuffles", True):
-        from repobe.stages.audit import audit as measured
-        from repobe.training.loop import restore
-
-        described, run, loaded = _open(o)
-        rows = measured(restore(described, loaded, run), described, loaded)
-    table(out, rows, AUDIT)
+    pipeline.audit(o.spec, o.device)
 
 
 def white(o: argparse.Namespace) -> None:
     """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
     from repobe.attacks import cryptanalysis
+    from repobe.stages.device import choose
 
-    _device("cpu", 1)
-    table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), AUDIT)
+    choose("cpu", 1)
+    table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), pipeline.AUDIT)
 
 
 def blocks(o: argparse.Namespace) -> None:
     """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
-    from repobe.phy import block_errors as room
+    from repobe.phy import block_errors
+    from repobe.stages.device import choose
 
-    _device("cpu", 1)
-    replace(o.out, room.simulate(o.blocks).to_csv(index=False))
+    choose("cpu", 1)
+    replace(o.out, block_errors.simulate(o.blocks).to_csv(index=False))
 
 
 def layers(o: argparse.Namespace) -> None:
     """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
-    from repobe.systems import layer_table as room
+    from repobe.stages.device import choose
+    from repobe.systems import layer_table
 
-    _device("cpu", 1)
-    table(o.out, room.layers(), room.COLUMNS)
+    choose("cpu", 1)
+    table(o.out, layer_table.layers(), layer_table.COLUMNS)
 
 
 def tables(o: argparse.Namespace) -> None:
@@ -259,74 +194,6 @@ def _json(text: str) -> dict:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"the argument is not JSON ({error})") from None
-
-
-def _open(o: argparse.Namespace):
-    """(spec, its folder, its data with the training split that the spec allows) on the device."""
-    from repobe.images.datasets import load
-
-    described = Spec.load(o.spec)
-    run = o.spec.parent
-    if len(run.resolve().parents) < 5 or not run.resolve().as_posix().endswith("runs/" + described.path):
-        raise ValueError(f"{o.spec} does not lie in its own folder, <results>/runs/{described.path}")
-    device = _device(o.device, described.threads)
-    return described, run, load(_data(run, described), device).limit(described.train_images)
-
-
-def _sibling(path: str, run: Path, loaded):
-    """Another run of the same results, trained."""
-    from repobe.training.loop import restore
-
-    folder = _run(path, run)
-    return restore(Spec.load(folder / "spec.yaml"), loaded, folder)
-
-
-def _run(path: str, run: Path) -> Path:
-    """The folder of a run of the same results, by its spec's path."""
-    return run.resolve().parents[3] / path
-
-
-def _data(run: Path, described: Spec) -> Path:
-    """<results>/data/<dataset>.safetensors for a run in <results>/runs/<dataset>/<channel>/<label>/<seed>."""
-    return run.resolve().parents[4] / "data" / f"{described.dataset}.safetensors"
-
-
-def _device(name: str, threads: int):
-    import torch
-
-    torch.set_num_threads(threads)  # weights differ in their last bits between thread counts
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}; use cpu or leave it out") from None
-
-
-def _provenance(run: Path, described: Spec, loaded, seconds: float) -> None:
-    import subprocess
-    from importlib.metadata import version
-
-    import torch
-
-    from repobe.runs.progress import digest
-
-    git = ["git", "-C", str(Path(__file__).parent.parent)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=False)
-    about = {
-        "run": described.path,
-        "spec_sha256": digest(described),
-        "commit": commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "") or "not in git",
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "torchvision": version("torchvision"),
-        "device": torch.cuda.get_device_name() if loaded.device.type == "cuda" else "cpu",
-        "threads": described.threads,
-        "train_wall_seconds": round(seconds, 1),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    replace(run / "provenance.json", json.dumps(about, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_what_was_there(t
     table = tmp_path / "evasion.csv"
     files.replace(table, "before")
     (tmp_path / "evasion.csv.part").symlink_to("/dev/full")  # every write to it: no space left on device
-    with pytest.raises(OSError, match=r"evasion.csv cannot be written \(No space left on device\); make room"):
+    with pytest.raises(OSError, match=r"evasion.csv cannot be written \(No space left on device\); free some space"):
         files.replace(table, "after")
     assert table.read_text() == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["evasion.csv"]

@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from repobe.images.datasets import build as build_data
 from repobe.images.datasets import load
 from repobe.images.metrics import psnr_db
-from repobe.images.resizing import images, resize
+from repobe.images.resizing import Resized, images, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy import channels
 from repobe.phy.channels import BY_NAME, noise_power
@@ -186,7 +186,7 @@ def classifier(digits_file):
     torch.manual_seed(0)
     student = build(replace(spec, training=replace(spec.training, batch_size=32, epochs=2, learning_rate=0.1)), data)
     student.optimise()
-    student.prepare(None, images(data.train[0], 32), data.train[1], 0.1)
+    student.prepare(None, Resized(data.train[0], 32), data.train[1], 0.1)
     for _ in range(2):
         for pixels, label in zip(data.train[0].split(32), data.train[1].split(32), strict=True):
             student.update(images(pixels, 32), label, 0.1)
@@ -198,7 +198,7 @@ def finished(specs, classifier, **hyper):
     data, weights = classifier
     student = build(spec_of(specs, channel="rayleigh", size=32, **hyper), data).eval()
     student.system.load_state_dict(weights)
-    student.finish(*data.validation)
+    student.finish(Resized(data.validation[0], 32), data.validation[1])
     return student.system
 
 
@@ -246,10 +246,10 @@ def test_the_chosen_rates_are_stored_with_the_trained_system(specs, digits, tmp_
     trained, untrained = restore(spec, digits, tmp_path), build(spec, digits)
     stored = trained.system.curve.clone()
     assert not torch.equal(stored, untrained.system.curve)
-    trained.finish(*digits.validation)
+    trained.finish(Resized(digits.validation[0], 16), digits.validation[1])
     assert torch.equal(trained.system.curve, stored)
     payload = build(replace(spec, hyper=spec.hyper | {"rate": "payload"}), digits)
-    payload.finish(*digits.validation)
+    payload.finish(Resized(digits.validation[0], 16), digits.validation[1])
     assert torch.equal(payload.system.curve, untrained.system.curve)
 
 

@@ -91,10 +91,11 @@ def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradien
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @every_method
-def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, specs, dataset, tmp_path, monkeypatch):
+def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, specs, dataset, tmp_path, monkeypatch):
     spec, data = spec_of(specs, name, size=16), dataset[1]
-    spec = replace(spec, training=replace(spec.training, epochs=3))
+    spec = replace(spec, training=replace(spec.training, epochs=3, precision=precision))
     data = replace(data, validation=tuple(tensor[:20] for tensor in data.validation))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()

@@ -63,7 +63,11 @@ def page(tmp_path_factory) -> Path:
             ("2x2", "histogram_label_accuracy", 0.8764, 500),
         ]
     ]
-    cost = [key | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}]
+    cost = [
+        key
+        | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}
+        | {"precision": "float32"}
+    ]
     for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
         write(pd.DataFrame(rows), results / "summary" / f"{name}.csv")
     claims = [

@@ -93,7 +93,7 @@ def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(sp
             {"draws": 1, "attacks": {"a": {"kind": "pgd", "images": 1, "eps": [-0.1]}}},
             "eps -0.1: a radius",
         ),
-        ("audit", [], "audit: [] is no mapping of keys"),
+        ("audit", [], "audit: [] is not a mapping of keys to values"),
     ],
 )
 def test_a_spec_changed_by_hand_is_refused_with_its_file_and_key(key, value, line, specs, tmp_path):

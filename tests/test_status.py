@@ -66,7 +66,7 @@ def test_a_run_is_not_started_then_at_work_then_waiting_then_done(specs, run, tm
         told.step()
         state, note = state_of(spec, tmp_path)
         assert state == "running"
-        assert note.startswith("train: epoch 1 of 3, 0:00 left, told 0:00 ago")
+        assert note.startswith("train: epoch 1 of 3, 0:00 left, reported 0:00 ago")
     leave(run, "train")
     assert state_of(spec, tmp_path) == ("waiting", "for evaluate, invert, audit")
     leave(run, "evaluate", "invert", "audit")
@@ -105,7 +105,7 @@ def test_a_log_that_ends_in_an_error_is_a_failure(last, state, specs, run, tmp_p
 def test_what_another_config_left_does_not_count(specs, run, tmp_path):
     leave(run, *STAGES)
     (run / "spec.yaml").write_text(specs["undefended"].dump())
-    assert state_of(specs["repobe"], tmp_path) == ("not started", "what is there is of another config")
+    assert state_of(specs["repobe"], tmp_path) == ("not started", "its folder holds a run of another config")
 
 
 def test_the_command_line_counts_a_grid(config, specs, run, tmp_path, capsys):

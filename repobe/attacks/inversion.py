@@ -18,6 +18,7 @@ from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
 from repobe.phy.mapping import features
+from repobe.systems.fitting import descend
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,7 @@ def train_decoder(
             batches = iter(torch.randperm(learned, generator=generator).to(known.image.device).split(BATCH))
             index = next(batches)
         loss = mse_loss(decoder(known.air(known.sent[index])), known.image[index])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        descend(loss, optimiser, schedule)
         if update * LOOKS // updates > (update - 1) * LOOKS // updates:
             decoder.eval()
             error = mse_loss(reconstruct(held), known.image[learned:]).item()

@@ -9,6 +9,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.phy.mapping import features
+from repobe.systems.fitting import descend
 
 BINS = 16
 
@@ -43,10 +44,7 @@ def from_multiset(train: Tensor, label: Tensor, test: Tensor, classes: int, epoc
     for _ in range(epochs):
         for index in torch.randperm(len(train), generator=generator).to(train.device).split(batch):
             loss = cross_entropy(network(train[index]), label[index])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+            descend(loss, optimiser, schedule)
     with torch.no_grad():
         return torch.cat([network(part) for part in test.split(500)])
 

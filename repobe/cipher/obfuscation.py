@@ -2,7 +2,8 @@
 
 F ─ rows by K_r (4) ─ shift row i by i+c (5) ─ columns by K_c (6) ─ shift column j by j+r (7) ─▶ F_en
 
-The eight literal steps stand below as printed. What runs is the one permutation of places that the four of them make.
+The eight steps stand below as printed, for tests and the audit. What runs is Key.permutation, the one permutation of
+places that the four steps of encryption make.
 """
 
 import functools
@@ -13,11 +14,11 @@ from torch import Tensor
 
 from repobe.cipher.keys import Key
 
-WIDE = torch.complex128  # 16 bytes: a place's two complex64 symbols
+WIDE = torch.complex128  # 16 bytes: the two complex64 symbols of a place
 
 
 def row_confusion(f: Tensor, key: Key) -> Tensor:
-    """F_1[a, i, :] = F_s[a, K_r[i], :] (Eq. 4). This and the next seven: [..., H, W] to the same."""
+    """F_1[a, i, :] = F_s[a, K_r[i], :] (Eq. 4). This and the next seven steps: [..., H, W] to the same shape."""
     return _take(f, key.rows[..., :, None], -2)
 
 
@@ -76,28 +77,31 @@ def _grid(key: Key) -> tuple[Tensor, Tensor]:
 
 
 def step_by_step(f: Tensor, key: Key, steps: tuple[Callable[[Tensor, Key], Tensor], ...]) -> Tensor:
-    """The steps one after another: ENCRYPTION is Eqs. 4-7, DECRYPTION Eqs. 8-11."""
+    """Applies steps in turn: ENCRYPTION is Eqs. 4-7, DECRYPTION is Eqs. 8-11."""
     return functools.reduce(lambda moved, step: step(moved, key), steps, f)
 
 
 def encrypt(x: Tensor, key: Key) -> Tensor:
-    """[b, H·W, m], what stands at each place, to the same: one index in place of the four steps of Eqs. 4-7.
+    """Moves the places of [b, H·W, m] by one index, instead of the four steps of Eqs. 4-7.
 
-    ValueError where the key is for another size or number of messages.
+    ValueError where the key is for another size or another number of messages.
     """
     _check(x, key)
     return _Move.apply(x, *key.indices(x.device, len(x)))
 
 
 def decrypt(x: Tensor, key: Key) -> Tensor:
-    """Undoes encrypt bit for bit (Eqs. 8-11)."""
+    """The inverse of encrypt, bit for bit (Eqs. 8-11)."""
     _check(x, key)
     forth, back = key.indices(x.device, len(x))
     return _Move.apply(x, back, forth)
 
 
 def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
-    """Moves the H·W places of Complex[b, H·W·m] by the key; no key, no shuffle."""
+    """Moves the H·W places of Symbols Complex[b, H·W·m] by the key; without a key they stay.
+
+    move: encrypt, or decrypt to shuffle back. ValueError where the key does not fit the number of symbols.
+    """
     if key is None:
         return symbols
     height, width = key.shape
@@ -108,7 +112,7 @@ def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
 
 
 class _Move(torch.autograd.Function):
-    """x[:, index]; its gradient moves back by the inverse index, where autograd would add up place by place."""
+    """x[:, index]. Its gradient is moved back by the inverse index, which is faster than autograd's scatter-add."""
 
     @staticmethod
     def forward(ctx, x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
@@ -122,7 +126,7 @@ class _Move(torch.autograd.Function):
 
 
 def _moved(x: Tensor, index: Tensor) -> Tensor:
-    if x.is_contiguous() and x.element_size() * x.shape[2] == WIDE.itemsize:  # a place is one wide number: far faster
+    if x.is_contiguous() and x.element_size() * x.shape[2] == WIDE.itemsize:  # one wide number a place: far faster
         return x.flatten().view(WIDE).view(x.shape[:2]).gather(1, index).view(x.dtype).view(x.shape)
     return x.gather(1, index[:, :, None].expand(x.shape))
 

@@ -134,7 +134,7 @@ def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
 
     A last batch of one image joins the one before it, for batch norm needs two.
     """
-    cut = list(torch.randperm(len(label)).to(image.device).split(size))
+    cut = list(torch.randperm(len(label), device=image.device).split(size))
     if len(cut) > 1 and len(cut[-1]) == 1:
         cut[-2:] = [torch.cat(cut[-2:])]
     for index in cut:
@@ -145,8 +145,8 @@ def augment(image: Tensor) -> Tensor:
     """Each image of [b, c, h, w] shifted by up to h/8 pixels (4 of 32) into zeros, and mirrored half the time (D10)."""
     count, _, height, width = image.shape
     margin = height // 8
-    top, left = (torch.randint(2 * margin + 1, (2, count)).to(image.device)).unbind()
-    mirrored = (torch.rand(count) < 0.5).to(image.device)
+    top, left = torch.randint(2 * margin + 1, (2, count), device=image.device).unbind()
+    mirrored = torch.rand(count, device=image.device) < 0.5
     rows = top[:, None] + torch.arange(height, device=image.device)
     columns = torch.arange(width, device=image.device).expand(count, -1)
     columns = left[:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)

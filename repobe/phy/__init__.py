@@ -1,4 +1,4 @@
-"""The air: channels, modulation, channel codes, links, and the mapping of real features to complex symbols.
+"""The air: channels, fading theory, modulation, channel codes, links, and the mapping of features to symbols.
 
-Everything is complex baseband of unit power. Keys and networks do not live here. It may import `runs`.
+Everything is complex baseband with unit power. Keys and networks do not live here. It may import `runs`.
 """

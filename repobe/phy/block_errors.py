@@ -15,19 +15,19 @@ from repobe.runs.seeds import seed
 
 COLUMNS = ["channel", "bits", "modulation", "rate", "snr_db", "block_error_rate", "blocks"]
 CHANNELS = {name: kind for name, kind in channels.BY_NAME.items() if not kind.block}
-# The standard's 1536, of which k = 1568 symbols hold one for each bit of theirs; and, for the 128 symbols of S = 64,
-# one shorter than the standard's shortest by the standard's own formula.
+# 1536 bits, a length of the standard: k = 1568 symbols carry one such block per bit of the modulation. And 240 bits for
+# the 128 symbols of S = 64: shorter than the standard's shortest, by the standard's own formula.
 LENGTHS = (1536, 240)
 STEP_DB = 0.5
-ERRORS = 100  # enough: a rate's relative standard error is then a tenth
+ERRORS = 100  # then the relative standard error of a rate is a tenth, which is enough
 BATCH = 100
 
 
 def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
-    """The table: at most `blocks` of them a row, fewer where ERRORS of them have failed.
+    """The table: a row for each channel, code, modulation and SNR, of `blocks` blocks or fewer if ERRORS have failed.
 
-    Each curve begins where the channel's capacity is the code's rate, below which nothing arrives (Shannon's strong
-    converse), and ends with its first row without an error.
+    A curve begins at the SNR where the channel's capacity equals the code's rate: below it nothing arrives (Shannon's
+    strong converse). It ends with its first row without an error.
     """
     rows = []
     for name, bits, modulation, rate in _curves(lengths):
@@ -52,7 +52,7 @@ def _curves(lengths: tuple[int, ...]):
 
 
 def _first(channel: Channel, rate: float) -> int:
-    """The number of the last step whose capacity is below `rate` bits a symbol."""
+    """The last step, SNR = step · STEP_DB, at which the capacity is below `rate` bits a symbol."""
     step = int(-10 / STEP_DB)
     while channel.ergodic_capacity(channels.noise_power((step + 1) * STEP_DB)) < rate:
         step += 1
@@ -63,7 +63,7 @@ def _first(channel: Channel, rate: float) -> int:
 def block_errors(
     code: Code, modulation: str, snr_db: float, channel: Channel, count: int, generator: torch.Generator
 ) -> int:
-    """How many of `count` random blocks come out wrong at a receiver that knows h."""
+    """How many of `count` random blocks a receiver that knows h decodes wrongly."""
     message = torch.randint(2, (count, code.message), generator=generator) == 1
     x = qam.modulate(code.encode(message), modulation)
     h, noise = channel.draw(x, generator)
@@ -75,7 +75,7 @@ def block_errors(
 
 
 def read(path: Path | str) -> pd.DataFrame:
-    """The table of a file; ValueError, with the mend, where it is missing or not one."""
+    """Reads the table from a file; ValueError names the fix where the file is missing or holds something else."""
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:

@@ -10,7 +10,10 @@ from repobe.phy.channel import Channel
 
 
 def harden(p: Tensor) -> Tensor:
-    """The more likely bit of each probability p; its gradient is p's own (straight-through), else attacks had none."""
+    """The more likely bit for each probability p, with the gradient of p itself (straight-through).
+
+    A hard decision has no gradient, and an attack by gradients would then find nothing.
+    """
     return (p > 0.5).to(p.dtype) + (p - p.detach())
 
 
@@ -21,24 +24,24 @@ def bits_to_symbols(bits: Tensor) -> Tensor:
 
 
 def symbols_to_bits(symbols: Tensor) -> Tensor:
-    """Equalised Symbols to bits by the sign of the real part, straight-through as in `harden`."""
+    """Equalised Symbols Complex[b, k] to bits [b, k] by the sign of the real part, straight-through as in `harden`."""
     return harden((symbols.real + 1) / 2)
 
 
 def flipped(p: float | Tensor, rate: float | Tensor) -> float | Tensor:
-    """p ⊕ ε = p + ε − 2pε: how likely a bit is 1 that was 1 with probability p and flipped with probability ε.
+    """p ⊕ ε = p + ε − 2pε: the probability of a 1 after a bit, 1 with probability p, was flipped with probability ε.
 
-    The same sum makes one binary symmetric channel of two in cascade (Choi et al. 2019).
+    It is also the error rate of two binary symmetric channels in a row (Choi et al. 2019).
     """
     return p + rate - 2 * p * rate
 
 
 def message_error_rates(channel: Channel, n0: float, messages: int, device: torch.device | None = None) -> Tensor:
-    """Float[messages, 1]: how likely a bit of each message arrives flipped, given the fading that the message meets.
+    """Float[messages, 1]: the probability that a bit of each message arrives flipped, given the fading of that message.
 
-    Block fading: Q(√(2|h|²/n0)) with one h of the channel for each message, drawn from torch's global stream; where the
-    receiver does not know h, Q(√(2/n0)·Re h), above one half for every second message. Without blocks all messages
-    share the channel's mean bit error rate.
+    Block fading: Q(√(2|h|²/n0)) with one h for each message, drawn from torch's global generator. If the receiver does
+    not know h, Q(√(2/n0)·Re h), which exceeds one half for every second message. If h does not last for a message, all
+    messages have the channel's mean bit error rate.
     """
     if not channel.block:
         return torch.full((messages, 1), channel.bit_error_rate(n0), device=device)

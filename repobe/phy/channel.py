@@ -1,4 +1,7 @@
-"""What every channel is: a gain, noise, an equaliser, and what theory says of it. The channels are in `channels`."""
+"""The interface of a channel: gain, noise, equaliser, capacity and error rate. The channels are in `channels`.
+
+x ─ times h ─ plus noise CN(0, n0) ─ equaliser, if the receiver knows h ─▶ what the receiver reads
+"""
 
 import dataclasses
 import functools
@@ -21,7 +24,7 @@ class Channel(ABC):
     """y = h x + n with n ~ CN(0, n0), then equalised; E|h|² = 1, so that the SNR is its average over h (D3).
 
     block: whether one h lasts for a whole image, so that a code meets a single fade. coherent: whether the receiver
-    knows h. A draw (gain, unit noise) is separate from its use, so that two systems can meet the very same air.
+    knows h. Drawing (gain, unit noise) and applying are separate, so that two systems can have exactly the same draw.
     """
 
     name: str
@@ -30,22 +33,22 @@ class Channel(ABC):
 
     @abstractmethod
     def gain(self, x: Tensor, generator: torch.Generator | None) -> Tensor | None:
-        """h for Symbols x: None (a wire), Complex[b, 1] or Complex[b, k]."""
+        """h for Symbols x Complex[b, k]: None where h is 1, else Complex[b, 1] or Complex[b, k]."""
 
     @abstractmethod
     def ergodic_capacity(self, n0: float) -> float:
-        """E log₂(1 + |h|²/n0), bits a symbol: the rate of the best code that meets every fade."""
+        """E log₂(1 + |h|²/n0) in bits a symbol: the rate of the best code that is long enough to see all fades."""
 
     @abstractmethod
     def bit_error_rate(self, n0: float, spread: float = 0.0) -> float:
         """The mean probability that the receiver reads a BPSK symbol as its opposite.
 
-        spread: σ² of Gaussian noise CN(0, σ²) that the sender adds before it scales to unit power.
+        spread: σ² of Gaussian noise CN(0, σ²) that the sender adds before it scales its symbols to unit power.
         """
 
     @property
     def label(self) -> str:
-        """What a config calls this channel: its name, and each parameter that is not the default."""
+        """The name of this channel in a config: its `name`, and each parameter that is not the default."""
         fields = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
         given = {
             field.name: getattr(self, field.name) for field in fields if getattr(self, field.name) != field.default
@@ -57,7 +60,7 @@ class Channel(ABC):
         return self.gain(x, generator), complex_normal(x.shape, x, generator)
 
     def apply(self, x: Tensor, n0: float | Tensor, draw: tuple[Tensor | None, Tensor]) -> Tensor:
-        """What the receiver reads; n0 is the noise power per complex symbol, a float or Float[b]."""
+        """What the receiver reads, Complex[b, k]; n0: noise power per complex symbol, a float or Float[b]."""
         h, noise = draw
         n0 = n0.reshape(-1, 1) if isinstance(n0, Tensor) else n0
         y = (x if h is None else h * x) + n0**0.5 * noise
@@ -72,7 +75,7 @@ class Channel(ABC):
 
 
 class Fading(Channel, ABC):
-    """A channel whose h is random: all that theory says of it follows from the distribution of |h|² (`fading`)."""
+    """A channel whose h is random. Capacity and error rate follow from the distribution of |h|² (see `fading`)."""
 
     block = True
 
@@ -82,15 +85,15 @@ class Fading(Channel, ABC):
 
     @abstractmethod
     def power_quantile(self, p: np.ndarray) -> np.ndarray:
-        """The |h|² that is exceeded with probability 1 − p."""
+        """The inverse of power_distribution: |h|² is below it with probability p."""
 
     def ergodic_capacity(self, n0: float) -> float:
         return fading.ergodic_capacity(self.power_distribution, self.power_quantile, n0)
 
     def outage_rate(self, n0: float, outage: float) -> float:
-        """Bits a symbol of the best code that meets one unknown h and is lost with probability `outage`.
+        """The rate, in bits a symbol, at which a code that meets one unknown h is lost with probability `outage`.
 
-        At 0 the rate that delivers most.
+        At outage 0, the rate at which most bits arrive on average.
         """
         return fading.outage_rate(self.power_distribution, self.power_quantile, n0, outage)
 

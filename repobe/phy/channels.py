@@ -1,4 +1,4 @@
-"""The air: unit power, noise, fading and what the receiver does about it (Sec. 3.1, decisions D1 and D3).
+"""The channels, and power: SNR to noise, symbols to unit power (Sec. 3.1, Eq. 3, decisions D1 and D3).
 
 Everything is complex baseband, one number a channel use: Symbols are Complex[b, k]. A channel is a class of this file.
 A config calls it by its `name`, followed by the parameters that depart from the defaults, as in `rician_k10`.
@@ -17,14 +17,14 @@ from repobe.runs import names
 
 
 def noise_power(snr_db: float) -> float:
-    """n0 per complex symbol for E|x|² = 1: half of it falls on each real dimension (D1)."""
+    """n0, the noise power per complex symbol at E|x|² = 1: half of it is on each real dimension (D1)."""
     return 10 ** (-snr_db / 10)
 
 
 def normalise_power(z: Tensor) -> Tensor:
-    """ẑ = sqrt(k p) z / sqrt(z* z) with p = 1 (Eq. 3): Complex[b, k] of any power to E|x|² = 1 for each image.
+    """ẑ = sqrt(k p) z / sqrt(z* z) with p = 1 (Eq. 3): Complex[b, k] of any power to mean power 1 for each image.
 
-    An image whose symbols are all zero stays zero.
+    Symbols that are all zero stay zero.
     """
     energy = (z.real.square() + z.imag.square()).mean(dim=1, keepdim=True)
     return z * torch.rsqrt(energy.clamp_min(1e-12))
@@ -61,8 +61,9 @@ class RayleighFading(Fading, ABC):
         return float(np.exp(n0) * exp1(n0) / np.log(2))
 
     def outage_rate(self, n0, outage):
-        """It is lost with probability 1 − exp(−(2^R − 1) n0); R exp(−(2^R − 1) n0), what it delivers, is greatest at
-        R = W(1/n0)/ln 2 with Lambert's W.
+        """A message is lost with probability 1 − exp(−(2^R − 1) n0).
+
+        What arrives, R exp(−(2^R − 1) n0), is greatest at R = W(1/n0)/ln 2, where W is Lambert's function.
         """
         from scipy.special import lambertw
 
@@ -93,7 +94,7 @@ class FastRayleigh(RayleighFading):
 
 
 class BlindRayleigh(RayleighFading):
-    """Block fading without channel state at the receiver: y as it comes, its phase and size unknown (D3)."""
+    """Block fading without channel state at the receiver, which reads y as it is: phase and size are unknown (D3)."""
 
     name = "rayleigh_blind"
     coherent = False
@@ -110,8 +111,8 @@ class BlindRayleigh(RayleighFading):
 class Rician(Fading):
     """Block fading around a line of sight: h = √(K/(K+1)) + CN(0, 1/(K+1)) for each image.
 
-    k: the factor K, power of the direct path over that of all others; 0 is Rayleigh fading. The phase of the direct
-    path is 0: a receiver that knows h undoes it.
+    k: the factor K, the power of the direct path over the power of all others; 0 is Rayleigh fading. The phase of the
+    direct path is set to 0, because a receiver that knows h removes it.
     """
 
     name = "rician"
@@ -141,7 +142,7 @@ class Rician(Fading):
 class Nakagami(Fading):
     """Block fading with |h|² ~ Gamma(m, 1/m) and a uniform phase, for each image (Nakagami 1960).
 
-    m: at least 1/2, where it is the hardest; 1 is Rayleigh fading, and large m is AWGN.
+    m: at least 1/2, the most severe fading; 1 is Rayleigh fading, and a large m approaches AWGN.
     """
 
     name = "nakagami"
@@ -153,7 +154,7 @@ class Nakagami(Fading):
 
     def gain(self, x, generator):
         shape = torch.full((x.shape[0], 1), self.m, device=x.device, dtype=x.real.dtype)
-        # What torch.distributions.Gamma draws by; only here it takes a generator.
+        # torch.distributions.Gamma draws by this function too, but takes no generator.
         power = torch._standard_gamma(shape, generator=generator) / self.m
         phase = 2 * math.pi * torch.rand(shape.shape, device=x.device, dtype=x.real.dtype, generator=generator)
         return torch.polar(power.sqrt(), phase)
@@ -177,6 +178,6 @@ BY_NAME: dict[str, type[Channel]] = {
 
 
 def named(label: str) -> Channel:
-    """The channel that a config calls so; ValueError where there is none or a parameter is out of range."""
+    """The channel of that label in a config; ValueError where there is none or a parameter is out of range."""
     name, parameters = names.channel(label)
     return BY_NAME[name](**parameters)

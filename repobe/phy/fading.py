@@ -1,4 +1,4 @@
-"""What a channel of gain h can carry and how often BPSK errs on it, from the distribution of |h|² alone.
+"""Capacity, outage rate and bit error rate of a fading channel, from the distribution of |h|².
 
 g = |h|², E g = 1; n0 is the noise power per complex symbol, so that g/n0 is the SNR while h lasts. Every integral is
 over the distribution function P(g < x), by Gauss-Legendre quadrature.
@@ -13,26 +13,26 @@ Distribution = Callable[[np.ndarray], np.ndarray]  # x to P(g < x)
 Quantile = Callable[[np.ndarray], np.ndarray]  # its inverse
 
 PANELS, NODES = 256, 16  # of the quadrature: relative errors stay below 1e-6 for K and m up to 1000
-FAR = 40.0  # standard deviations: the Gaussian tail beyond is 0 in double precision
-RARE = 1e-15  # a gain this improbable adds nothing to a mean
-QUANTILES = 2000  # what a mean over fading is taken at where it is of a table and not of a formula
+FAR = 40.0  # standard deviations; the Gaussian tail beyond is 0 in double precision
+RARE = 1e-15  # gains that are less probable add nothing to a mean
+QUANTILES = 2000  # gains in a mean over fading of something that is known by a table only
 
 
 def ergodic_capacity(distribution: Distribution, quantile: Quantile, n0: float) -> float:
-    """E log₂(1 + g/n0) = ∫ P(log₂(1 + g/n0) > R) dR, bits a symbol of a code that meets every fade."""
+    """E log₂(1 + g/n0) = ∫ P(log₂(1 + g/n0) > R) dR, in bits a symbol."""
     rate, weight = _quadrature(float(np.log2(1 + quantile(np.array(1 - RARE)) / n0)))
     return float(weight @ (1 - distribution((2**rate - 1) * n0)))
 
 
 def outage_rate(distribution: Distribution, quantile: Quantile, n0: float, outage: float) -> float:
-    """The rate R, in bits a symbol, of a code that meets one h and is lost where log₂(1 + g/n0) < R.
+    """The rate R, in bits a symbol, of a code that meets one h: it is lost if log₂(1 + g/n0) < R.
 
-    outage: how often that may be; at 0 the rate that delivers most, the greatest R · P(log₂(1 + g/n0) ≥ R).
+    outage: the probability of that; at 0, the R at which most arrives, the maximum of R · P(log₂(1 + g/n0) ≥ R).
     """
     if outage:
         return float(np.log2(1 + quantile(np.array(outage)) / n0))
     low, high = 0.0, float(np.log2(1 + quantile(np.array(1 - RARE)) / n0))
-    for _ in range(3):  # each look is a thousand times as fine as the one before
+    for _ in range(3):  # each grid is a thousand times as fine as the one before
         rate = np.linspace(low, high, 2001)
         best = int((rate * (1 - distribution((2**rate - 1) * n0))).argmax())
         low, high = rate[max(best - 1, 0)], rate[min(best + 1, len(rate) - 1)]
@@ -40,20 +40,21 @@ def outage_rate(distribution: Distribution, quantile: Quantile, n0: float, outag
 
 
 def bit_error_rate(distribution: Distribution, n0: float, spread: float = 0.0) -> float:
-    """E Q(√(2g / (g σ² + n0 (1 + σ²)))): how often coherent BPSK errs; at spread σ² = 0, E Q(√(2g/n0)).
+    """E Q(√(2g / (g σ² + n0 (1 + σ²)))), the error rate of coherent BPSK; without spread, E Q(√(2g/n0)).
 
-    spread: the noise CN(0, σ²) that the sender adds before it scales to unit power. Q(a) is P(z > a) of a standard
-    normal z, and a < z means g < z² n0 (1 + σ²) / (2 − z² σ²): so the rate is ∫ φ(z) P(g < that) dz over z > 0.
+    spread: σ² of the noise CN(0, σ²) that the sender adds before it scales its symbols to unit power.
+    Q(a) = P(z > a) for a standard normal z, and a < z means g < z² n0 (1 + σ²) / (2 − z² σ²). Therefore the rate is
+    ∫ φ(z) P(g < z² n0 (1 + σ²) / (2 − z² σ²)) dz over z > 0.
     """
     end = min(FAR, math.sqrt(2 / spread)) if spread else FAR
     z, weight = _quadrature(end)
     below = distribution(z**2 * n0 * (1 + spread) / (2 - z**2 * spread))
-    always = math.erfc(end / math.sqrt(2)) / 2  # beyond, the sender's own noise alone is enough for an error
+    always = math.erfc(end / math.sqrt(2)) / 2  # P(z > end): there the sender's own noise makes the error
     return float(weight @ (np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * below)) + always
 
 
 def equally_likely(quantile: Quantile) -> np.ndarray:
-    """QUANTILES gains g, equally likely each: an expectation over fading is the mean over them."""
+    """QUANTILES equally likely gains g: an expectation over fading is the mean over them."""
     return quantile((np.arange(QUANTILES) + 0.5) / QUANTILES)
 
 

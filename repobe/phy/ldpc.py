@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-COLUMNS = 24  # of every base matrix
-SCALING = 0.8  # of a check's message: min-sum overestimates it (Chen and Fossorier 2002)
-ITERATIONS = 30  # at most; a block whose checks all hold leaves earlier
-LARGE = 1e6  # a bit that is certain
+BASE_COLUMNS = 24  # columns of every base matrix
+SCALING = 0.8  # factor on the message of a check, which min-sum overestimates (Chen and Fossorier 2002)
+ITERATIONS = 30  # at most; a block stops as soon as all its checks hold
+LARGE = 1e6  # the log-likelihood ratio of a known bit
 
-# Rates 1/2, 2/3B, 3/4A and 5/6; the last columns, one more than a check's worth of zeros, are the staircase of parity.
+# Rates 1/2, 2/3B, 3/4A and 5/6. The last columns, as many as there are rows, are parity bits: one column of weight
+# three, then a staircase.
 BASE = {
     "1/2": """
 -1 94 73 -1 -1 -1 -1 -1 55 83 -1 -1  7  0 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1
@@ -57,22 +58,25 @@ BASE = {
 
 
 def base(rate: str, z: int) -> np.ndarray:
-    """int[rows, 24]: the shift of every square at lifting size Z, −1 where it is all zero."""
-    shift = np.array(BASE[rate].split(), int).reshape(-1, COLUMNS)
+    """int[rows, 24]: the shift of every Z×Z square, or −1 where the square is all zero."""
+    shift = np.array(BASE[rate].split(), int).reshape(-1, BASE_COLUMNS)
     return np.where(shift < 0, -1, shift * z // 96)
 
 
 class Code:
-    """The code of one rate and length `bits` = 24·Z; `message` is how many of them are free. All on one device."""
+    """The code of one rate and length `bits` = 24·Z, of which the first `message` bits are free. All on one device.
+
+    ValueError where the standard has no such rate, or the length is not a multiple of 24.
+    """
 
     def __init__(self, rate: str, bits: int, device: str | torch.device = "cpu") -> None:
-        if rate not in BASE or bits < COLUMNS or bits % COLUMNS:
+        if rate not in BASE or bits < BASE_COLUMNS or bits % BASE_COLUMNS:
             raise ValueError(f"no code of rate {rate} and {bits} bits: rates are {', '.join(BASE)}, lengths 24·Z")
-        self.bits, self.z, self.device = bits, bits // COLUMNS, torch.device(device)
+        self.bits, self.z, self.device = bits, bits // BASE_COLUMNS, torch.device(device)
         self.base = base(rate, self.z)
         self.checks = len(self.base) * self.z
         self.message = bits - self.checks
-        # The variables of each check, all checks as many: those of fewer have a last, certain, bit for the rest.
+        # The variables of each check. Checks with fewer variables are padded with a known bit, number `bits`.
         most = (self.base >= 0).sum(axis=1).max()
         place = np.full((self.checks, most), bits)
         for row, shifts in enumerate(self.base):
@@ -82,7 +86,7 @@ class Code:
         self.variables = torch.from_numpy(place).to(self.device)
 
     def matrix(self) -> np.ndarray:
-        """H, uint8 [checks, bits]: H c = 0 for every codeword c."""
+        """The parity-check matrix H, uint8 [checks, bits]: H c = 0 mod 2 for every codeword c."""
         whole = np.zeros((self.checks, self.bits + 1), np.uint8)
         np.put_along_axis(whole, self.variables.cpu().numpy(), 1, axis=1)
         return whole[:, :-1]
@@ -90,8 +94,8 @@ class Code:
     def encode(self, message: Tensor) -> Tensor:
         """Bool[b, message] to the codeword Bool[b, bits] that begins with it.
 
-        The sum of all rows of squares leaves only the first parity square, whose two outer shifts are alike and whose
-        middle one is 0; down the staircase each row then gives the next square.
+        In the sum of all rows of squares every parity square cancels but the first, whose two outer shifts are equal
+        and whose middle shift is 0. Then each row, from the top of the staircase down, gives the next parity square.
         """
         known = self.base.shape[1] - len(self.base)
         squares = message.unflatten(1, (known, self.z))
@@ -111,15 +115,15 @@ class Code:
         return torch.cat([message, *parity], dim=1)
 
     def decode(self, llr: Tensor, iterations: int = ITERATIONS) -> tuple[Tensor, Tensor]:
-        """(Bool[b, bits], Bool[b]: whether all checks hold) of log-likelihood ratios Float[b, bits], log P(0)/P(1).
+        """(Bool[b, bits], whether all checks hold Bool[b]) from log-likelihood ratios log P(0)/P(1), Float[b, bits].
 
-        Flooding min-sum: a check tells each variable the product of the others' signs and the least of their
-        magnitudes, times SCALING.
+        Flooding min-sum: the message of a check to a variable is SCALING times the product of the signs and the
+        smallest magnitude of what its other variables say.
         """
         decided = torch.zeros(llr.shape, dtype=torch.bool, device=llr.device)
         holds = torch.zeros(len(llr), dtype=torch.bool, device=llr.device)
         left = torch.arange(len(llr), device=llr.device)
-        heard = torch.cat([llr.T, torch.full_like(llr[:, :1].T, LARGE)])  # blocks last: whole rows are gathered
+        heard = torch.cat([llr.T, torch.full_like(llr[:, :1].T, LARGE)])  # blocks last, so that whole rows are gathered
         edges = self.variables.T.flatten()
         shape = self.variables.T.shape
         told = torch.zeros(len(edges), len(llr), device=llr.device, dtype=llr.dtype)

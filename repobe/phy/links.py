@@ -1,8 +1,8 @@
 """Digital links: how many bytes a message may have, and which messages arrive.
 
-Both ends know the SNR, and so the rate, before the message is coded; neither transmitter knows h. A message arrives
-whole or not at all, and the receiver knows which. At each SNR a link offers several rates, each a number of bytes and
-a probability that they arrive; of those it takes the one of the greatest value.
+A transmitter knows the SNR before it codes a message, and so the rate; it never knows h. A message arrives whole or not
+at all, and the receiver knows which. At each SNR a link offers several rates, each a number of bytes and a probability
+that they arrive, and takes the one of the greatest value.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from repobe.phy.channel import Channel
 from repobe.phy.fading import equally_likely
-from repobe.phy.ldpc import BASE, COLUMNS
+from repobe.phy.ldpc import BASE, BASE_COLUMNS
 from repobe.phy.qam import BITS
 
 # Of a code over block fading: how often it may be lost, from hardly ever to nearly always.
@@ -32,14 +32,16 @@ def expected_bytes(size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
 
 
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """|h|² for each of the messages, Float[b]: drawn as the channel draws it for symbols (D4)."""
+    """|h|² of each message, Float[b], drawn exactly as the channel draws it for symbols (D4)."""
     h = channel.gain(torch.empty(len(like), 1, dtype=torch.complex64, device=like.device), generator)
     return h.abs().square().flatten()
 
 
 class Ideal:
-    """A code that reaches capacity: k times the ergodic one, where no message is lost; over block fading the rate that
-    is worth most of those that are lost with a probability of OUTAGES, or with at most `outage` if that is not 0.
+    """A code that reaches capacity: no message is lost at k times the ergodic capacity in bits.
+
+    Over block fading, where a code meets one unknown h, it takes the rate of the greatest value among those that are
+    lost with a probability of OUTAGES; if `outage` is not 0, among those within it.
     """
 
     def __init__(self, channel: Channel, k: int, outage: float = 0.0, value: Value = expected_bytes) -> None:
@@ -61,7 +63,7 @@ class Ideal:
         return float(rates[self.value(self.k * rates / 8, delivery).argmax()])
 
     def budget(self, n0: float) -> int:
-        """Bytes of a message."""
+        """How many bytes a message may have."""
         return int(self.k * self.rate(n0) / 8)
 
     def delivery(self, n0: float) -> float:
@@ -70,7 +72,7 @@ class Ideal:
         return float(delivery[rates == self.rate(n0)][0])
 
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel."""
+        """Bool[b]: which messages, sent at the noise powers n0 Float[b], arrive in one draw of the channel."""
         if not self.channel.block:
             return torch.ones(len(n0), dtype=torch.bool, device=n0.device)
         rates = {n: self.rate(n) for n in set(n0.tolist())}
@@ -80,7 +82,7 @@ class Ideal:
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a message is sent: `blocks` codewords of `bits`, of which `payload` bits in all are the message's."""
+    """How a message is sent: in `blocks` codewords of `bits` bits each, which carry `payload` bits of it in total."""
 
     bits: int
     modulation: str
@@ -90,11 +92,12 @@ class Scheme:
 
 
 class Coded:
-    """LDPC blocks and QAM: the (length, modulation, rate) of a table of block error rates that is worth most, of those
-    that are lost with a probability of at most `outage` if that is not 0.
+    """LDPC blocks over QAM, with the length, modulation and rate of the greatest value in a table of block error rates.
 
-    A message arrives if all its blocks do. Between two rows the rate is drawn as a line, which is above a curve that
-    bends as these do; below a curve's first row nothing arrives and above its last, where none was lost, everything.
+    If `outage` is not 0, messages are lost with at most that probability.
+
+    A message arrives if all its blocks do. Between two rows of the table the error rate is interpolated linearly in dB,
+    which is pessimistic in the tail. Below the first row of a curve every block is lost, above its last none.
     """
 
     def __init__(
@@ -114,14 +117,14 @@ class Coded:
         for (bits, modulation, rate), rows in simulated.groupby(["bits", "modulation", "rate"]):
             blocks = k * BITS[modulation] // bits
             if blocks:
-                message = bits - len(BASE[rate].split()) // COLUMNS * (bits // COLUMNS)
+                message = bits - len(BASE[rate].split()) // BASE_COLUMNS * (bits // BASE_COLUMNS)
                 rows = rows.sort_values("snr_db")
                 scheme = Scheme(bits, modulation, rate, blocks, blocks * message)
                 self.curves[scheme] = (rows["snr_db"].to_numpy(float), rows["block_error_rate"].to_numpy(float))
         self.offers = cache(self._offers)
 
     def survival(self, scheme: Scheme, snr: np.ndarray) -> np.ndarray:
-        """P(all blocks arrive) at an SNR, linear, that lasts."""
+        """P(all blocks arrive) at a linear SNR that lasts for the whole message."""
         snr_db, rate = self.curves[scheme]
         with np.errstate(divide="ignore"):
             lost = np.interp(10 * np.log10(snr), snr_db, rate, left=1.0)
@@ -151,7 +154,10 @@ class Coded:
         return scheme.payload // 8 if scheme else 0
 
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Bool[b]: which of the messages sent at Float[b] arrive, by one draw of the channel and of each one's luck."""
+        """Bool[b]: which messages, sent at the noise powers n0 Float[b], arrive in one draw of the channel.
+
+        Given its SNR, a message arrives with the probability of `survival`: one more random number for each.
+        """
         snr = 1 / n0
         if self.channel.block:
             snr = snr * _power_gain(self.channel, n0, generator)

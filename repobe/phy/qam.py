@@ -1,17 +1,17 @@
-"""Gray-mapped BPSK, QPSK, 16-QAM and 64-QAM of unit power, and the log-likelihood ratios of their bits."""
+"""Gray-mapped BPSK, QPSK, 16-QAM and 64-QAM with unit power, and the log-likelihood ratios of their bits."""
 
 import torch
 from torch import Tensor
 
 from repobe.phy.bpsk import bits_to_symbols
 
-BITS = {"BPSK": 1, "QPSK": 2, "16-QAM": 4, "64-QAM": 6}  # a symbol
+BITS = {"BPSK": 1, "QPSK": 2, "16-QAM": 4, "64-QAM": 6}  # bits of a symbol
 
 
 def levels(bits: int) -> Tensor:
-    """Float[2^bits]: the amplitude of each pattern, read as a number, in one dimension; neighbours differ in one bit.
+    """Float[2^bits]: the amplitude in one real dimension of each bit pattern, which is read as a number.
 
-    Unscaled: odd integers, all bits 0 the greatest.
+    Odd integers, not scaled; the pattern of zeros has the greatest. Neighbouring amplitudes differ in one bit.
     """
     place = torch.arange(2**bits)
     amplitude = torch.empty(2**bits)
@@ -20,13 +20,13 @@ def levels(bits: int) -> Tensor:
 
 
 def patterns(bits: int) -> Tensor:
-    """Bool[2^bits, bits]: the bits of each number, the first the most significant."""
+    """Bool[2^bits, bits]: the bits of each number, the most significant first."""
     number = torch.arange(2**bits)[:, None]
     return (number >> torch.arange(bits - 1, -1, -1)) & 1 == 1
 
 
 def _dimensions(modulation: str) -> tuple[int, Tensor]:
-    """(bits of one real dimension, its levels at unit power of the symbol); BPSK leaves the imaginary one empty."""
+    """(bits of one real dimension, its levels where the symbol has unit power); BPSK uses the real dimension only."""
     bits = max(1, BITS[modulation] // 2)
     level = levels(bits)
     used = 1 if modulation == "BPSK" else 2
@@ -34,7 +34,7 @@ def _dimensions(modulation: str) -> tuple[int, Tensor]:
 
 
 def modulate(code: Tensor, modulation: str) -> Tensor:
-    """Bits Bool[b, n] to Symbols Complex[b, n / bits]: half of a symbol's bits to its real part, half to the other."""
+    """Bits Bool[b, n] to Symbols Complex[b, n / bits]: the first half of a symbol's bits make its real part."""
     if modulation == "BPSK":  # a 0 is +1 here, as in `llr`
         return bits_to_symbols(1 - code.float())
     bits, level = _dimensions(modulation)
@@ -45,9 +45,9 @@ def modulate(code: Tensor, modulation: str) -> Tensor:
 
 
 def llr(y: Tensor, n0: float | Tensor, modulation: str) -> Tensor:
-    """log P(bit = 0 | y) − log P(bit = 1 | y), exact, of y = x + n, n ~ CN(0, n0): Complex[b, s] to Float[b, s · bits].
+    """log P(bit = 0 | y) − log P(bit = 1 | y) for y = x + n, n ~ CN(0, n0): Complex[b, s] to Float[b, s · bits].
 
-    n0 is a float or broadcasts to y, as where each symbol has faded and been divided by its own h.
+    Exact, not max-log. n0: a float, or a tensor that broadcasts to y where each symbol was divided by its own h.
     """
     bits, level = _dimensions(modulation)
     level, one = level.to(y.device), patterns(bits).to(y.device)

@@ -1,4 +1,4 @@
-"""A config: its mistakes as one line each, that names the key and what would do"""
+"""Reading and checking a config: a mistake is one line that names the key and the fix."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def load(path: Path) -> dict:
-    """A checked config from its file; ValueError names the file and the key."""
+    """Reads a config and checks it; ValueError names the file and the key."""
     try:
         config = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -28,7 +28,7 @@ def load(path: Path) -> dict:
 
 
 def check(config: dict) -> None:
-    """ValueError of the first mistake: against the schema, then in what methods name."""
+    """ValueError for the first mistake: against the schema, then in the names of channels and methods."""
     validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
     for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
         key = ".".join(map(str, error.path)) or "the top level"
@@ -49,12 +49,12 @@ def check(config: dict) -> None:
 
 
 def source_of(method: str) -> str:
-    """A method's own file, from the repository's root."""
+    """The file of a method, relative to the root of the repository."""
     return "repobe/training/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
 
 
 def hyper_parameters(method: str, where: str) -> list[str]:
-    """The names of a method's Hyper, read from its file: to import it takes torch, which takes seconds."""
+    """The fields of a method's Hyper, parsed from its file: importing it would import torch, which takes seconds."""
     path = source_of(method)
     try:
         tree = ast.parse((ROOT / path).read_text())

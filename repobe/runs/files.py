@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Writing result files, each whole or not at all, and reading what a model file says about itself."""
 
 import csv
 import io
@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 
 
 def replace(path: Path, content: bytes | str) -> None:
-    """Puts `content` at `path`: a killed job or a full disk leaves what was there before, never half a file.
+    """Writes `content` to `path`. A killed job or a full disk leaves the former file, never half a file.
 
-    OSError names the file and the mend.
+    OSError names the file and the fix.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -20,15 +20,16 @@ def replace(path: Path, content: bytes | str) -> None:
         os.replace(part, path)
     except OSError as error:
         reason = error.strerror or error
-        raise OSError(f"{path} cannot be written ({reason}); make room or mend its folder, then run again") from None
+        raise OSError(f"{path} cannot be written ({reason}); free some space or fix its folder, and rerun") from None
     finally:
         part.unlink(missing_ok=True)
 
 
 def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
-    """A CSV of `rows`, what a row lacks left empty; columns: their order, by default that of their first appearance.
+    """Writes `rows` as a CSV. A value that a row lacks, or that is not a number (NaN), is left empty.
 
-    By csv, which takes no time to import; numbers as pandas writes them, none where one is not a number.
+    columns: their order; by default the order in which they first appear. Uses csv, which imports much faster than
+    pandas and writes numbers alike.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns or list(dict.fromkeys(k for row in rows for k in row)), lineterminator="\n")
@@ -38,7 +39,7 @@ def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> Non
 
 
 def arrays(path: Path, named: dict) -> None:
-    """A compressed .npz of numpy arrays by name."""
+    """Writes numpy arrays by name as a compressed .npz."""
     import numpy as np
 
     content = io.BytesIO()
@@ -47,7 +48,7 @@ def arrays(path: Path, named: dict) -> None:
 
 
 def about(model: Path) -> dict:
-    """What a model.safetensors says of itself, without its weights and without torch.
+    """The description in the header of a model.safetensors; reads no weights and imports no torch.
 
     ValueError names the file that is missing or damaged.
     """

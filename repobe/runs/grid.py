@@ -1,4 +1,4 @@
-"""The runs that a config describes: one Spec for each dataset, channel, method, seed and, where matched, SNR."""
+"""The runs of a config: one Spec for each dataset, channel, method and seed, and for each SNR where that is matched."""
 
 import fnmatch
 import itertools
@@ -7,7 +7,10 @@ from repobe.runs.spec import Spec
 
 
 def grid(config: dict) -> list[Spec]:
-    """Every run of a config, in order dataset, channel, method, seed, SNR; `only` keeps the matching paths."""
+    """Every run of a config, ordered by dataset, channel, method, seed and SNR; `only` keeps the paths that match.
+
+    ValueError names the key that is wrong.
+    """
     specs = []
     _refuse_odd_names(config)
     for dataset, channel, label, number in itertools.product(
@@ -38,7 +41,7 @@ def grid(config: dict) -> list[Spec]:
             "threads": config["threads"],
             "hyper": method.get("hyper", {}),
         }
-        if common["snr_train_db"] == "matched":  # D2: a model for each SNR, judged at its own
+        if common["snr_train_db"] == "matched":  # D2: one model for each SNR, evaluated at that SNR
             own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
             specs += [Spec.from_dict(common | at) for at in own]
         else:
@@ -51,7 +54,7 @@ def grid(config: dict) -> list[Spec]:
 
 
 def _refuse_odd_names(config: dict) -> None:
-    """ValueError where a config names a method or an SNR that it does not have, or one that cannot serve."""
+    """ValueError where a config refers to a method or an SNR that it does not list, or that cannot be used there."""
     methods, attacks = config["methods"], config["evaluation"]["attacks"]
     named = {f"datasets.{name}.training_of": [*one.get("training_of", {})] for name, one in config["datasets"].items()}
     named |= {f"methods.{label}.after": [one["after"]] for label, one in methods.items() if one.get("after")}
@@ -62,30 +65,33 @@ def _refuse_odd_names(config: dict) -> None:
             raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
         matched = [label for label in labels if methods[label].get("snr_train_db") == "matched"]
         if matched and not where.endswith("training_of"):
-            raise ValueError(f"{where} names '{matched[0]}', which is a model for each SNR; name a mixed one")
+            raise ValueError(f"{where} names '{matched[0]}', which trains a model for each SNR; name a mixed one")
         if where in surrogates and methods[labels[0]].get("task", "classification") != "classification":
             raise ValueError(f"{where} names '{labels[0]}', which does not classify")
     for name, attack in attacks.items():
         if name == "paper" and len(attack.get("eps", [0])) > 1:
-            raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; others want a name")
+            raise ValueError("evaluation.attacks.paper.eps: the paper's attack has one radius; name others differently")
         if odd := sorted(set(attack.get("snr_db", [])) - set(config["snr_db"])):
-            raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which the config's snr_db has not")
+            raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which is not in the config's snr_db")
 
 
 def matches(patterns: str, run: str) -> bool:
-    """Whether dataset/channel/method/seed<k>, or it without its seed, is among these patterns, separated by spaces."""
+    """Whether a run, dataset/channel/method/seed<k> with or without the seed, matches one of the patterns.
+
+    patterns: separated by spaces, with * and ? as in file names.
+    """
     names = run, run.rpartition("/")[0]
     return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns.split())
 
 
 def _inversion(described: dict, run: str) -> dict:
-    """Of one run: without attackers where `only` leaves it out."""
+    """The `inversion` of one run: without attackers where its `only` does not match."""
     rest = _but_only(described)
     return rest if matches(described.get("only", "*"), run) else rest | {"attackers": []}
 
 
 def _evaluation(described: dict, run: str) -> dict:
-    """Of one run: without the attacks whose `only` leaves it out."""
+    """The `evaluation` of one run: without the attacks whose `only` does not match."""
     attacks = described["attacks"].items()
     kept = {label: _but_only(attack) for label, attack in attacks if matches(attack.get("only", "*"), run)}
     return described | {"attacks": kept}

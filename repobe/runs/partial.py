@@ -1,4 +1,4 @@
-"""What a long stage has finished, kept beside the run until the stage is done: a killed job repeats nothing."""
+"""Intermediate results of a long stage, kept beside the run until the stage ends, so that a killed job repeats none."""
 
 import hashlib
 import io
@@ -12,9 +12,9 @@ from repobe.runs import files
 
 
 class Partial:
-    """Results by name in a folder of their own, each with the digest of what it was computed from.
+    """Results by name in a folder of their own, each with the digest of the files that it was computed from.
 
-    told: hears the name of each as it is there.
+    told: called with the name of each result once it exists.
     """
 
     def __init__(self, folder: Path, *sources: Path, told: Callable[[str], None] = lambda name: None) -> None:
@@ -22,12 +22,15 @@ class Partial:
         self.digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def __call__(self, name: str, compute: Callable[[], dict]) -> dict:
-        """compute(), a dict of tensors, numbers and text, unless an earlier job has done it from the same sources."""
+        """The result of compute(), a dict of tensors, numbers and text; read back where an earlier job kept it.
+
+        A kept result counts only if it was computed from the same sources.
+        """
         path = self.folder / f"{name}.pt"
         if path.exists():
             try:
                 kept = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception:  # of whatever kind: what cannot be read is computed again
+            except Exception:  # a damaged file can raise anything; its result is computed again
                 kept = {}
             if kept.get("digest") == self.digest:
                 self.told(name)
@@ -41,5 +44,5 @@ class Partial:
         return result
 
     def clear(self) -> None:
-        """Once the stage's own files are written."""
+        """Deletes the folder, once the stage has written its own files."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""Progress of long work: a bar with the time left on a terminal, rare plain lines in a log, a small file for `status`.
+"""Progress of a long stage: a bar on a terminal, a few plain lines in a log, and a small file that `status` reads.
 
-The file, <run>/<stage>.progress.json, is there while its stage works, and stays when it is killed.
+The file, <run>/<stage>.progress.json, exists while the stage works. It stays if the stage is killed.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ RARELY = 10.0  # seconds between two lines of a log, at least
 
 
 class Progress:
-    """Counts `total` steps of a stage of a run, `done` of them before this process began.
+    """Counts the `total` steps of one stage of a run; `done` of them were made before this process began.
 
-    A context, which closes where no error leaves it.
+    A context manager, which removes its file only on success.
     """
 
     def __init__(self, spec: Spec, run: Path, stage: str, total: int, done: int = 0) -> None:
@@ -34,7 +34,7 @@ class Progress:
         self._tell(f"{done} of {total} done before" if done else f"{total} steps")
 
     def step(self, what: str = "") -> None:
-        """One step is done; `what` it was."""
+        """Counts one step; `what` describes it in the log."""
         self.done += 1
         self.bar.set_postfix_str(what)
         self.bar.update()
@@ -50,7 +50,7 @@ class Progress:
             print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """The stage is done: its file goes."""
+        """Removes the file, because the stage is done."""
         self.bar.close()
         self.file.unlink(missing_ok=True)
 
@@ -63,12 +63,12 @@ class Progress:
 
 
 def digest(spec: Spec) -> str:
-    """What tells a run of this spec from one of another in the same folder."""
+    """Identifies a spec, so that progress left by another run in the same folder is not taken for this one's."""
     return hashlib.sha256(spec.dump().encode()).hexdigest()
 
 
 def clock(seconds: float) -> str:
-    """As h:mm:ss, or m:ss below an hour."""
+    """Seconds as h:mm:ss, or as m:ss below an hour."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

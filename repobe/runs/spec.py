@@ -10,8 +10,9 @@ import yaml
 
 from repobe.runs import names
 
-KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
+ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,20 @@ class Training:
     learning_rate: float
     weight_decay: float = 5e-4  # D10, Pang et al. 2021
     cycle_momentum: bool = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
+    precision: str = "float32"  # or bfloat16: of training's convolutions; everything else is float32 in both
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision '{self.precision}' is unknown; it is one of {', '.join(PRECISIONS)}")
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One line of `evaluation.attacks`: an attack of `attacks.evasion` of that kind, at each radius eps in [0, 1].
+    """One entry of `evaluation.attacks`: an attack of `attacks.evasion`, run at each radius eps in [0, 1] pixels.
 
-    images: the first so many test images; snr_db: where it is run, None at every SNR; steps, restarts and eot (channel
-    draws a step or query averages over) are what the kind understands by them, None what its publication takes;
-    surrogate: the label of the run that a transfer attack is crafted on.
+    images: how many test images are attacked, from the first on; snr_db: the SNRs at which it runs, None for every SNR;
+    steps, restarts, eot (channel draws that a step or a query averages over): None for the value in the attack's
+    publication; surrogate: the label of the run that a transfer attack is crafted on.
     """
 
     kind: str
@@ -44,15 +50,15 @@ class Attack:
     surrogate: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {', '.join(KINDS)}")
+        if self.kind not in ATTACK_KINDS:
+            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {', '.join(ATTACK_KINDS)}")
         if not all(0 <= eps <= 1 for eps in self.eps):
             raise ValueError(f"eps {', '.join(f'{eps:g}' for eps in self.eps)}: a radius lies between 0 and 1")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """draws: channel realisations per image and SNR (D4); attacks: by the name that tables give them."""
+    """draws: channel realisations per image and SNR (D4); attacks: by their names in the tables."""
 
     draws: int
     attacks: dict[str, Attack]
@@ -60,7 +66,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Inversion:
-    """snr_db: the eavesdropper's SNRs; epochs, images: what each attacker's decoder trains on (None: all)."""
+    """snr_db: the eavesdropper's SNRs; epochs, images: how long and on how many images (None: all) attackers train."""
 
     attackers: tuple[str, ...]
     snr_db: tuple[float, ...]
@@ -70,7 +76,7 @@ class Inversion:
 
 @dataclass(frozen=True)
 class Audit:
-    """trials: keys tried to recover at each SNR in dB and number of known messages."""
+    """trials: how many keys are attacked at each SNR and number of known messages."""
 
     trials: int
     snr_db: tuple[float, ...]
@@ -79,11 +85,11 @@ class Audit:
 
 @dataclass(frozen=True)
 class Spec:
-    """The only description of a run. `label` names it in every table, `method` is the module that trains it.
+    """The only description of a run. `label` names it in every table; `method` is the module that trains it.
 
-    image_size is S in pixels; snr_db is the evaluation grid and snr_train_db what each training batch draws
-    its SNR from (D2), `matched` where each SNR has a model of its own; `after` is the label of a run whose trained
-    model this one needs (D9).
+    image_size: S in pixels; snr_db: the SNRs of the evaluation; snr_train_db: the SNRs that training batches draw from
+    (D2); matched: whether this run is one of several, each trained and evaluated at one SNR; after: the label of a run
+    whose trained model this one needs (D9); hyper: departures from the method's Hyper.
     """
 
     dataset: str
@@ -114,7 +120,7 @@ class Spec:
 
     @property
     def path(self) -> str:
-        """Where the run lives below <results>/runs; of matched runs each says its SNR."""
+        """The folder of the run below <results>/runs; that of a matched run ends with its SNR."""
         at = f"_{self.snr_train_name}db" if self.matched else ""
         return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}{at}"
 
@@ -135,12 +141,12 @@ class Spec:
 
     @property
     def snr_train_name(self) -> str:
-        """How tables call the training SNRs: `mixed`, or the one value."""
+        """The training SNRs as tables name them: `mixed`, or the one value."""
         return f"{self.snr_train_db[0]:g}" if len(self.snr_train_db) == 1 else "mixed"
 
     @property
     def columns(self) -> dict:
-        """What every table's rows of this run begin with."""
+        """The columns that every table row of this run begins with."""
         return {
             "method": self.label,
             "dataset": self.dataset,
@@ -151,11 +157,11 @@ class Spec:
         }
 
     def as_dict(self) -> dict:
-        """Plain lists, dicts and scalars, fit for YAML and JSON."""
+        """The spec as plain lists, dicts and scalars, for YAML and JSON."""
         return _plain(dataclasses.asdict(self))
 
     def as_trained(self) -> dict:
-        """Of as_dict what its training hangs on: not what is done to the trained run."""
+        """The part of as_dict that decides the trained model: without what is measured on it afterwards."""
         return {key: value for key, value in self.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
 
     def dump(self) -> str:
@@ -164,7 +170,7 @@ class Spec:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Spec":
-        """The inverse of as_dict; a key that is no field is refused by name."""
+        """The inverse of as_dict; ValueError names an unknown key."""
         nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion, "audit": Audit}
         return from_plain(
             cls, {k: from_plain(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec"
@@ -172,7 +178,7 @@ class Spec:
 
     @classmethod
     def load(cls, path: Path | str) -> "Spec":
-        """Reads spec.yaml; ValueError names the file where it cannot."""
+        """Reads spec.yaml; ValueError names the file and the fix."""
         try:
             values = yaml.safe_load(Path(path).read_text())
         except FileNotFoundError:
@@ -194,9 +200,12 @@ def _plain(value):
 
 
 def from_plain(cls, values: dict, where: str):
-    """A dataclass from plain values; ValueError names what is unknown, missing or of another type, and `where`."""
+    """A dataclass from plain values; ValueError names the key that is unknown, missing or of another type.
+
+    where: the place of the values in the file, for the message.
+    """
     if not isinstance(values, dict):
-        raise ValueError(f"{where}: {values!r} is no mapping of keys")
+        raise ValueError(f"{where}: {values!r} is not a mapping of keys to values")
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if unknown := set(values) - set(fields):
         raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
@@ -219,7 +228,7 @@ def from_plain(cls, values: dict, where: str):
 
 
 def _is(value, kind) -> bool:
-    """Whether a plain value is of a field's type; a whole number also does for a float."""
+    """Whether a plain value has the type of a field; an integer is also accepted as a float."""
     inner = typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         return any(_is(value, one) for one in inner)

@@ -1,4 +1,5 @@
-"""What Snakemake's rules call on a trained run: evaluate, invert, audit, and how whole splits cross the air.
+"""What Snakemake's rules call on a run, from its files to its tables; and how whole splits cross the air.
 
-Tables are gathered in `tables`. It may import `training`, `tables`, `attacks` and every room below them.
+How a method learns lives in `training`, how tables are gathered in `tables`. It may import `training`, `tables`,
+`attacks` and every room below them.
 """

@@ -7,25 +7,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
+from repobe.systems.precision import Float32Linear
+from repobe.systems.stem import Stem
+
 FEATURES = 4  # channels of the transmitted feature map: 4×28×28 at S = 224 (Sec. 3.1)
 ATTENTION_BLOCKS = 2  # D5: "subsequent residual blocks with an SE module", how many is not stated
 
 
 class SameConv2d(nn.Conv2d):
-    """A same-padded convolution, which of one pixel is the kernel's centre alone: what S below 48 ends in.
+    """A same-padded convolution. On a map of one pixel, which S below 48 ends in, it uses only the kernel's centre.
 
-    There a quarter of a CPU's training step went into the eight taps that meet nothing but padding.
+    The eight other taps see nothing but padding, and took a quarter of the training step on a CPU.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (1, 1):
             return super().forward(x)
         centre = self.weight[:, :, self.padding[0], self.padding[1]]
-        return linear(x.flatten(1), centre)[:, :, None, None]
+        return linear(x.flatten(1), centre, self.bias)[:, :, None, None]
 
 
-def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> SameConv2d:
-    """Without bias, for a batch norm follows."""
+def bare_conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> SameConv2d:
+    """A convolution without bias, because a batch norm follows."""
     return SameConv2d(inputs, outputs, size, stride, size // 2, bias=False)
 
 
@@ -49,29 +52,31 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1, attention: bool = False) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            conv(inputs, outputs, stride=stride),
+            bare_conv(inputs, outputs, stride=stride),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
-            conv(outputs, outputs),
+            bare_conv(outputs, outputs),
             nn.BatchNorm2d(outputs),
             SqueezeExcitation(outputs) if attention else nn.Identity(),
         )
         same = stride == 1 and inputs == outputs
         self.shortcut = (
-            nn.Identity() if same else nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            nn.Identity() if same else nn.Sequential(bare_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return relu(self.residual(x) + self.shortcut(x))
+        y = self.residual(x)
+        y += self.shortcut(x)  # in place: neither batch norm nor the attention's product needs its own output
+        return relu(y, inplace=True)
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """SameConv2d, batch norm, ReLU."""
-    return nn.Sequential(conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(bare_conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class Standardise(nn.Module):
-    """[0, 1] pixels to [-1, 1]: normalisation is a layer, so that images are in [0, 1] everywhere else."""
+    """Pixels in [0, 1] to [-1, 1]. A layer of the network, so that images are in [0, 1] everywhere else."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * x - 1
@@ -81,8 +86,8 @@ def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequen
     """Image [b, C, S, S] to features [b, 4, S/8, S/8]; the last convolution has a bias and no batch norm."""
     return nn.Sequential(
         Standardise(),
-        convolution(colours, 64, 7, 2),
-        nn.MaxPool2d(3, 2, 1),
+        nn.Sequential(Stem(colours, 64), nn.BatchNorm2d(64)),
+        nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU(inplace=True)),  # the same in this order, on a quarter of the map
         ResidualBlock(64, 64),
         ResidualBlock(64, 64),
         ResidualBlock(64, 96, 2, attention=True),
@@ -107,18 +112,25 @@ class ClassDecoder(nn.Module):
             ResidualBlock(128, 256, 2),
             ResidualBlock(256, 256),
         )
-        self.head = nn.Linear(256, classes)
+        self.head = Float32Linear(256, classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """z, the pooled last feature map: what the contrastive loss compares (D8)."""
-        return self.trunk(features).mean(dim=(2, 3))
+        """z [b, 256], the mean of the last feature map, which the contrastive loss compares (D8)."""
+        return self.trunk(features).mean(dim=(2, 3), dtype=features.dtype)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.head(self.embed(features))
 
 
+class Float32Sigmoid(nn.Sigmoid):
+    """Pixels in float32 under autocast too: bfloat16 has 128 levels between 1/2 and 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float() if x.dtype == torch.bfloat16 else x)
+
+
 def image_decoder(colours: int, inputs: int = FEATURES) -> nn.Sequential:
-    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]; every attacker's decoder too."""
+    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]. Attackers use the same architecture."""
 
     def double(channels: int, outputs: int) -> nn.Sequential:
         up = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)
@@ -134,5 +146,5 @@ def image_decoder(colours: int, inputs: int = FEATURES) -> nn.Sequential:
         ResidualBlock(32, 16),
         ResidualBlock(16, 16),
         nn.ConvTranspose2d(16, colours, 4, 2, 1),
-        nn.Sigmoid(),
+        Float32Sigmoid(),
     )

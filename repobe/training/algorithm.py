@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
-from repobe.cipher.keys import FixedKey, Key, PerMessageKeys
+from repobe.cipher.keys import FixedKey, PerMessageKeys
+from repobe.images.resizing import Resized
 from repobe.runs.seeds import secret, seed
+from repobe.systems.folding import folded
 from repobe.systems.networks import ATTENTION_BLOCKS
 from repobe.systems.system import SemanticSystem
 from repobe.training import losses, method
@@ -62,16 +64,12 @@ class Method(method.Method):
         )
         # Line 1: the two ends negotiate the key.
         self.keys = SCHEDULES[hyper.key_schedule](secret("key", problem.seed), *self.system.grid)
-        # How many messages training has sent, and crafting tried. Of a training that is killed within an epoch, all
-        # since its checkpoint are sent again: the same messages, with the keys they had.
-        self.register_buffer("sent", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("tried", torch.zeros((), dtype=torch.int64))
         self.register_buffer("prototypes", torch.zeros(problem.classes, problem.classes))
         self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # of the first epoch, summed
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
         self.register_buffer("first_epoch", torch.zeros((), dtype=torch.float64))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """Prototypes p_y: mean logits of the teacher on the natural training images (Eqs. 18-19, D9)."""
         if not self.hyper.adversarial:
             return
@@ -80,7 +78,7 @@ class Method(method.Method):
         generator = torch.Generator(image.device).manual_seed(seed("prototypes", self.problem.seed))
         with torch.no_grad(), evaluating(teacher.system):
             key = teacher.keys.session("prototypes").sending(0, len(image))
-            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in method.parts(len(image))]
+            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image))]
         self.prototypes.copy_(losses.prototypes(torch.cat(logits), label, self.problem.classes))
         self.first_epoch.fill_(len(image))
 
@@ -94,31 +92,24 @@ class Method(method.Method):
         self.descend(terms["loss"])  # line 9
         return {name: value.detach() for name, value in terms.items()}
 
-    def next_key(self, messages: int) -> Key:
-        """Of the next so many messages of training."""
-        key = self.keys.sending(int(self.sent), messages)
-        self.sent += messages
-        return key
-
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
 
         Its trial transmissions, in training and in selection, stay in the transmitter and no eavesdropper hears them:
         one key an image does for all of its trials.
         """
-        hyper, key = self.hyper, self.keys.session("craft").sending(int(self.tried), len(image))
-        self.tried += len(image)
+        hyper, key = self.hyper, self.next_key(len(image), "craft")
+        system = folded(self.system)
 
         def model(x: Tensor) -> Tensor:
-            return self.system(x, n0, key, generator)
+            return system(x, n0, key, generator)
 
         def divergence(natural: Tensor, logits: Tensor) -> Tensor:
             if hyper.inner == "cross_entropy":
                 return cross_entropy(logits, label, reduction="none")
             return losses.kl_divergence(natural, logits)
 
-        with evaluating(self.system):
-            return craft(model, divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
+        return craft(model, divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
 
     def l_class(self, nat: Tensor, adv: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """L_class and its terms, each weighed as Hyper says (Eq. 16): Image twice to scalars.

@@ -13,7 +13,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import SCORED, images
 from repobe.runs.seeds import seed
+from repobe.systems.fitting import descend
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.precision import Float32Linear
 
 
 def network(colours: int, classes: int) -> nn.Sequential:
@@ -26,7 +28,7 @@ def network(colours: int, classes: int) -> nn.Sequential:
         ResidualBlock(64, 128, 2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(128, classes),
+        Float32Linear(128, classes),
     )
 
 
@@ -56,10 +58,7 @@ def train(data: Data, epochs: int) -> nn.Sequential:
         for pixels, label in batches(*data.train, batch_size):
             pixels = augment(pixels) if data.augmented else pixels
             loss = cross_entropy(judge(degrade(images(pixels, SCORED))), label)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+            descend(loss, optimiser, schedule)
     return judge.eval()
 
 

@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.images.datasets import Data, augment, batches
-from repobe.images.resizing import images
+from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
+from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
+from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
+from repobe.systems.precision import autocast, warn_where_emulated
 from repobe.training import method
 from repobe.training.method import Method, Problem
 
@@ -67,11 +70,15 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
 
     ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
     """
+    peak = Peak(data.device)
     student = build(spec, data)
     student.optimise()
     size, device = spec.image_size, data.device
-    snrs = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=device)
-    student.prepare(teacher, images(data.train[0], size), data.train[1], snrs.min().item())
+    # In single precision, in which the channel reckons; on the host, where a batch's is drawn.
+    noise = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db]).tolist()
+    precision = precision_of(student, spec)
+    warn_where_emulated(precision, device)
+    student.prepare(teacher, Resized(data.train[0], size), data.train[1], min(noise))
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
@@ -86,8 +93,10 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         total: dict[str, Tensor] = {}
         for pixels, label in batches(*data.train, spec.training.batch_size):
             pixels = augment(pixels) if data.augmented else pixels
-            n0 = snrs[torch.randint(len(snrs), ())].item()
-            for name, value in student.update(images(pixels, size), label, n0).items():
+            n0 = noise[int(torch.randint(len(noise), ()))]
+            with autocast(precision, device):
+                losses = student.update(images(pixels, size), label, n0)
+            for name, value in losses.items():
                 total[name] = total.get(name, 0) + value.double() * len(label)
         terms = {name: (value / len(data.train[0])).item() for name, value in total.items()}
         if bad := [name for name, value in terms.items() if value != value or abs(value) == float("inf")]:
@@ -105,12 +114,13 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         progress.step(f"validation {score:.4f}")
 
     student.system.load_state_dict(best["weights"])
-    student.eval().finish(*(tensor[:VALIDATED] for tensor in data.validation))
+    pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
+    student.eval().finish(Resized(pixels, size), label)
     # One entry, for safetensors writes several in no fixed order.
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
-    table(run / "cost.csv", [_cost(spec, data, student, history)])
+    table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
 
@@ -121,21 +131,26 @@ def _weights(student: Method) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
+def precision_of(student: Method, spec: Spec) -> str:
+    """The precision that its training really runs in."""
+    return spec.training.precision if student.autocasts else "float32"
+
+
 def validate(student: Method, spec: Spec, data: Data) -> float:
     """Mean score on the validation split, the same images, SNRs and noise in every epoch (never test)."""
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
-    n0 = n0[torch.arange(len(label), device=data.device) % len(n0)]
+    n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
     student.eval()
     scores = [
         student.score(images(p, spec.image_size), y, n, generator)
-        for p, y, n in zip(pixels.split(250), label.split(250), n0.split(250), strict=True)
+        for p, y, n in zip(pixels.split(size), label.split(size), n0.split(size), strict=True)
     ]
     return torch.cat(scores).mean().item()
 
 
-def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
+def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
     student.eval()
     image = images(data.validation[0][:1], spec.image_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -148,18 +163,12 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
         "flops": counter.get_total_flops(),
         "train_seconds": seconds,
         "images_per_second": len(history) * len(data.train[0]) / seconds,
-        "peak_memory_mb": _peak_memory_mb(data.device),
+        "peak_memory_mb": peak / 2**20,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
+        "precision": precision_of(student, spec),
+        "code": trained_by(spec.method),
     }
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    import resource  # not on Windows, where the suite's snakemake does not run either
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:

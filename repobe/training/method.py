@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.cipher.keys import FixedKey, Key, Keys
+from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
 from repobe.runs.spec import from_plain
+from repobe.systems.fitting import descend
 from repobe.systems.system import System
 
 MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
@@ -43,56 +44,75 @@ class Method(nn.Module, ABC):
     """Owns a System, the keys its two ends share, and in training its optimisers; buffers survive an interruption.
 
     keys: what a message is shuffled by, None for a method that does not shuffle; max_gradient_norm: what `descend`
-    clips at, None in a published recipe that clips nothing.
+    clips at, None in a published recipe that clips nothing; autocasts: whether `update` may run its convolutions in
+    bfloat16, False where what is learnt needs float32 throughout.
     """
 
     system: System
     keys: Keys = FixedKey(None)
     max_gradient_norm: float | None = MAX_GRADIENT_NORM
+    autocasts: bool = True
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         self.problem = problem
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
-        self.register_buffer("scored", torch.zeros((), dtype=torch.int64))  # messages that selection has sent
+        self.sent: dict[str, int] = {}  # messages so far, by the purpose that they were sent for
 
     @property
     def shuffles(self) -> bool:
         """Whether a key moves its messages' places: what an audit attacks."""
         return isinstance(self.keys.receiving(0, 1), Key)
 
-    def prepare(self, teacher: "Method | None", image: Tensor, label: Tensor, n0: float) -> None:
-        """Once before training: the trained method that `after` names, and the training images in [0, 1]."""
+    def prepare(self, teacher: "Method | None", image: Resized, label: Tensor, n0: float) -> None:
+        """Once before training: the trained method that `after` names, and the training images in [0, 1].
+
+        `image` makes its S×S images when a slice of it is asked for: take them batch by batch (`parts`).
+        """
+
+    def parts(self, count: int) -> Iterator[slice]:
+        """Slices that cut so many S×S images into batches of at most 500."""
+        return parts(count, at_once(self.problem.image_size, 500))
 
     @abstractmethod
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
 
-    def finish(self, pixels: Tensor, label: Tensor) -> None:
-        """Once after training, with the weights that selection kept, in evaluation mode: the validation images that it
-        looked at, uint8 [n, c, h, w]. What the system's buffers then hold is stored with the weights.
+    def finish(self, image: Resized, label: Tensor) -> None:
+        """Once after training, in evaluation mode and with the weights that selection kept: the validation images that
+        it looked at. What the system's buffers then hold is stored with the weights.
         """
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
-        key = self.keys.session("score").sending(int(self.scored), len(image))
-        self.scored += len(image)
+        key = self.next_key(len(image), "score")
         with torch.no_grad():
             output = self.system(image, n0, key, generator)
         if self.problem.reconstruct:
             return -(output - image).square().mean(dim=(1, 2, 3))
         return (output.argmax(dim=1) == label).float()
 
+    def next_key(self, messages: int, purpose: str = ""):
+        """The keys of the next so many messages of a purpose, "" for training's own; None without a key.
+
+        A training that was killed within an epoch sends all messages since its checkpoint again, under the same keys.
+        """
+        first = self.sent.get(purpose, 0)
+        self.sent[purpose] = first + messages
+        return (self.keys.session(purpose) if purpose else self.keys).sending(first, messages)
+
+    def get_extra_state(self) -> dict[str, dict[str, int]]:
+        """How many messages were sent, so that a continued training uses no key twice."""
+        return {"sent": self.sent}
+
+    def set_extra_state(self, state: dict[str, dict[str, int]]) -> None:
+        """Takes it from a checkpoint."""
+        self.sent = dict(state["sent"])
+
     def descend(self, loss: Tensor, turn: int = 0) -> None:
         """One step of one optimiser, what it moves clipped by its gradient (D19); players in turn have one each."""
-        optimiser, scheduler = self.optimisers[turn], self.schedulers[turn]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.max_gradient_norm is not None:
-            clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], self.max_gradient_norm)
-        optimiser.step()
-        scheduler.step()
+        descend(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
 
     def optimise(self) -> None:
         """Makes the optimisers, which only training needs: SGD with Nesterov momentum, in one cycle (D10)."""
@@ -128,9 +148,9 @@ def load(name: str, problem: Problem, hyper: dict) -> Method:
     return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
-def parts(count: int, size: int = 500) -> Iterator[slice]:
-    """Slices that cut `count` things into batches for evaluation."""
-    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+def parts(count: int, size: int, first: int = 0) -> Iterator[slice]:
+    """Slices that cut things `first` … `count` − 1 into batches for evaluation."""
+    return (slice(start, min(start + size, count)) for start in range(first, count, size))
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from repobe.tables.statistics import Difference
 
 
 def compared(found: Difference, seeds: int, images: int, **what) -> dict:
+    """A comparison that was made, its outcome still open."""
     return {"outcome": "open", **what, **vars(found), "seeds": seeds, "images": images}
 
 
 def missing(what: str) -> dict:
+    """A comparison for which `what` has not run."""
     return {"outcome": "not run", "evidence": what}
 
 

@@ -1,0 +1,28 @@
+"""Where a run's files lie: <results>/runs/<dataset>/<channel>/<label>/seed<k>, and its data in <results>/data."""
+
+from pathlib import Path
+
+from repobe.runs.spec import Spec
+
+
+def results_of(spec_file: Path, spec: Spec) -> Path:
+    """The results folder of a run; ValueError if its spec.yaml lies elsewhere than the spec says."""
+    run = spec_file.parent.resolve()
+    if len(run.parents) < 5 or not run.as_posix().endswith("runs/" + spec.path):
+        raise ValueError(f"{spec_file} does not lie in its own folder, <results>/runs/{spec.path}")
+    return run.parents[4]
+
+
+def run_folder(results: Path, path: str) -> Path:
+    """The folder of a run; path: its spec's `path`."""
+    return results / "runs" / path
+
+
+def data_file(results: Path, dataset: str) -> Path:
+    """The dataset's images and labels."""
+    return results / "data" / f"{dataset}.safetensors"
+
+
+def classifier_file(results: Path, dataset: str) -> Path:
+    """The weights of the dataset's evaluation classifier, which reads the pictures that attackers rebuild."""
+    return results / "data" / f"{dataset}.judge.safetensors"

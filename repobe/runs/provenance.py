@@ -1,0 +1,48 @@
+"""What made a trained run: its spec, the code, the machine and the time. Tables and the report read it."""
+
+import json
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from repobe.runs.code import trained_by
+from repobe.runs.files import replace
+from repobe.runs.progress import digest
+from repobe.runs.spec import Spec
+
+ROOT = Path(__file__).parents[2]
+CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one of these may change the numbers
+
+
+def write(run: Path, spec: Spec, device: torch.device, seconds: float) -> None:
+    """Writes <run>/provenance.json; seconds: what the training took by the clock."""
+    about = {
+        "run": spec.path,
+        "spec_sha256": digest(spec),
+        "commit": commit(),
+        "code": trained_by(spec.method),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": spec.threads,
+        "train_wall_seconds": round(seconds, 1),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    replace(run / "provenance.json", json.dumps(about, indent=1) + "\n")
+
+
+def commit() -> str:
+    """The commit of the code, with "+changes" where CODE differs from it (new files count); or "not in git"."""
+    head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *CODE)
+    return head + ("+changes" if changed else "") or "not in git"
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; nothing outside a repository."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,46 @@
+"""Opens a run from its spec.yaml: the spec, the folder, the data, and trained models of the same results."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from repobe.images.datasets import Data, load
+from repobe.runs.folders import data_file, results_of, run_folder
+from repobe.runs.spec import Spec
+from repobe.stages.device import choose
+from repobe.training.loop import restore
+from repobe.training.method import Method
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run on its device.
+
+    folder: <results>/runs/<spec.path>; data: its training split holds at most as many images as the spec allows.
+    """
+
+    spec: Spec
+    folder: Path
+    results: Path
+    data: Data
+
+    def model_file(self, path: str) -> Path:
+        """The weights of a run of the same results; path: its spec's `path`."""
+        return run_folder(self.results, path) / "model.safetensors"
+
+    def trained(self) -> Method:
+        """The run's own model in evaluation mode; ValueError if it is missing or damaged."""
+        return restore(self.spec, self.data, self.folder)
+
+    def sibling(self, path: str) -> Method:
+        """The trained model of another run of the same results, dataset and channel; errors as in `trained`."""
+        folder = run_folder(self.results, path)
+        return restore(Spec.load(folder / "spec.yaml"), self.data, folder)
+
+
+def open_run(spec_file: Path, device: str) -> Opened:
+    """The run that spec.yaml describes; ValueError names the file that is missing, misplaced or damaged."""
+    spec = Spec.load(spec_file)
+    results = results_of(spec_file, spec)
+    chosen = choose(device, spec.threads)
+    data = load(data_file(results, spec.dataset), chosen).limit(spec.train_images)
+    return Opened(spec, spec_file.parent, results, data)

@@ -1,0 +1,116 @@
+"""Each stage from files to files: opens a run, does the work, writes the run's tables. A killed stage resumes.
+
+Torch takes seconds to import, so a stage imports what needs it only once it knows that there is work to do.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from repobe.runs.code import measured_by
+from repobe.runs.files import about, arrays, replace, table
+from repobe.runs.spec import Spec
+from repobe.tables.schema import KEYS, VALUES
+
+# The columns of tables that may have no rows.
+AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
+
+
+def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
+    """Trains the evaluation classifier of a dataset; epochs: by default 7, or 4 from 10,000 training images up."""
+    import safetensors.torch
+
+    from repobe.images.datasets import load
+    from repobe.stages.device import choose
+    from repobe.training import evaluation_classifier
+
+    data = load(data_file, choose(device, threads))
+    trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
+    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
+    replace(out, safetensors.torch.save(weights, {"judge": data_file.stem}))
+
+
+def train(spec_file: Path, device: str) -> None:
+    """Trains a run and writes its model, history.csv, cost.csv and provenance.json."""
+    from repobe.runs import provenance
+    from repobe.stages.opening import open_run
+    from repobe.training import loop
+
+    run = open_run(spec_file, device)
+    teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
+    began = time.time()
+    loop.train(run.spec, run.data, run.folder, teacher)
+    provenance.write(run.folder, run.spec, run.data.device, time.time() - began)
+
+
+def evaluate(spec_file: Path, device: str) -> None:
+    """Writes evasion.csv, and outcomes.parquet with the correct draws of each image."""
+    from repobe.runs.partial import Partial
+    from repobe.runs.progress import Progress
+    from repobe.stages import evaluate as measuring
+    from repobe.stages.opening import open_run
+    from repobe.tables import outcomes
+
+    run = open_run(spec_file, device)
+    spec, folder = run.spec, run.folder
+    surrogates = {label: run.sibling(path) for label, path in spec.surrogates.items()}
+    with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
+        models = [run.model_file(path) for path in (spec.path, *spec.surrogates.values())]
+        partial = Partial(folder / "partial_evasion", spec_file, *models, told=progress.step)
+        trained = run.trained()
+        rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial)
+        if trained.system.digital:
+            lost = trained.system.codec.failures
+            print(f"{spec.path}: {lost} messages that the codec could not decode", file=sys.stderr)
+        outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
+        table(folder / "evasion.csv", _signed(rows, spec))
+        partial.clear()
+
+
+def invert(spec_file: Path, device: str) -> None:
+    """Writes inversion.csv and reconstructions.npz; without attackers, both are empty."""
+    if not Spec.load(spec_file).inversion.attackers:
+        return _write_inversion(spec_file.parent, [], {})
+
+    from repobe.runs.folders import classifier_file
+    from repobe.runs.partial import Partial
+    from repobe.runs.progress import Progress
+    from repobe.stages import invert as measuring
+    from repobe.stages.opening import open_run
+    from repobe.training import evaluation_classifier
+
+    run = open_run(spec_file, device)
+    spec, folder = run.spec, run.folder
+    weights = classifier_file(run.results, spec.dataset)
+    trained, classifier = run.trained(), evaluation_classifier.load(run.data, weights)
+    with Progress(spec, folder, "invert", measuring.inversion_steps(spec)) as progress:
+        sources = (spec_file, run.model_file(spec.path), weights)
+        partial = Partial(folder / "partial_inversion", *sources, told=progress.step)
+        rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
+        _write_inversion(
+            folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()}
+        )
+        partial.clear()
+
+
+def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
+    arrays(folder / "reconstructions.npz", pictures)
+    table(folder / "inversion.csv", rows, INVERSION)
+
+
+def _signed(rows: list[dict], spec: Spec) -> list[dict]:
+    """Each row with the digest of the code that measured it."""
+    code = measured_by(spec.method)
+    return [row | {"code": code} for row in rows]
+
+
+def audit(spec_file: Path, device: str) -> None:
+    """Writes audit.csv; it has no rows for a method that does not shuffle."""
+    folder, rows = spec_file.parent, []
+    if about(folder / "model.safetensors").get("shuffles", True):
+        from repobe.stages import audit as measuring
+        from repobe.stages.opening import open_run
+
+        run = open_run(spec_file, device)
+        rows = _signed(measuring.audit(run.trained(), run.spec, run.data), run.spec)
+    table(folder / "audit.csv", rows, AUDIT)
