@@ -8,7 +8,7 @@ rule spec:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe spec {params.description:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe spec {params.description:q} {output:q} 2> {log:q}"
 
 
 # Another attack or attacker changes a run's spec and is no reason to train it again; this is.
@@ -22,7 +22,7 @@ rule training:
     conda:
         ENVIRONMENT
     shell:
-        "echo {params.description:q} > {output} 2> {log}"
+        "echo {params.description:q} > {output:q} 2> {log:q}"
 
 
 rule train:
@@ -45,7 +45,7 @@ rule train:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe train {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe train {input.spec:q} 2> {log:q}"
 
 
 rule evaluate:
@@ -65,7 +65,7 @@ rule evaluate:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe evaluate {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe evaluate {input.spec:q} 2> {log:q}"
 
 
 rule invert:
@@ -85,7 +85,7 @@ rule invert:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe invert {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe invert {input.spec:q} 2> {log:q}"
 
 
 rule audit:
@@ -101,7 +101,7 @@ rule audit:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe audit {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe audit {input.spec:q} 2> {log:q}"
 
 
 rule white:
@@ -114,4 +114,4 @@ rule white:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe white {params.audit:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe white {params.audit:q} {output:q} 2> {log:q}"
