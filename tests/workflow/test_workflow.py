@@ -16,7 +16,7 @@ from repobe.cipher.keys import FixedKey, derive
 from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
-RULES = {"data", "judge", "spec", "train", "evaluate", "invert", "audit", "white", "tables", "summary", "compare"}
+RULES = {"data", "judge", "spec", "train", "measure", "white", "tables", "summary", "compare"}
 RULES |= {"claims", "decisions", "layers", "figures", "report", "track"}
 
 
@@ -225,7 +225,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     values["evaluation"]["draws"] += 1
     Path(chosen).write_text(yaml.safe_dump(values))
     dry = snakemake("-n", "--configfile", chosen).stdout
-    assert "rule evaluate:" in dry
+    assert "rule measure:" in dry
     assert dry.count("rule train:") == 1  # the one above, which has not run
 
     # A run whose teacher `only` leaves out is still trained after it.

@@ -48,60 +48,29 @@ rule train:
         "python -m repobe train {input.spec:q} 2> {log:q}"
 
 
-rule evaluate:
+# One process for all that is measured on a run: to import torch and to read the data costs as much as a small audit.
+rule measure:
     input:
         spec=f"{RUNS}/{{run}}/spec.yaml",
         data=data_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
         surrogates=surrogates_of,
+        judge=judge_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",
         f"{RUNS}/{{run}}/outcomes.parquet",
-    log:
-        f"{RESULTS}/logs/evaluate/{{run}}.log",
-    threads: config["threads"]
-    resources:
-        gpu=1,
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m repobe evaluate {input.spec:q} 2> {log:q}"
-
-
-rule invert:
-    input:
-        spec=f"{RUNS}/{{run}}/spec.yaml",
-        data=data_of,
-        model=f"{RUNS}/{{run}}/model.safetensors",
-        judge=judge_of,
-    output:
         f"{RUNS}/{{run}}/inversion.csv",
         f"{RUNS}/{{run}}/reconstructions.npz",
+        f"{RUNS}/{{run}}/audit.csv",
     log:
-        f"{RESULTS}/logs/invert/{{run}}.log",
+        f"{RESULTS}/logs/measure/{{run}}.log",
     threads: config["threads"]
     resources:
         gpu=1,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe invert {input.spec:q} 2> {log:q}"
-
-
-rule audit:
-    input:
-        spec=f"{RUNS}/{{run}}/spec.yaml",
-        data=data_of,
-        model=f"{RUNS}/{{run}}/model.safetensors",
-    output:
-        f"{RUNS}/{{run}}/audit.csv",
-    log:
-        f"{RESULTS}/logs/audit/{{run}}.log",
-    threads: config["threads"]
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m repobe audit {input.spec:q} 2> {log:q}"
+        "python -m repobe measure {input.spec:q} 2> {log:q}"
 
 
 rule white:
