@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from repobe.runs.code import measured_by
 from repobe.runs.files import about, arrays, replace, table
 from repobe.runs.spec import Spec
 from repobe.tables.schema import KEYS, VALUES
@@ -62,7 +63,7 @@ def evaluate(spec_file: Path, device: str) -> None:
             lost = trained.system.codec.failures
             print(f"{spec.path}: {lost} messages that the codec could not decode", file=sys.stderr)
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
-        table(folder / "evasion.csv", rows)
+        table(folder / "evasion.csv", _signed(rows, spec))
         partial.clear()
 
 
@@ -86,13 +87,21 @@ def invert(spec_file: Path, device: str) -> None:
         sources = (spec_file, run.model_file(spec.path), weights)
         partial = Partial(folder / "partial_inversion", *sources, told=progress.step)
         rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
-        _write_inversion(folder, rows, {name: picture.cpu().numpy() for name, picture in pictures.items()})
+        _write_inversion(
+            folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()}
+        )
         partial.clear()
 
 
 def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
     arrays(folder / "reconstructions.npz", pictures)
     table(folder / "inversion.csv", rows, INVERSION)
+
+
+def _signed(rows: list[dict], spec: Spec) -> list[dict]:
+    """Each row with the digest of the code that measured it."""
+    code = measured_by(spec.method)
+    return [row | {"code": code} for row in rows]
 
 
 def audit(spec_file: Path, device: str) -> None:
@@ -103,5 +112,5 @@ def audit(spec_file: Path, device: str) -> None:
         from repobe.stages.opening import open_run
 
         run = open_run(spec_file, device)
-        rows = measuring.audit(run.trained(), run.spec, run.data)
+        rows = _signed(measuring.audit(run.trained(), run.spec, run.data), run.spec)
     table(folder / "audit.csv", rows, AUDIT)

@@ -9,14 +9,15 @@ KEYS = {
     "cost": [*RUN, "seed"],
 }
 # What may be empty: of the audit, what concerns no message has none; of one draw or a proportion there is no sd.
-OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd"}
+OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "code"}
 # n: the images or trials, of wrong_key_accuracy the keys, that value is a mean of; as a proportion's, its interval is
 # wide enough for any fractions in [0, 1].
+# code: what made the row, see repobe.runs.code; empty of rows that are older than this column.
 # images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
 VALUES = {
-    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],
-    "inversion": ["value", "images_sd", "n", "symbols_k"],
-    "audit": ["value", "n"],
+    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k", "code"],
+    "inversion": ["value", "images_sd", "n", "symbols_k", "code"],
+    "audit": ["value", "n", "code"],
     "cost": [
         "parameters",
         "symbols_k",
@@ -27,6 +28,7 @@ VALUES = {
         "device",
         "threads",
         "precision",
+        "code",
     ],
 }
 

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import images
 from repobe.phy import channels
+from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
@@ -158,6 +159,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
         "precision": precision_of(student, spec),
+        "code": trained_by(spec.method),
     }
 
 
