@@ -17,6 +17,7 @@ from repobe.images.resizing import images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
+from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
@@ -69,6 +70,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
 
     ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
     """
+    peak = Peak(data.device)
     student = build(spec, data)
     student.optimise()
     size, device = spec.image_size, data.device
@@ -118,7 +120,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(best["weights"], told))
     table(run / "history.csv", history)
-    table(run / "cost.csv", [_cost(spec, data, student, history)])
+    table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
 
@@ -142,7 +144,7 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     return torch.cat(scores).mean().item()
 
 
-def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
+def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
     student.eval()
     image = images(data.validation[0][:1], spec.image_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -155,20 +157,12 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
         "flops": counter.get_total_flops(),
         "train_seconds": seconds,
         "images_per_second": len(history) * len(data.train[0]) / seconds,
-        "peak_memory_mb": _peak_memory_mb(data.device),
+        "peak_memory_mb": peak / 2**20,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
         "precision": precision_of(student, spec),
         "code": trained_by(spec.method),
     }
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    import resource  # not on Windows, where the suite's snakemake does not run either
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
