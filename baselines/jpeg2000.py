@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
-from repobe.images.resizing import SCORED, Resized, resize
+from repobe.images.resizing import SCORED, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
@@ -143,9 +143,9 @@ class Method(method.Method):
         self.system = DigitalSystem(problem, hyper)
         self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
-    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
-        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in self.parts(len(image)))
+        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in method.parts(len(image)))
         self.system.mean.copy_(total / len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:

@@ -62,6 +62,9 @@ rule summary:
 rule compare:
     input:
         f"{RESULTS}/summary/evasion.csv",
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/cost.csv",
         "workflow/paper/numbers.csv",
     output:
         report(
@@ -82,9 +85,13 @@ rule compare:
 rule claims:
     input:
         f"{RESULTS}/tables/outcomes.parquet",
+        f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/inversion.csv",
         f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/cost.csv",
         "workflow/paper/claims.yaml",
+        "workflow/paper/numbers.csv",
     output:
         report(
             f"{RESULTS}/claims.csv",
