@@ -15,17 +15,18 @@ from repobe.runs.files import replace
 from repobe.tables.results import read
 from repobe.verdicts import paper
 from repobe.verdicts.commands import ABLATIONS, Commands
+from repobe.verdicts.gates import COLUMNS as GATES
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order.
 NUMBERS = ["id", "verdict", "figure", "dataset", "channel", "method", "quantity", "snr_db", "relation", "printed"]
-NUMBERS += ["ours", "low", "difference", "seeds", "n", "where"]
+NUMBERS += ["ours", "low", "difference", "tolerance", *GATES, "why", "seeds", "n", "spread", "where"]
 ACCURACY = ["dataset", "channel", "method", "snr_train_db", "snr_test_db", "attack", "eps", "metric", "mean", "low"]
 ACCURACY += ["seeds", "n", "symbols_k"]
 COST = ["dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
 COST += ["images_per_second", "peak_memory_mb", "device", "threads"]
 COMPARED = ["figure", "where", "quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "p_holm"]
-COMPARED += ["test", "seeds", "images"]
+COMPARED += [*GATES, "test", "seeds", "images", "spread"]
 CLAIMS = ["id", "verdict", "claim", "evidence", *COMPARED, "comparisons"]
 EVIDENCE = ["id", "outcome", *COMPARED[2:], "p"]
 WEIGHED = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]

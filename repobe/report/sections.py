@@ -6,11 +6,12 @@ from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
 from repobe.report.channel_uses import over_channel_uses
 from repobe.tables.schema import family
+from repobe.verdicts.gates import plain
 
 
 def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
     """(verdict, its sign, how many rows), the favourable verdicts first."""
-    counts = frame["verdict"].value_counts()
+    counts = frame["verdict"].map(plain).value_counts()
     return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
 
 
