@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, batches
-from repobe.images.resizing import images
+from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
@@ -77,7 +77,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     noise = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db]).tolist()
     precision = precision_of(student, spec)
     warn_where_emulated(precision, device)
-    student.prepare(teacher, images(data.train[0], size), data.train[1], min(noise))
+    student.prepare(teacher, Resized(data.train[0], size), data.train[1], min(noise))
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
@@ -140,11 +140,11 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
-    n0 = n0[torch.arange(len(label), device=data.device) % len(n0)]
+    n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
     student.eval()
     scores = [
         student.score(images(p, spec.image_size), y, n, generator)
-        for p, y, n in zip(pixels.split(250), label.split(250), n0.split(250), strict=True)
+        for p, y, n in zip(pixels.split(size), label.split(size), n0.split(size), strict=True)
     ]
     return torch.cat(scores).mean().item()
 
