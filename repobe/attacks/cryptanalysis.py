@@ -6,7 +6,6 @@ import time
 from itertools import permutations, product
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
@@ -86,6 +85,8 @@ def _row_signature(maps: Tensor) -> Tensor:
 
 
 def _assign(score: Tensor) -> Tensor:
+    from scipy.optimize import linear_sum_assignment  # half a second, and few runs have a key to recover
+
     return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
 
 

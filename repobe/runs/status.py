@@ -18,10 +18,9 @@ from repobe.runs.spec import Spec
 
 STAGES = {  # in the order of the workflow, each with the files that it writes
     "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),
-    "evaluate": ("evasion.csv", "outcomes.parquet"),
-    "invert": ("inversion.csv", "reconstructions.npz"),
-    "audit": ("audit.csv",),
+    "measure": ("evasion.csv", "outcomes.parquet", "inversion.csv", "reconstructions.npz", "audit.csv"),
 }
+PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # that tell their progress
 MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
 STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
 FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
@@ -84,14 +83,15 @@ def _code(path: Path) -> str:
 
 
 def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
-    at_work = _told(run / f"{stage}.progress.json", spec)
+    told = {part: _told(run / f"{part}.progress.json", spec) for part in PARTS[stage]}
+    part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
     if at_work and _alive(at_work):
-        return "running", _position(stage, at_work)
+        return "running", _position(part, at_work)
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
     if at_work:
-        return "interrupted", _position(stage, at_work)
+        return "interrupted", _position(part, at_work)
     return "not started", ""
 
 

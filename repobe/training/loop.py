@@ -10,7 +10,6 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import images
@@ -145,6 +144,8 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
 
 
 def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
+    from torch.utils.flop_counter import FlopCounterMode  # it imports triton
+
     student.eval()
     image = images(data.validation[0][:1], spec.image_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from glob import glob
 from pathlib import Path
@@ -104,6 +103,6 @@ def figures_dir(wildcards):
     return DRAWN
 
 
-def tracking_store(wildcards):
+def tracking_options(wildcards):
     uri = config["mlflow_uri"]
-    return f"--uri {shlex.quote(uri)}" if uri else ""
+    return ["--uri", uri] if uri else []

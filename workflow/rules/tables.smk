@@ -27,7 +27,7 @@ rule tables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results} {input.specs} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe tables {params.results:q} {input.specs:q} 2> {log:q}"
 
 
 rule summary:
@@ -40,22 +40,10 @@ rule summary:
         f"{RESULTS}/tables/provenance.json",
     output:
         report(
-            f"{RESULTS}/summary/evasion.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/inversion.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/audit.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/cost.csv",
+            expand(
+                f"{RESULTS}/summary/{{table}}.csv",
+                table=["evasion", "inversion", "audit", "cost"],
+            ),
             caption="../report/summary.rst",
             category="Summaries",
         ),
@@ -68,7 +56,7 @@ rule summary:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe summary {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe summary {params.results:q} 2> {log:q}"
 
 
 rule compare:
@@ -91,7 +79,7 @@ rule compare:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe compare {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe compare {params.results:q} 2> {log:q}"
 
 
 rule claims:
@@ -118,7 +106,7 @@ rule claims:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe claims {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe claims {params.results:q} 2> {log:q}"
 
 
 rule decisions:
@@ -139,4 +127,4 @@ rule decisions:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe decisions {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe decisions {params.results:q} 2> {log:q}"
