@@ -22,10 +22,10 @@ def test_the_interval_over_seeds_is_students():
 
 def test_a_single_psnr_has_the_interval_of_its_images_and_none_without_their_spread():
     # sd 3 over 16 images: t(0.975, 15) = 2.1314, half-width 2.1314·3/4 = 1.5986.
-    bounds = statistics.interval(np.array([20.0]), 16, False, images_sd=3.0)
+    bounds = statistics.interval(np.array([20.0]), 16, False, sd=3.0)
     assert bounds == pytest.approx((20 - 1.5986, 20 + 1.5986), abs=1e-3)
     assert np.isnan(statistics.interval(np.array([20.0]), 16, False)).all()
-    assert np.isnan(statistics.interval(np.array([20.0]), 1, False, images_sd=3.0)).all()
+    assert np.isnan(statistics.interval(np.array([20.0]), 1, False, sd=3.0)).all()
 
 
 def test_two_independent_proportions_differ_by_newcombes_interval():

@@ -13,7 +13,7 @@ from repobe.runs.code import mixed
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
-from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_proportion
+from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_over_keys, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -161,9 +161,11 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     rows = []
     for values, group in frame.groupby(key, sort=False, dropna=False):
         row = dict(zip(key, values, strict=True))
-        accuracy = is_proportion(row.get("metric", row.get("quantity")))
-        images_sd = float(group["images_sd"].iloc[0]) if "images_sd" in group else np.nan
-        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, images_sd)
+        measured = row.get("metric", row.get("quantity"))
+        accuracy = is_proportion(measured) and not is_over_keys(measured)
+        spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
+        sd = float(group[spread].iloc[0]) if spread else np.nan
+        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}
         if "draws_sd" in group:

@@ -13,8 +13,8 @@ Z = stats.norm.ppf((1 + LEVEL) / 2)
 SURE = -700.0  # log p below which p is 0
 
 
-def interval(values: np.ndarray, n: int, proportion: bool, images_sd: float = np.nan) -> tuple[float, float]:
-    """Student's t over seeds; of one seed over its n images: Wilson's, or Student's from their standard deviation.
+def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
+    """Student's t over seeds; of one seed over its n images or keys: Wilson's, or Student's from their sd.
 
     The images' says how sure the figure is of this model, not how another seed's would turn out. (nan, nan) where
     neither is known.
@@ -22,7 +22,7 @@ def interval(values: np.ndarray, n: int, proportion: bool, images_sd: float = np
     if len(values) > 1:
         low, high = student(values.mean(), values.std(ddof=1), len(values))
         return (max(0.0, low), min(1.0, high)) if proportion else (low, high)
-    return wilson(values[0], n) if proportion else student(values[0], images_sd, n)
+    return wilson(values[0], n) if proportion else student(values[0], sd, n)
 
 
 def student(mean: float, sd: float, n: int) -> tuple[float, float]:
