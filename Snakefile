@@ -1,11 +1,27 @@
 """RepObE, reproduced: `snakemake --cores all` runs config/config.yaml, `--configfile` another in its place."""
 
+from snakemake.utils import min_version
+
+min_version("9.27")
+
 if not workflow.config_settings.configfiles:
 
     configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
+
+
+# A second or a few each: a cluster's scheduler would take longer to start them.
+localrules:
+    all,
+    spec,
+    training,
+    summary,
+    compare,
+    decisions,
+    report,
+    track,
 
 
 include: "workflow/rules/common.smk"

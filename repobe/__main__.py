@@ -82,6 +82,14 @@ def audit(o: argparse.Namespace) -> None:
     pipeline.audit(o.spec, o.device)
 
 
+def measure(o: argparse.Namespace) -> None:
+    """Evaluates, inverts and audits in one process: what the workflow runs.
+
+    A killed one goes on where it was.
+    """
+    pipeline.measure(o.spec, o.device)
+
+
 def white(o: argparse.Namespace) -> None:
     """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
     from repobe.attacks import cryptanalysis
@@ -221,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     command(white, "json", "out")
     command(blocks, "out").add_argument("--blocks", type=int, default=1000, help="at most so many a row; default: 1000")
     command(layers, "out")
-    for stage in (train, evaluate, invert, audit):
+    for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
     command(merge, "results", "sources")

@@ -40,6 +40,7 @@ EVASION_ROW = {
     "method": "repobe", "dataset": "mnist", "image_size": 64, "channel": "awgn", "snr_train_db": "mixed",
     "snr_test_db": 7.0, "attack": "none", "eps": 0.0, "seed": 0, "split": "test", "metric": "natural_accuracy",
     "value": 0.99, "images_sd": float("nan"), "draws_sd": 0.001, "n": 10_000, "draws": 5, "symbols_k": 128,
+    "code": None,
 }  # fmt: skip
 
 

@@ -1,12 +1,10 @@
-import pandas as pd
+import pytest
 from conftest import evasion
+from test_gates import cost, history
 
 from repobe.tables import results
-from repobe.verdicts import comparison
-
-
-def summarised(*departures: dict) -> pd.DataFrame:
-    return results.summarise(evasion(*departures), "evasion")
+from repobe.verdicts import comparison, paper
+from repobe.verdicts.gates import Gates
 
 
 def number(**departures) -> dict:
@@ -16,15 +14,72 @@ def number(**departures) -> dict:
     } | departures  # fmt: skip
 
 
-def test_a_printed_number_inside_the_interval_agrees_and_outside_differs():
-    ours = summarised({})  # 0.99 of 10,000: 0.9879 to 0.9918
-    assert comparison._compared(number(), 0.9910, ours)["verdict"] == "agrees"
-    assert comparison._compared(number(), 0.9943, ours)["verdict"] == "differs"
-    assert comparison._compared(number(relation="at_least"), 0.98, ours)["verdict"] == "agrees"
-    assert comparison._compared(number(relation="at_least"), 0.99, ours)["verdict"] == "inconclusive"
-    assert comparison._compared(number(relation="at_most"), 0.98, ours)["verdict"] == "differs"
+def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, score=(0.5, 0.99, 0.99)) -> dict:
+    """Of a trained and competent system, unless the scores of its epochs say otherwise."""
+    raw = evasion(*rows, {"method": "undefended", "snr_test_db": 99.0, "value": 0.99})
+    gates = Gates(history(*score), cost(image_size=size), raw)
+    return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), raw, gates)
+
+
+def verdict(printed: float, *rows: dict, **told) -> str:
+    return compared(printed, *rows, **told)["verdict"]
+
+
+def test_a_number_agrees_inside_the_tolerance_differs_outside_and_is_open_between():
+    # 0.99 of 10,000: Wilson's interval is 0.9879 to 0.9918; MNIST's tolerance is 0.005.
+    assert verdict(0.9910, {}) == "agrees"
+    assert verdict(0.9930, {}) == "inconclusive"  # 0.9879 is more than 0.005 below, 0.9918 is not
+    assert verdict(0.9970, {}) == "differs"
+    # Of 100 images the interval is too wide to agree with anything within half a point: 0.9455 to 0.9982.
+    assert verdict(0.9900, {"n": 100}) == "inconclusive"
+    found = compared(0.9910, {})
+    assert (found["low"], found["high"]) == pytest.approx((0.9879, 0.9918), abs=1e-4)
+    assert (found["tolerance"], found["spread"]) == (0.005, "none known")
+
+
+def test_a_printed_maximum_is_an_equality_of_our_maximum_and_a_minimum_of_our_minimum():
+    rows = [{"value": 0.95}, {"value": 0.99, "snr_test_db": 15.0}, {"value": 0.97, "snr_test_db": 23.0}]
+    highest, lowest = ({"snr_db": "7-23", "relation": relation} for relation in ("maximum", "minimum"))
+    assert compared(0.99, *rows, asked=highest)["ours"] == 0.99
+    assert compared(0.95, *rows, asked=lowest)["ours"] == 0.95
+    assert verdict(0.99, *rows, asked=highest) == "agrees"
+    # Below a printed maximum, or above a printed minimum, is a difference.
+    assert verdict(0.999, *rows, asked=highest) == "differs"
+    assert verdict(0.93, *rows, asked=lowest) == "differs"
+
+
+def test_the_interval_holds_the_spread_between_seeds():
+    # 0.98, 0.99, 1.00: sd 0.01, t(0.975, 2)·0.01/√3 = 0.0248; Wilson's half-widths are 0.0021 and 0.0018.
+    several = [{"value": value, "seed": seed} for seed, value in enumerate((0.98, 0.99, 1.0))]
+    found = compared(0.99, *several)
+    assert found["spread"] == "seeds"
+    assert found["high"] - found["low"] == pytest.approx(2 * 0.0249, abs=2e-4)
+    assert found["verdict"] == "inconclusive"
+    # One seed beside a method whose five have a variance of 0.00012: t(0.975, 4)·0.01095 = 0.0304.
+    pool = [{"method": "ibal", "value": v, "seed": s} for s, v in enumerate((0.99, 0.97, 0.99, 0.97, 0.99))]
+    found = compared(0.99, {}, *pool)
+    assert found["spread"] == "pooled from 1 method over awgn at 7 dB"
+    assert 0.99 - found["low"] == pytest.approx(0.0305, abs=2e-4)
+
+
+def test_gates_stand_before_the_verdict_and_the_size_in_it():
+    assert verdict(0.9970, {}, size=64) == "differs, at 64×64"
+    assert verdict(0.9910, {}, size=64) == "agrees, at 64×64"
+    assert verdict(0.9910, {}, score=(0.5, 0.9, 0.99)) == "inconclusive: not trained"
+    found = compared(0.9910, {}, size=64)
+    assert (found["trained"], found["competent"]) == ("yes", "yes")
+    assert found["scale"] == "64×64, k = 128; the paper 224×224, k = 1568"
 
 
 def test_a_stand_in_judges_no_printed_number_and_a_range_needs_both_ends():
-    assert comparison._compared(number(), 0.99, summarised({"dataset": "digits"}))["verdict"] == "not run"
-    assert comparison._compared(number(snr_db="7-23", relation="at_most"), 0.99, summarised({}))["verdict"] == "not run"
+    assert verdict(0.99, {"dataset": "digits"}) == "not run"
+    assert verdict(0.99, {}, asked={"snr_db": "7-23", "relation": "maximum"}) == "not run"
+
+
+def test_every_printed_number_is_a_value_a_maximum_or_a_minimum():
+    numbers = paper.numbers().set_index("id")
+    assert set(numbers["relation"]) == {"equals", "maximum", "minimum"}
+    assert list(numbers.index[numbers["relation"] == "maximum"]) == ["n07", "n10", "n12", "n16", "n18"]
+    assert list(numbers.index[numbers["relation"] == "minimum"]) == ["n09", "n11", "n15", "n17"]
+    # AT's and TRADES' maxima are printed with the SNR that they are reached at.
+    assert list(numbers.loc[["n25", "n26", "n31"], "snr_db"]) == ["23"] * 3

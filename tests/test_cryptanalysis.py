@@ -6,6 +6,7 @@ import torch
 from repobe.attacks.cryptanalysis import (
     chosen_messages_bound,
     distinct_ciphers,
+    over_keys,
     recover,
     recovery,
     roundtrip_errors,
@@ -106,5 +107,14 @@ def test_a_wrong_key_is_never_the_senders(schedule, specs, digits):
 def test_the_wrong_keys_row_is_of_as_many_keys(specs, digits):
     spec = specs["repobe"]
     rows = {row["quantity"]: row for row in audit(build(spec, digits).eval(), spec, digits)}
-    assert rows["wrong_key_accuracy"]["n"] == 20
+    wrong = rows["wrong_key_accuracy"]
+    assert wrong["n"] == 20
+    # Accuracies over keys lie in [0, 1] around their mean m: their variance is at most m(1 − m)·20/19.
+    assert 0 <= wrong["keys_sd"] ** 2 <= wrong["value"] * (1 - wrong["value"]) * 20 / 19
     assert rows["multiset_label_accuracy"]["n"] == len(digits.test[1])
+
+
+def test_a_quantity_over_keys_is_their_mean_and_standard_deviation():
+    found = over_keys(torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64))
+    assert found == pytest.approx({"value": 0.2, "keys_sd": 0.1, "n": 3})
+    assert over_keys(torch.tensor([0.5])) == {"value": 0.5, "keys_sd": None, "n": 1}

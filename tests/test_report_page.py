@@ -83,7 +83,7 @@ def page(tmp_path_factory) -> Path:
     comparison = [
         number
         | {"id": "n01", "printed": 0.9, "ours": 0.92, "low": 0.91, "high": 0.93, "difference": 0.02}
-        | {"seeds": 1, "n": 9, "verdict": "differs"},
+        | {"seeds": 1, "n": 9, "verdict": "differs, at 64×64", "trained": "yes", "competent": "yes"},
         number | {"id": "n02", "printed": 0.99, "verdict": "not run"},
         number
         | {"id": "n10", "printed": 0.5, "ours": 0.6, "low": 0.4, "high": 0.7, "difference": 0.1}

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_rel
+from scipy.stats import binomtest, norm
 
 from repobe.tables import statistics
+from repobe.tables.statistics import Spread
 
 
 def test_the_interval_of_one_seed_is_wilsons():
@@ -21,10 +22,10 @@ def test_the_interval_over_seeds_is_students():
 
 def test_a_single_psnr_has_the_interval_of_its_images_and_none_without_their_spread():
     # sd 3 over 16 images: t(0.975, 15) = 2.1314, half-width 2.1314·3/4 = 1.5986.
-    bounds = statistics.interval(np.array([20.0]), 16, False, images_sd=3.0)
+    bounds = statistics.interval(np.array([20.0]), 16, False, sd=3.0)
     assert bounds == pytest.approx((20 - 1.5986, 20 + 1.5986), abs=1e-3)
     assert np.isnan(statistics.interval(np.array([20.0]), 16, False)).all()
-    assert np.isnan(statistics.interval(np.array([20.0]), 1, False, images_sd=3.0)).all()
+    assert np.isnan(statistics.interval(np.array([20.0]), 1, False, sd=3.0)).all()
 
 
 def test_two_independent_proportions_differ_by_newcombes_interval():
@@ -49,60 +50,101 @@ def test_holms_step_down_by_hand():
 
 
 def discordant(more: int, fewer: int, n: int) -> np.ndarray:
-    return np.array([1.0] * more + [-1.0] * fewer + [0.0] * (n - more - fewer))
+    """Float[n, 1]: one seed's differences image by image."""
+    return np.array([1.0] * more + [-1.0] * fewer + [0.0] * (n - more - fewer))[:, None]
 
 
 def test_the_paired_interval_is_agresti_and_mins():
     # R's PropCIs, diffpropci.mp(b = 40, c = 20, n = 160), as its manual prints it.
-    found = statistics.over_images(discordant(20, 40, 160), margin=0)
+    found = statistics.paired(discordant(20, 40, 160), 0, None)
     assert (found.low, found.high) == pytest.approx((-0.21601726, -0.03089632), abs=1e-8)
     assert found.difference == pytest.approx(-20 / 160)
     assert found.p == pytest.approx(binomtest(20, 60).pvalue)
+    assert (found.test, found.spread) == ("exact McNemar over images", "none known")
 
 
-def test_where_the_count_of_images_and_their_mean_point_apart_nothing_is_sure():
-    # Of 1000 images 60 are won in one draw of three and 30 lost in all three: 60 to 30, and a mean of −0.01.
-    each = np.array([1 / 3] * 60 + [-1.0] * 30 + [0.0] * 910)
-    found = statistics.over_images(each, margin=0)
-    assert statistics.mcnemar(60, 30) < 0.01
-    assert (found.difference, found.p) == (pytest.approx(-0.01), 1)
-    assert statistics.over_images(-each, margin=0).p == 1
+def test_with_several_draws_p_is_of_the_mean_difference_that_is_reported():
+    # Of 1000 images 60 are won in one draw of three and 30 lost in all three: 60 to 30, and a mean of −0.01. By hand:
+    # Σd = −10, Σd² = 60/9 + 30 = 36.667; z = (−10/1002)/(sqrt(37.667/1002 − (10/1002)²)/√1002) = −1.6313.
+    each = np.array([1 / 3] * 60 + [-1.0] * 30 + [0.0] * 910)[:, None]
+    found = statistics.paired(each, 0, None)
+    assert found.difference == pytest.approx(-0.01)
+    assert found.p == pytest.approx(2 * norm.sf(1.6313), rel=1e-3)
+    assert (found.test, found.low < 0 < found.high) == ("paired z over images", True)
+    # Won in one draw of three on 300 images, lost outright on 90: more images are won, the mean is surely not above 0.
+    found = statistics.paired(np.array([1 / 3] * 300 + [-1.0] * 150 + [0.0] * 550)[:, None], 0, None)
+    assert found.difference == pytest.approx(-0.05)
+    assert found.high < 0
+    assert found.p < 0.01
 
 
 def test_images_that_never_disagree_still_leave_some_doubt():
-    found = statistics.over_images(np.zeros(100), margin=0)
+    found = statistics.paired(np.zeros((100, 1)), 0, None)
     assert found.low < 0 < found.high
     assert found.p == 1
     # By hand: (1/(n + 2))/(n + 2) is the squared standard error, so ±1.96/102.
     assert found.high == pytest.approx(1.96 / 102, abs=1e-5)
 
 
-def test_p_against_a_margin_and_the_interval_agree_on_the_margin():
+@pytest.mark.parametrize("spread", [None, Spread(0.02, 4, "pooled from 2 methods")])
+def test_p_against_a_margin_and_the_interval_agree_on_the_margin(spread):
     each = discordant(20, 40, 160)
-    low = statistics.over_images(each, 0.0).low
-    assert statistics.over_images(each, low).p == pytest.approx(0.05)
-    assert statistics.over_images(each, low - 0.01).p < 0.05 < statistics.over_images(each, low + 0.01).p
+    low = statistics.paired(each, 0.0, spread).low
+    assert statistics.paired(each, low, spread).p == pytest.approx(0.05)
+    assert statistics.paired(each, low - 0.01, spread).p < 0.05 < statistics.paired(each, low + 0.01, spread).p
 
 
-def test_an_image_counts_for_whoever_was_right_in_more_of_its_draws():
-    # Five draws: ahead by one draw on nine images, behind by four on two; the means are level but for 1/5.
-    each = np.array([0.2] * 9 + [-0.8] * 2 + [0.0] * 30)
-    found = statistics.over_images(each, margin=0)
-    assert found.difference == pytest.approx(0.2 / 41)
-    assert found.p == pytest.approx(134 / 2048)
+def test_several_seeds_add_students_t_of_their_differences_to_the_images():
+    # 1000 images; three seeds win 10, 20 and 30 outright: differences 0.01, 0.02, 0.03, of standard error 0.01/√3.
+    each = np.zeros((1000, 3))
+    for seed in range(3):
+        each[: 10 * seed + 10, seed] = 1
+    # Over images: of each ten 1, 2/3 and 1/3 are won; Σd = 20, Σd² = 10·(1 + 4/9 + 1/9) = 15.556.
+    se = np.sqrt(16.556 / 1002 - (20 / 1002) ** 2) / np.sqrt(1002)
+    half = np.hypot(4.3027 * 0.01 / np.sqrt(3), 1.95996 * se)
+    found = statistics.paired(each, 0, Spread(9.0, 9, "unused"))
+    assert (found.low, found.high) == pytest.approx((20 / 1002 - half, 20 / 1002 + half), abs=1e-6)
+    assert (found.difference, found.spread) == (pytest.approx(0.02), "seeds")
+    # p is where the interval reaches 0: at p = 0.0834, t(0.9583, 2) = 3.23 and z(0.9583) = 1.732 give 0.01996 by hand.
+    assert found.p == pytest.approx(0.0834, abs=5e-4)
 
 
-def test_over_seeds_it_is_the_paired_t_test():
-    ours, theirs = np.array([0.91, 0.93, 0.96]), np.array([0.90, 0.90, 0.92])
-    found, oracle = statistics.over_seeds(ours - theirs, 0.0), ttest_rel(ours, theirs)
-    assert found.p == pytest.approx(oracle.pvalue)
-    bounds = oracle.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high))
-    assert statistics.over_seeds(ours - theirs, found.low).p == pytest.approx(0.05)
+def test_one_seed_takes_the_spread_of_a_difference_from_the_pool():
+    # A spread of 0.003 on 6 degrees of freedom: t(0.975, 6) = 2.4469, so 0.00734 beside the images' half-width.
+    alone = statistics.paired(discordant(20, 0, 1000), 0, None)
+    found = statistics.paired(discordant(20, 0, 1000), 0, Spread(0.003, 6, "pooled from 3 methods"))
+    centre = 20 / 1002
+    assert found.high - centre == pytest.approx(np.hypot(alone.high - centre, 2.4469 * 0.003), abs=1e-6)
+    assert (found.spread, found.test) == ("pooled from 3 methods", "paired over images and seeds")
+    assert found.p > alone.p
 
 
-def test_means_whose_pairs_are_not_kept_are_taken_for_independent():
+def test_another_source_of_doubt_never_narrows_an_interval():
+    each = np.zeros((50, 3))
+    each[:20, 0], each[:30, 1], each[:25, 2] = 1, 1, 1
+    gaps = each.mean(axis=0)
+    low, high = statistics.student(gaps.mean(), gaps.std(ddof=1), 3)
+    found = statistics.paired(each, 0, None)
+    assert found.high - found.low > high - low
+
+
+def test_an_unpaired_difference_of_one_seed_is_welchs_z():
     # Standard errors 0.3/√100 = 0.03 and 0.4/√100 = 0.04 make 0.05; a difference of 0.1 is two of them.
-    found = statistics.apart(0.5, 0.3, 100, 0.4, 0.4, 100, margin=0)
+    found = statistics.unpaired(np.array([0.1]), np.array([0.03**2 + 0.04**2]), 0, None)
     assert (found.low, found.high) == pytest.approx((0.1 - 0.098, 0.1 + 0.098), abs=1e-4)
     assert found.p == pytest.approx(0.0455, abs=1e-4)
+    assert found.test == "unpaired z over images"
+
+
+def test_an_unpaired_difference_of_several_seeds_adds_their_spread():
+    # Differences 0.1 and 0.2: sd 0.0707, standard error 0.05 on one degree of freedom, t(0.975, 1) = 12.706.
+    found = statistics.unpaired(np.array([0.1, 0.2]), np.array([0.0016, 0.0034]), 0, None)
+    assert found.high - 0.15 == pytest.approx(np.hypot(12.706 * 0.05, 1.96 * 0.05), abs=1e-4)
+
+
+def test_a_printed_numbers_interval_is_wilsons_widened_by_the_spread_between_seeds():
+    # Wilson's of 0.9 and 100 is 0.8256 to 0.9448 (Newcombe 1998); a spread of 0.02 over two seeds, t(0.975, 1) 12.706.
+    low, high = statistics.wilson(0.9, 100)
+    half = 12.706 * 0.02 / np.sqrt(2)
+    found = statistics.widened(0.9, low, high, 2, Spread(0.02, 1, "seeds"))
+    assert found == pytest.approx((0.9 - np.hypot(0.0744, half), 0.9 + np.hypot(0.0448, half)), abs=2e-4)

@@ -68,9 +68,17 @@ def test_a_run_is_not_started_then_at_work_then_waiting_then_done(specs, run, tm
         assert state == "running"
         assert note.startswith("train: epoch 1 of 3, 0:00 left, reported 0:00 ago")
     leave(run, "train")
-    assert state_of(spec, tmp_path) == ("waiting", "for evaluate, invert, audit")
-    leave(run, "evaluate", "invert", "audit")
+    assert state_of(spec, tmp_path) == ("waiting", "for measure")
+    leave(run, "measure")
     assert state_of(spec, tmp_path) == ("done", "")
+
+
+def test_a_measuring_job_says_which_of_its_parts_it_is_at(specs, run, tmp_path):
+    leave(run, "train")
+    with Progress(specs["repobe"], run, "invert", 2):
+        state, note = state_of(specs["repobe"], tmp_path)
+    assert state == "running"
+    assert note.startswith("measure: step 0 of 2")
 
 
 def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed(specs, run, tmp_path):

@@ -49,9 +49,9 @@ def original(tmp_path_factory):
         write(run / "evasion.csv", rows, "evasion")
         write(run / "inversion.csv", [], "inversion")
         write(run / "audit.csv", [], "audit")
-        cost = dict.fromkeys(schema.VALUES["cost"], 1) | {"device": "cpu"}
+        cost = dict.fromkeys(schema.VALUES["cost"], 1) | {"device": "cpu", "precision": "float32", "code": "aa-bb"}
         write(run / "cost.csv", [spec.columns | cost], "cost")
-        pd.DataFrame({"epoch": [1]}).to_csv(run / "history.csv", index=False)
+        pd.DataFrame({"epoch": [1], "validation_score": [0.9]}).to_csv(run / "history.csv", index=False)
         np.savez_compressed(run / "reconstructions.npz", original=np.zeros((2, 1, 32, 32), np.uint8))
         about = {"run": spec.path, "commit": "0123456789abcdef", "device": "cpu", "threads": 1}
         about |= {"train_wall_seconds": 3.0, "finished": "2026-11-24T21:00:00Z"}
@@ -104,7 +104,7 @@ def change_a_digit(path, place: int, column: str) -> tuple[int, str, str]:
         ("summary/cost.csv", 1, "flops"),
         ("summary/audit.csv", 0, "mean"),
         ("comparison.csv", 2, "ours"),
-        ("claims.csv", 0, "p_holm"),
+        ("claims.csv", 0, "difference"),
         ("evidence.csv", 1, "snr_db"),
     ],
 )
@@ -264,6 +264,9 @@ def test_show_says_of_a_number_what_is_printed_what_is_ours_and_where_it_comes_f
     assert "mnist/rayleigh/undefended/seed0: commit 0123456789ab, trained 3.0 s on cpu, 1 threads" in text
     assert "repobe/seed0" not in text
     assert "ours is of        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
+    assert "points; agrees within 0.5\n" in text
+    assert "gates             trained: no; competent: " in text
+    assert "undefended has one epoch, which shows no end of its rise" in text
     assert text.endswith(f"run it at the paper's size\n{ours['command']}")
 
 

@@ -6,7 +6,6 @@ import time
 from itertools import permutations, product
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
@@ -86,6 +85,8 @@ def _row_signature(maps: Tensor) -> Tensor:
 
 
 def _assign(score: Tensor) -> Tensor:
+    from scipy.optimize import linear_sum_assignment  # half a second, and few runs have a key to recover
+
     return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
 
 
@@ -103,15 +104,19 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
                 trials = [
                     _trial(known, size, channel, schedule, messages, snr_db, generator) for _ in range(audit.trials)
                 ]
-                setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db, "n": audit.trials}
+                setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
                 right, seconds = (torch.tensor(part, dtype=torch.float64) for part in zip(*trials, strict=True))
-                for quantity, value in (
-                    ("key_recovered", (right == 1).double()),
-                    ("places_recovered", right),
-                    ("recovery_seconds", seconds),
-                ):
-                    rows.append({"quantity": quantity, **setting, "value": value.mean().item()})
+                found = {"value": (right == 1).double().mean().item(), "n": audit.trials}
+                rows.append({"quantity": "key_recovered", **setting, **found})
+                for quantity, each in (("places_recovered", right), ("recovery_seconds", seconds)):
+                    rows.append({"quantity": quantity, **setting, **over_keys(each)})
     return rows
+
+
+def over_keys(each: Tensor) -> dict:
+    """The columns of audit.csv that a quantity Float[keys] gives: its mean and standard deviation over the keys."""
+    sd = each.std().item() if len(each) > 1 else None
+    return {"value": each.mean().item(), "keys_sd": sd, "n": len(each)}
 
 
 def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):

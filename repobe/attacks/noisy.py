@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from repobe.cipher.keys import FixedKey, PerMessageKeys
+from repobe.cipher.keys import FixedKey, Keys
 from repobe.systems.system import System
 
 
@@ -19,7 +19,7 @@ class NoisyClassifier(nn.Module):
     over transformation in one call, where torchattacks' own would run the encoder anew for each draw.
     """
 
-    def __init__(self, system: System, n0: float, keys: FixedKey | PerMessageKeys, generator: torch.Generator) -> None:
+    def __init__(self, system: System, n0: float, keys: Keys, generator: torch.Generator) -> None:
         super().__init__()
         self.system, self.n0, self.keys, self.generator = system, n0, keys, generator
         self.draws, self.sent = 1, 0

@@ -80,8 +80,8 @@ class Key:
         """How many messages it has a key each for; None where one key serves all."""
         return len(self.rows) if self.rows.ndim == 2 else None
 
-    def __getitem__(self, which: slice | Tensor) -> Self:
-        """The keys of those messages; the one key itself where it serves all."""
+    def __getitem__(self, which: int | slice | Tensor) -> Self:
+        """The keys of those messages, or of one; the one key itself where it serves all."""
         if self.messages is None:
             return self
         return self._valid(self.rows[which], self.columns[which], self.r[which], self.c[which])
@@ -116,11 +116,10 @@ class Key:
         """(permutation, inverse) as Int64[messages, H·W], computed on that device once for each batch size."""
         made = self.__dict__.setdefault("_indices", {})
         if (device, messages) not in made:
-            parts = (self.rows, self.columns, self.r, self.c)
-            here = self if self.rows.device == device else self._valid(*(part.to(device) for part in parts))
-            size = (messages, self.rows.shape[-1] * self.columns.shape[-1])
+            parts = (part.to(device) for part in (self.rows, self.columns, self.r, self.c))
+            here = self if self.rows.device == device else self._valid(*parts)
             both = (here.permutation, here.inverse)
-            made[device, messages] = tuple(index.expand(size).contiguous() for index in both)
+            made[device, messages] = tuple(index.expand(messages, -1).contiguous() for index in both)
         return made[device, messages]
 
 
@@ -168,16 +167,13 @@ class CountedKeys(ABC):
         """The keys of messages first … first+count−1."""
 
     def session(self, *name) -> Self:
-        """Keys of their own, counted from 0, for a session that both ends name; no two sessions share a key.
-
-        The same name continues the same counter.
-        """
+        """Keys of their own, counted from 0, for a session that both ends name; the same name continues its counter."""
         if repr(name) not in self._sessions:
             self._sessions[repr(name)] = self._open(name)
         return self._sessions[repr(name)]
 
     def sending(self, first: int, count: int) -> MessageKeys:
-        """Of messages first … first+count−1, to encrypt with; ValueError where one of them has been sent already."""
+        """The keys of messages first … first+count−1, to encrypt with; ValueError where one was sent already."""
         _check_counters(first, count)
         if first < self._unused:
             raise ValueError(
@@ -188,7 +184,7 @@ class CountedKeys(ABC):
         return self.receiving(first, count)
 
     def receiving(self, first: int, count: int) -> MessageKeys:
-        """Of the same messages, to decrypt with."""
+        """The keys of the same messages, to decrypt with."""
         _check_counters(first, count)
         return self._derived(first, count)
 
@@ -210,8 +206,7 @@ class PerMessageKeys(CountedKeys):
 
     def _derived(self, first: int, count: int) -> Key:
         height, width = self._shape
-        blank = bytes(8 * (height + width + 2))
-        streams = []
+        blank, streams = bytes(8 * (height + width + 2)), []
         for message in range(first, first + count):
             nonce = bytes(4) + message.to_bytes(12, "big")  # ChaCha20's own block counter, then RFC 8439's nonce
             streams.append(Cipher(ChaCha20(self._cipher_key, nonce), mode=None).encryptor().update(blank))
@@ -230,8 +225,7 @@ class FixedKey:
     @classmethod
     def derive(cls, secret: bytes, height: int, width: int) -> "FixedKey":
         """The key of a 256-bit secret."""
-        keys = PerMessageKeys(secret, height, width).receiving(0, 1)
-        return cls(Key(keys.rows[0], keys.columns[0], keys.r[0], keys.c[0]))
+        return cls(PerMessageKeys(secret, height, width).receiving(0, 1)[0])
 
     def session(self, *name) -> "FixedKey":
         """Itself: no session changes the key."""

@@ -3,11 +3,14 @@
 import pandas as pd
 
 from repobe.tables.schema import is_proportion
+from repobe.verdicts.gates import plain
 
 HEADINGS = {
     "interval": "95 % interval",
     "n": "images, trials or keys",
     "command": "re-run",
+    "why": "gate not passed",
+    "spread": "spread between seeds",
     "p_holm": "p (Holm)",
     "snr_db": "SNR (dB)",
     "snr_tap_db": "SNR at the tap (dB)",
@@ -52,7 +55,8 @@ def table(frame: pd.DataFrame, columns: list[str]) -> dict:
 def _cell(name: str, row: dict) -> dict:
     value = row[name]
     if name == "verdict":
-        return {"text": f"{VERDICTS.get(value, '')} {value}", "sort": value, "kind": value.replace(" ", "-")}
+        unqualified = plain(value)
+        return {"text": f"{VERDICTS[unqualified]} {value}", "sort": unqualified, "kind": unqualified.replace(" ", "-")}
     if name == "low":
         return {"text": _interval(row, number), "sort": value, "kind": "interval"}
     if name in ("difference", "margin") and value is not None:

@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 from pathlib import Path
 
 
@@ -28,7 +29,7 @@ def drawing(path: Path, results: Path, figures: Path) -> dict:
         "about": "" if about.startswith(title) else about,
         "svg": text.replace(opening, named, 1),
         "width": width,
-        "command": f"python -m figures.{path.stem} {results} {figures}",
+        "command": f"python -m figures.{path.stem} {shlex.join(map(str, (results, figures)))}",
         "numbers": path.with_suffix(".csv"),
     }
 

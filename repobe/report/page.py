@@ -10,22 +10,23 @@ import pandas as pd
 
 from repobe.report.cells import number, table
 from repobe.report.drawings import drawing
-from repobe.report.sections import about, cipher, counts, leaks, rebuilt_images, withstood
+from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, withstood
 from repobe.runs.files import replace
 from repobe.tables.results import read
 from repobe.verdicts import paper
 from repobe.verdicts.commands import ABLATIONS, Commands
+from repobe.verdicts.gates import COLUMNS as GATES
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order.
 NUMBERS = ["id", "verdict", "figure", "dataset", "channel", "method", "quantity", "snr_db", "relation", "printed"]
-NUMBERS += ["ours", "low", "difference", "seeds", "n", "where"]
+NUMBERS += ["ours", "low", "difference", "tolerance", *GATES, "why", "seeds", "n", "spread", "where"]
 ACCURACY = ["dataset", "channel", "method", "snr_train_db", "snr_test_db", "attack", "eps", "metric", "mean", "low"]
 ACCURACY += ["seeds", "n", "symbols_k"]
 COST = ["dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
 COST += ["images_per_second", "peak_memory_mb", "device", "threads"]
 COMPARED = ["figure", "where", "quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "p_holm"]
-COMPARED += ["test", "seeds", "images"]
+COMPARED += [*GATES, "test", "seeds", "images", "spread"]
 CLAIMS = ["id", "verdict", "claim", "evidence", *COMPARED, "comparisons"]
 EVIDENCE = ["id", "outcome", *COMPARED[2:], "p"]
 WEIGHED = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]
@@ -78,6 +79,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
                 ("The suite's own", [one for one in drawn if one["name"].startswith("fig_")]),
             ],
             accuracy=table(evasion, ACCURACY),
+            channel_uses=channel_uses(evasion),
             rebuilt=table(rebuilt, [name for name in rebuilt if name not in ("image_size", "command", "high")]),
             leaks=leaks(rebuilt),
             withstood=withstood(evasion),

@@ -4,12 +4,14 @@ import pandas as pd
 
 from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
+from repobe.report.channel_uses import over_channel_uses
 from repobe.tables.schema import family
+from repobe.verdicts.gates import plain
 
 
 def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
     """(verdict, its sign, how many rows), the favourable verdicts first."""
-    counts = frame["verdict"].value_counts()
+    counts = frame["verdict"].map(plain).value_counts()
     return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
 
 
@@ -55,6 +57,15 @@ def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
         if len(mine):
             found[kind] = mine.loc[mine["mean"].idxmin()].to_dict()
     return found
+
+
+def channel_uses(evasion: pd.DataFrame) -> dict:
+    """Natural accuracy over k: one row for each method and k, one column for each SNR."""
+    rows = over_channel_uses(evasion)
+    setting = ["dataset", "channel", "family", "method", "image_size", "symbols_k", "seeds", "n"]
+    wide = rows.pivot_table("mean", setting, "snr_test_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
+    wide = wide.reset_index()
+    return table(wide, list(wide))
 
 
 def cipher(audit: pd.DataFrame) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from repobe.runs.code import trained_by
 from repobe.runs.files import replace
 from repobe.runs.progress import digest
 from repobe.runs.spec import Spec
@@ -23,6 +24,7 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float) -> None:
         "run": spec.path,
         "spec_sha256": digest(spec),
         "commit": commit(),
+        "code": trained_by(spec.method),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "torchvision": version("torchvision"),

@@ -1,13 +1,16 @@
 """The state of every run of a config: done, running, failed, not started. Only reads, so it is safe at any time."""
 
 import collections
+import csv
 import json
 import os
 import re
+import shlex
 import socket
 import time
 from pathlib import Path
 
+from repobe.runs.code import measured_by, trained_by
 from repobe.runs.config import load
 from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
@@ -15,11 +18,11 @@ from repobe.runs.spec import Spec
 
 STAGES = {  # in the order of the workflow, each with the files that it writes
     "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),
-    "evaluate": ("evasion.csv", "outcomes.parquet"),
-    "invert": ("inversion.csv", "reconstructions.npz"),
-    "audit": ("audit.csv",),
+    "measure": ("evasion.csv", "outcomes.parquet", "inversion.csv", "reconstructions.npz", "audit.csv"),
 }
-STATES = ("done", "running", "interrupted", "failed", "waiting", "not started")
+PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # that tell their progress
+MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
+STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
 FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
@@ -38,6 +41,10 @@ def status(config: Path) -> str:
     counts = collections.Counter(state for _, state, _ in states)
     lines = [f"{path:<{wide}}  {state:<11}  {note}".rstrip() for path, state, note in states]
     counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    stale = [results / "runs" / path for path, state, _ in states if state == "stale"]
+    if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
+        lines += ["", "stale: made by other code than today's; this command makes them anew:"]
+        lines.append(f"snakemake --cores all --configfile {shlex.quote(str(config))} --forcerun {shlex.join(files)}")
     if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
         lines.append(f"left out by the config's `only`: {', '.join(out)}")
     return "\n".join([*lines, "", f"{config}: {len(specs)} runs in {results}: {counted}"])
@@ -51,7 +58,7 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
         return "not started", "its folder holds a run of another config"
     left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
     if not left:
-        return "done", ""
+        return ("stale", f"{', '.join(old)} by other code") if (old := stale_files(spec, run)) else ("done", "")
     found = {stage: _stage(spec, run, results / "logs" / stage / f"{spec.path}.log", stage) for stage in left}
     for state in ("failed", "interrupted", "running"):
         notes = [f"{stage}: {note}" for stage, (stands, note) in found.items() if stands == state]
@@ -62,15 +69,29 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     return "waiting", f"for {', '.join(left)}"
 
 
+def stale_files(spec: Spec, run: Path) -> list[str]:
+    """What of a finished run other code has made: its model, from which all follows, or some of its tables."""
+    if _code(run / "cost.csv") not in ("", trained_by(spec.method)):
+        return ["model.safetensors"]
+    return [file for file in MEASURED if _code(run / file) not in ("", measured_by(spec.method))]
+
+
+def _code(path: Path) -> str:
+    """The code that made a run's table; empty where it says none or has no rows."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.DictReader(file), {}).get("code") or ""
+
+
 def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
-    at_work = _told(run / f"{stage}.progress.json", spec)
+    told = {part: _told(run / f"{part}.progress.json", spec) for part in PARTS[stage]}
+    part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
     if at_work and _alive(at_work):
-        return "running", _position(stage, at_work)
+        return "running", _position(part, at_work)
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
     if at_work:
-        return "interrupted", _position(stage, at_work)
+        return "interrupted", _position(part, at_work)
     return "not started", ""
 
 

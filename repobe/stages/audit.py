@@ -39,9 +39,9 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
         heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
     generator = generator_for(torch.device("cpu"), "leakage", *run)
     if spec.task == "classification" and grid != (1, 1):  # one place has one cipher: no key is wrong
-        value = wrong_key(trained, overheard, label[:AUDITED], n0, generator)
-        # n is the number of keys: which key it is moves the accuracy far more than which images.
-        rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db, "value": value, "n": WRONG_KEYS})
+        each = wrong_key(trained, overheard, label[:AUDITED], n0, generator)
+        # A mean over keys: which key it is moves the accuracy far more than which images.
+        rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db} | cryptanalysis.over_keys(each))
     for quantity, infer in leakage.INFERENCES.items():
         right = infer(heard["train"], learned_label, heard["test"], data.classes, spec.inversion.epochs, generator)
         value = metrics.correct(right, label)
@@ -49,8 +49,8 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     return [spec.columns | {"grid": "x".join(map(str, grid))} | row for row in rows]
 
 
-def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generator: torch.Generator) -> float:
-    """The receiver's accuracy with a random key that is not the sender's, a mean over WRONG_KEYS of them."""
+def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generator: torch.Generator) -> Tensor:
+    """Float[WRONG_KEYS]: the receiver's accuracy with each of as many random keys that are not the sender's."""
     symbols, sender = on_air(trained, image, n0, "wrong key")
     outcomes = []
     for number in range(WRONG_KEYS):
@@ -58,7 +58,7 @@ def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generat
         air = generator_for(image.device, "wrong key", number)
         logits = torch.cat(list(received(trained, symbols, key, n0, air)))
         outcomes.append(metrics.correct(logits, label))
-    return torch.stack(outcomes).mean().item()
+    return torch.stack(outcomes).double().mean(dim=1)
 
 
 def another(key: Key, generator: torch.Generator) -> Key:

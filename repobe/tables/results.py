@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from repobe.runs.code import mixed
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
-from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_proportion
+from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_over_keys, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -21,7 +23,7 @@ GATHERED += ["reconstructions.npz"]
 def read(path: Path, table: str | None = None) -> pd.DataFrame:
     """A CSV; with the name of a raw table also checked. ValueError names the file and the fault."""
     try:
-        frame = pd.read_csv(path, dtype={"snr_train_db": str}, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(path, dtype={"snr_train_db": str, "code": str}, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; run snakemake to make it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -78,6 +80,22 @@ def tables(results: Path, specs: list[Path]) -> None:
         provenance.append(told(path.parent / "provenance.json"))
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     seal(out, pictures, provenance)
+    for line in mixed_code(out):
+        print(line, file=sys.stderr)
+
+
+def mixed_code(folder: Path) -> list[str]:
+    """A line for each raw table of a tables folder that runs of different code have filled, with the odd ones."""
+    lines = []
+    for table in KEYS:
+        frame = read(folder / f"{table}.csv", table)
+        frame = frame[frame["code"].notna()].drop_duplicates(["dataset", "channel", "method", "seed"])
+        runs = frame[["dataset", "channel", "method", "seed", "code"]].itertuples(index=False, name=None)
+        codes = {f"{dataset}/{channel}/{method}/seed{k}": made_by for dataset, channel, method, k, made_by in runs}
+        if odd := mixed(codes):
+            what = f"{len(odd)} of {len(codes)} runs were made by other code than the rest: {', '.join(odd)}"
+            lines.append(f"tables/{table}.csv: {what}")
+    return lines
 
 
 def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) -> None:
@@ -143,9 +161,11 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     rows = []
     for values, group in frame.groupby(key, sort=False, dropna=False):
         row = dict(zip(key, values, strict=True))
-        accuracy = is_proportion(row.get("metric", row.get("quantity")))
-        images_sd = float(group["images_sd"].iloc[0]) if "images_sd" in group else np.nan
-        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, images_sd)
+        measured = row.get("metric", row.get("quantity"))
+        accuracy = is_proportion(measured) and not is_over_keys(measured)
+        spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
+        sd = float(group[spread].iloc[0]) if spread else np.nan
+        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}
         if "draws_sd" in group:

@@ -9,14 +9,15 @@ KEYS = {
     "cost": [*RUN, "seed"],
 }
 # What may be empty: of the audit, what concerns no message has none; of one draw or a proportion there is no sd.
-OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd"}
-# n: the images or trials, of wrong_key_accuracy the keys, that value is a mean of; as a proportion's, its interval is
-# wide enough for any fractions in [0, 1].
+OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "keys_sd", "code"}
+# n: the images, or of the audit the keys, that value is a mean of.
+# code: what made the row, see repobe.runs.code; empty of rows that are older than this column.
 # images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
+# keys_sd: the same over the n keys; empty of rows that are older than this column.
 VALUES = {
-    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k"],
-    "inversion": ["value", "images_sd", "n", "symbols_k"],
-    "audit": ["value", "n"],
+    "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k", "code"],
+    "inversion": ["value", "images_sd", "n", "symbols_k", "code"],
+    "audit": ["value", "keys_sd", "n", "code"],
     "cost": [
         "parameters",
         "symbols_k",
@@ -27,6 +28,7 @@ VALUES = {
         "device",
         "threads",
         "precision",
+        "code",
     ],
 }
 
@@ -34,6 +36,11 @@ VALUES = {
 def is_proportion(name: str) -> bool:
     """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
     return name.endswith("accuracy") or name == "key_recovered"
+
+
+def is_over_keys(name: str) -> bool:
+    """Whether a quantity of the audit is a mean over keys of fractions or seconds: its interval is Student's."""
+    return name in ("wrong_key_accuracy", "places_recovered", "recovery_seconds")
 
 
 # The attackers of inversion.csv, from what knows least to the receiver; a decoder's name may follow: same_key_conv.

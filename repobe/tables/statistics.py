@@ -1,17 +1,20 @@
 """How sure: intervals over seeds and over images, tests of paired outcomes, many comparisons at once. All at 95 %."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 
 LEVEL = 0.95
 Z = stats.norm.ppf((1 + LEVEL) / 2)
+SURE = -700.0  # log p below which p is 0
 
 
-def interval(values: np.ndarray, n: int, proportion: bool, images_sd: float = np.nan) -> tuple[float, float]:
-    """Student's t over seeds; of one seed over its n images: Wilson's, or Student's from their standard deviation.
+def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
+    """Student's t over seeds; of one seed over its n images or keys: Wilson's, or Student's from their sd.
 
     The images' says how sure the figure is of this model, not how another seed's would turn out. (nan, nan) where
     neither is known.
@@ -19,7 +22,7 @@ def interval(values: np.ndarray, n: int, proportion: bool, images_sd: float = np
     if len(values) > 1:
         low, high = student(values.mean(), values.std(ddof=1), len(values))
         return (max(0.0, low), min(1.0, high)) if proportion else (low, high)
-    return wilson(values[0], n) if proportion else student(values[0], images_sd, n)
+    return wilson(values[0], n) if proportion else student(values[0], sd, n)
 
 
 def student(mean: float, sd: float, n: int) -> tuple[float, float]:
@@ -57,55 +60,99 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far a figure lies from that of another seed: a standard deviation, its degrees of freedom, its source."""
+
+    sd: float
+    df: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Difference:
-    """Ours less a rival's: its interval, the two-sided p that it equals the margin, and what test gave that."""
+    """Ours less a rival's: its interval, the two-sided p that it equals the margin, and what gave them.
+
+    spread: where the uncertainty between seeds comes from: `seeds`, `pooled from …` or `none known`.
+    """
 
     difference: float
     low: float
     high: float
     p: float
     test: str
+    spread: str
 
 
-def over_seeds(each: np.ndarray, margin: float) -> Difference:
-    """From two or more seeds' differences: each seed's two models meet the same images and the same air."""
-    mean, sd, n = each.mean(), each.std(ddof=1), len(each)
-    low, high = student(mean, sd, n)
-    return Difference(mean, low, high, _p(mean - margin, sd / np.sqrt(n), n - 1), "paired t over seeds")
+def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
+    """The mean of differences Float[images, seeds] in [−1, 1]: two methods' fractions of correct draws on one image.
 
-
-def over_images(each: np.ndarray, margin: float) -> Difference:
-    """From one seed's differences image by image, Float[n] in [−1, 1]: an image's fraction of correct draws, less
-    the rival's.
-
-    Against a margin of 0 the exact McNemar test, in which an image counts for whichever was right in more of its
-    draws (with one draw, McNemar's own; with more, the sign test over images, sure of nothing where the mean points
-    the other way). The interval, and p against any other
-    margin, are Agresti and Min's (2005, Wald+2): half an image is added to each of the four cells, so that no
-    interval has width zero; with several draws the same half images are added to the fractions.
+    Two sources of uncertainty add up (Bouthillier et al. 2021). Which images: the standard error of Agresti and Min's
+    interval (2005, Wald+2), which adds half an image to each of the four cells, so no interval has width zero. Which
+    trainings: of several seeds, their own standard deviation; of one, that of such a difference in `pooled`. Where no
+    spread is known and every image was won, lost or drawn outright (one channel draw), p against a margin of 0 is
+    exact McNemar's.
     """
     n = len(each)
-    mean = each.sum() / (n + 2)
-    se = np.sqrt(((each**2).sum() + 1) / (n + 2) - mean**2) / np.sqrt(n + 2)
-    low, high = max(-1.0, mean - Z * se), min(1.0, mean + Z * se)
-    if margin == 0:
-        more, fewer = int((each > 0).sum()), int((each < 0).sum())
-        # Apart where more images are won, but in fewer draws than the others are lost in.
-        p = mcnemar(more, fewer) if (more - fewer) * mean > 0 else 1.0
-        return Difference(each.mean(), low, high, p, "exact McNemar over images")
-    return Difference(each.mean(), low, high, _p(mean - margin, se), "paired z over images")
+    image = each.mean(axis=1)
+    centre = image.sum() / (n + 2)
+    image_se = np.sqrt(((image**2).sum() + 1) / (n + 2) - centre**2) / np.sqrt(n + 2)
+    seeds, spread = _between_seeds(each.mean(axis=0), pooled)
+    found = _difference(image.mean(), centre, [(image_se, np.inf), *seeds], margin, "paired", spread)
+    low, high = max(-1.0, found.low), min(1.0, found.high)
+    if not seeds and margin == 0 and np.isin(image, (-1, 0, 1)).all():
+        p = mcnemar(int((image > 0).sum()), int((image < 0).sum()))
+        return replace(found, low=low, high=high, p=p, test="exact McNemar over images")
+    return replace(found, low=low, high=high)
 
 
-def apart(mean: float, sd: float, n: int, other: float, other_sd: float, other_n: int, margin: float) -> Difference:
-    """From two means over images whose pairs are not kept: taken for independent, the interval is wider than need be
-    where an easy image is easy for both.
+def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
+    """The mean of differences Float[seeds] of two means over images whose pairs are not kept.
+
+    image_variance: of each seed's difference over images, the sum of both squared standard errors. That takes the two
+    for independent, so the interval is wider than need be where an easy image is easy for both.
     """
-    difference, se = mean - other, np.sqrt(sd**2 / n + other_sd**2 / other_n)
-    p = _p(difference - margin, se)
-    return Difference(difference, difference - Z * se, difference + Z * se, p, "z over images, unpaired")
+    seeds, spread = _between_seeds(each, pooled)
+    image_se = np.sqrt(image_variance.mean())
+    return _difference(each.mean(), each.mean(), [(image_se, np.inf), *seeds], margin, "unpaired", spread)
 
 
-def _p(distance: float, se: float, df: float = np.inf) -> float:
-    if se == 0:
+def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) -> tuple[float, float]:
+    """An interval over images with the spread of a mean over seeds added: Newcombe's (1998) square-and-add."""
+    half = float(stats.t.ppf((1 + LEVEL) / 2, spread.df)) * spread.sd / np.sqrt(seeds)
+    return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
+
+
+def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[float, float]], str]:
+    """[(standard error of the difference, degrees of freedom)], and where it comes from."""
+    if len(each) > 1:
+        return [(each.std(ddof=1) / np.sqrt(len(each)), len(each) - 1)], "seeds"
+    if pooled is None:
+        return [], "none known"
+    return [(pooled.sd, pooled.df)], pooled.source
+
+
+def _difference(reported: float, centre: float, parts: list, margin: float, kind: str, spread: str) -> Difference:
+    """Half-widths add as squares: another source never narrows the interval, however few its degrees of freedom."""
+    half = _half_width(1 - LEVEL, parts)
+    over = "z over images" if len(parts) == 1 else "over images and seeds"
+    p = _p(centre - margin, parts)
+    return Difference(float(reported), centre - half, centre + half, p, f"{kind} {over}", spread)
+
+
+def _half_width(p: float, parts: list[tuple[float, float]]) -> float:
+    return math.hypot(*(stats.t.isf(p / 2, df) * se for se, df in parts))
+
+
+def _p(distance: float, parts: list[tuple[float, float]]) -> float:
+    """The two-sided p at which the interval just reaches the margin."""
+    parts = [(se, df) for se, df in parts if se > 0]
+    if not parts:
         return 0.0 if distance else 1.0
-    return float(2 * stats.t.sf(abs(distance) / se, df))
+    if len(parts) == 1:
+        ((se, df),) = parts
+        return float(2 * stats.t.sf(abs(distance) / se, df))
+
+    def lacking(log_p: float) -> float:
+        return _half_width(np.exp(log_p), parts) - abs(distance)
+
+    return 0.0 if lacking(SURE) < 0 else float(np.exp(brentq(lacking, SURE, 0.0, xtol=1e-13)))

@@ -10,12 +10,13 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
+from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
+from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
@@ -68,6 +69,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
 
     ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
     """
+    peak = Peak(data.device)
     student = build(spec, data)
     student.optimise()
     size, device = spec.image_size, data.device
@@ -106,20 +108,26 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         history.append({"epoch": epoch + 1, **terms, "validation_score": score, "seconds": seconds})
         if score >= best["score"]:  # of equals the later: its rate is lower
             best["score"] = score
-            best["weights"] = {
-                name: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # as safetensors wants them
-                for name, value in student.system.state_dict().items()
-            }
+            best["weights"] = _weights(student)
         _save_resume(run / "resume.pt", student, history, best, origin)
         progress.step(f"validation {score:.4f}")
 
+    student.system.load_state_dict(best["weights"])
+    pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
+    student.eval().finish(Resized(pixels, size), label)
     # One entry, for safetensors writes several in no fixed order.
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
-    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], told))
+    replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
-    table(run / "cost.csv", [_cost(spec, data, student, history)])
+    table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
+
+
+def _weights(student: Method) -> dict[str, Tensor]:
+    """The system's weights and buffers on the CPU, each contiguous, as safetensors wants them."""
+    state = student.system.state_dict()
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def precision_of(student: Method, spec: Spec) -> str:
@@ -141,7 +149,9 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     return torch.cat(scores).mean().item()
 
 
-def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
+def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
+    from torch.utils.flop_counter import FlopCounterMode  # it imports triton
+
     student.eval()
     image = images(data.validation[0][:1], spec.image_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -154,19 +164,12 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict]) -> dict:
         "flops": counter.get_total_flops(),
         "train_seconds": seconds,
         "images_per_second": len(history) * len(data.train[0]) / seconds,
-        "peak_memory_mb": _peak_memory_mb(data.device),
+        "peak_memory_mb": peak / 2**20,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
         "precision": precision_of(student, spec),
+        "code": trained_by(spec.method),
     }
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    import resource  # not on Windows, where the suite's snakemake does not run either
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:

@@ -79,6 +79,11 @@ class Method(nn.Module, ABC):
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
 
+    def finish(self, image: Resized, label: Tensor) -> None:
+        """Once after training, in evaluation mode and with the weights that selection kept: the validation images that
+        it looked at. What the system's buffers then hold is stored with the weights.
+        """
+
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
         key = self.next_key(len(image), "score")

@@ -1,32 +1,39 @@
 """What the paper claims, and whether what was measured bears it out.
 
 A claim is judged by comparisons: each part of it at every channel, rival and SNR. Each has a difference, its 95 %
-interval, and the two-sided p that the difference equals the margin; Holm's correction over all of a claim's
-comparisons makes one certainty of 95 % of them together. One comparison surely on the wrong side refutes the claim,
-one that is open or has not run leaves it open.
+interval, and the two-sided p that the difference equals the margin. A comparison that fails a gate has no part in the
+verdict. Holm's correction over all others makes one certainty of 95 % of them together: one surely on the wrong side
+refutes the claim; one that is open, has not run or failed a gate leaves it inconclusive. docs/verdicts.md says more.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from repobe.tables import outcomes
-from repobe.tables.results import read, write_derived
+from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm
-from repobe.verdicts import accuracy_checks, paper, secrecy_checks
+from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
+from repobe.verdicts.evidence import Tables
 
 # Of one comparison; what no comparison has, an enumeration's say, is empty. Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
-COLUMNS += ["seeds", "images", "test"]
-RANK = {"no": 0, "open": 1, "yes": 2}
+COLUMNS += ["seeds", "images", "test", "spread", *gates.COLUMNS]
+GATED = ["not trained", "training unknown", "not competent", "competence unknown"]  # the first is said
+RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
+CHECKS = {  # by the name in claims.yaml
+    "ahead": accuracy_checks.ahead,
+    "rising": accuracy_checks.rising,
+    "levels_off": accuracy_checks.levels_off,
+    "leaks_less": secrecy_checks.leaks_less,
+    "shows_nothing": secrecy_checks.shows_nothing,
+    "key_space": secrecy_checks.key_space,
+    "inverted": secrecy_checks.inverted,
+}
 
 
 def judge(results: Path) -> None:
     """Writes claims.csv: each claim, its verdict, the comparison that decides and a sentence; evidence.csv: all."""
-    tables = {
-        "outcomes": outcomes.read(results / "tables" / "outcomes.parquet"),
-        **{name: read(results / "tables" / f"{name}.csv", name) for name in ("inversion", "audit")},
-    }
+    tables = Tables.read(results / "tables")
     rows, every = [], []
     for claim in paper.claims():
         judged, comparisons = verdict(tables, claim)
@@ -37,68 +44,71 @@ def judge(results: Path) -> None:
     write_derived(pd.DataFrame(every, columns=["id", "outcome", *COLUMNS, "p", "evidence"]), results / "evidence.csv")
 
 
-def verdict(tables: dict[str, pd.DataFrame], claim: dict) -> tuple[dict, list[dict]]:
+def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     """(its columns of claims.csv, its comparisons): all that the sentence says together is what is judged."""
-    comparisons = []
-    for part in claim["parts"]:
-        table, check = CHECKS[part["check"]]
-        comparisons += check(tables[table], part)
+    comparisons = [one for part in claim["parts"] for one in CHECKS[part["check"]](tables, part)]
     notes = [one["evidence"] for one in comparisons if one["outcome"] == "note"]  # that decide nothing
     comparisons = [one for one in comparisons if one["outcome"] != "note"]
     run = [one for one in comparisons if one["outcome"] != "not run"]
     if not run:
         return {"verdict": "not run", "evidence": "no such run in these tables"}, comparisons
-    tested = [one for one in run if "p" in one]
+    tested = [one for one in run if one["outcome"] == "open"]
     for one, p in zip(tested, holm([one["p"] for one in tested]), strict=True):
         one["p_holm"] = p
-        one["outcome"] = _outcome(one)
-        one["evidence"] = _sentence(one, len(tested))
-    found = {one["outcome"] for one in comparisons}
-    together = "not reproduced" if "no" in found else "reproduced" if found == {"yes"} else "inconclusive"
-    # Of those that weigh most the one that lies furthest back; that a curve did not fall decides nothing else.
-    deciding = min(run, key=lambda one: (RANK[one["outcome"]], one.get("bound", False), _lead(one)))
+        one["outcome"] = "open" if p >= 1 - LEVEL else "yes" if _lead(one) > 0 else "no"
+    for one in run:
+        if "p" in one:
+            one["evidence"] = _sentence(one, len(tested))
+    # Of the comparisons that weigh most, the least favourable one is reported.
+    deciding = min(run, key=lambda one: (RANK[one["outcome"]], _lead(one)))
     parts = [one["evidence"] for one in run if "p" not in one] or [deciding["evidence"]]
-    if len(tested) > 1:
-        of = {kind: sum(one["outcome"] == kind for one in run) for kind in RANK}
-        parts.append(f"of {len(tested)} comparisons {of['yes']} hold, {of['no']} fail, {of['open']} are open")
-    if missing := [one["evidence"] for one in comparisons if one["outcome"] == "not run"]:
-        parts.append(f"not run: {', '.join(dict.fromkeys(missing))}")
-    parts += notes
-    columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": len(tested) or None}
-    return {"verdict": together, **columns, "evidence": "; ".join(parts)}, comparisons
+    parts += _counted(run) + _not_run(comparisons) + notes
+    columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": sum("p" in one for one in run) or None}
+    return {"verdict": _together(comparisons), **columns, "evidence": "; ".join(parts)}, comparisons
+
+
+def _together(comparisons: list[dict]) -> str:
+    """The verdict in words: of which size it holds at, or which gate leaves it inconclusive."""
+    found = {one["outcome"] for one in comparisons}
+    sizes = {one["size"] for one in comparisons if one.get("size")}
+    if "no" in found:
+        sizes = {one["size"] for one in comparisons if one["outcome"] == "no" and one.get("size")}
+        return gates.at_scale("not reproduced", sizes)
+    if found == {"yes"}:
+        return gates.at_scale("reproduced", sizes)
+    return "inconclusive" + next((f": {words}" for words in GATED if words in found), "")
 
 
 def _lead(one: dict) -> float:
     return one["difference"] - one["margin"] if "p" in one else 0.0
 
 
-def _outcome(one: dict) -> str:
-    """yes or no where it is sure beside the claim's other comparisons; a `bound` holds until it is surely broken."""
-    surely = one["p_holm"] < 1 - LEVEL
-    if one.get("bound"):
-        return "no" if surely and _lead(one) < 0 else "yes"
-    return "open" if not surely else "yes" if _lead(one) > 0 else "no"
-
-
 def _sentence(one: dict, comparisons: int) -> str:
     scale, unit = (1, "SSIM") if one["quantity"] == "ssim" else (100, "points")
     digits = 3 if scale == 1 else 2
     gap, low, high, margin = (f"{scale * one[name]:+.{digits}f}" for name in ("difference", "low", "high", "margin"))
-    over = f"{one['seeds']} seeds" if one["seeds"] > 1 else f"{one['images']} images"
-    wanted = f"at least {margin}" if one.get("bound") else f"more than {margin}" if one["margin"] else "above 0"
-    p = f"p = {one['p_holm']:.2g}" if one["p_holm"] >= 1e-4 else "p < 0.0001"
-    return (
+    wanted = f"more than {margin}" if one["margin"] else "above 0"
+    between = f"{one['seeds']} seeds" if one["spread"] == "seeds" else f"spread between seeds {one['spread']}"
+    said = (
         f"{one['channel']}, {one['snr_db']:g} dB: {one['method']} against {one['rival']} {gap} {unit} [{low}, {high}], "
-        f"wanted {wanted}; {one['test']}, {over}, {p}" + (f" by Holm over {comparisons}" if comparisons > 1 else "")
+        f"wanted {wanted}; {one['test']}, {one['images']} images, {between}"
     )
+    if one["failed"]:
+        return f"{said}; no verdict: {one['why']}"
+    p = f"p = {one['p_holm']:.2g}" if one["p_holm"] >= 1e-4 else "p < 0.0001"
+    return f"{said}, {p}" + (f" by Holm over {comparisons}" if comparisons > 1 else "")
 
 
-CHECKS = {  # by the name in claims.yaml: the table that it reads, and the check
-    "ahead": ("outcomes", accuracy_checks.ahead),
-    "rising": ("outcomes", accuracy_checks.rising),
-    "levels_off": ("outcomes", accuracy_checks.levels_off),
-    "leaks_less": ("inversion", secrecy_checks.leaks_less),
-    "shows_nothing": ("inversion", secrecy_checks.shows_nothing),
-    "key_space": ("audit", secrecy_checks.key_space),
-    "inverted": ("audit", secrecy_checks.inverted),
-}
+def _counted(run: list[dict]) -> list[str]:
+    compared = [one["outcome"] for one in run if "p" in one]
+    if len(compared) < 2:
+        return []
+    kinds = {"yes": "hold", "no": "fail", "open": "are open"}
+    said = [f"{compared.count(kind)} {words}" for kind, words in kinds.items()]
+    gated = sum(outcome in GATED for outcome in compared)
+    return [f"of {len(compared)} comparisons {', '.join(said)}" + (f", {gated} fail a gate" if gated else "")]
+
+
+def _not_run(comparisons: list[dict]) -> list[str]:
+    missing = [one["evidence"] for one in comparisons if one["outcome"] == "not run"]
+    return [f"not run: {', '.join(dict.fromkeys(missing))}"] if missing else []

@@ -1,5 +1,6 @@
 """The commands that measure a number again."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Commands:
 
     def __init__(self, configfile: str, runs: list[str]) -> None:
         self.results, self.runs = load(Path(configfile))["results_dir"], runs
-        self.options = f"--cores all --configfile {configfile}"
+        self.options = f"--cores all --configfile {shlex.quote(configfile)}"
 
     def measures(self, row: dict, file: str) -> str:
         """For a row of a summary: `file` (evasion, inversion, audit or cost) of each run of the row's method."""
@@ -49,4 +50,4 @@ class Commands:
 
     def _made(self, targets: list[str], rule: str) -> str:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""
-        return f"snakemake {' '.join(targets)} {self.options} --forcerun {rule}"
+        return f"snakemake {shlex.join(targets)} {self.options} --forcerun {rule}"

@@ -5,8 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.tables.results import read, write_derived
+from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
+from repobe.verdicts.gates import COLUMNS, Gates, at_scale, tolerance
+from repobe.verdicts.spread import pooled
+
+OURS = ["ours", "low", "high", "difference", "tolerance", "seeds", "n", "spread", *COLUMNS, "why"]
 
 
 def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
@@ -22,45 +27,57 @@ def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
 
 
 def compare(results: Path) -> None:
-    """Writes comparison.csv: each printed number, ours with its interval, and the verdict.
+    """Writes comparison.csv: each printed number, ours with its interval, the gates, and the verdict.
 
-    `equals` agrees where the interval holds the printed value to its last digit, `at_least` and `at_most` where
-    the bound holds at every SNR of the range; inconclusive where it holds for the mean and not the interval.
+    agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive.
+    A maximum or a minimum is compared with the highest or lowest of our means over the SNRs of its range.
     """
-    ours = read(results / "summary" / "evasion.csv")
+    raw = results / "tables"
+    evasion = read(raw / "evasion.csv", "evasion")
+    gates = Gates(read(raw / "history.csv"), read(raw / "cost.csv", "cost"), evasion)
+    summary = read(results / "summary" / "evasion.csv")
     rows = []
     for number in paper.numbers().to_dict("records"):
         printed = number.pop("value")
-        rows.append(number | {"printed": printed} | _compared(number, printed, ours))
+        rows.append(number | {"printed": printed} | _compared(number, printed, summary, evasion, gates))
     write_derived(pd.DataFrame(rows), results / "comparison.csv")
 
 
-def _compared(number: dict, printed: float, ours: pd.DataFrame) -> dict:
-    row = {name: None for name in ("ours", "low", "high", "difference", "seeds", "n")}
+def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.DataFrame, gates: Gates) -> dict:
+    """The columns of comparison.csv that are not the paper's."""
     command = at_papers_size([f"{number['dataset']}/{number['channel']}/{number['method']}"])
-    found = chosen(ours, number)
+    found = chosen(summary, number)
     wanted = [float(snr) for snr in number["snr_db"].split("-")]
     found = found[found["snr_test_db"].between(wanted[0], wanted[-1])]
     if found.empty or not set(wanted) <= set(found["snr_test_db"]):
-        return row | {"verdict": "not run", "command": command}
-    # Of a range the SNR that comes nearest to breaking the bound decides.
-    one = found.loc[found["mean"].idxmin() if number["relation"] == "at_least" else found["mean"].idxmax()]
-    low, high, half_digit = one["low"], one["high"], 0.00005
-    if number["relation"] == "equals":
-        verdict = "agrees" if low - half_digit <= printed <= high + half_digit else "differs"
-    elif number["relation"] == "at_least":
-        verdict = "agrees" if low >= printed else "differs" if high < printed else "inconclusive"
+        return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
+    one = found.loc[found["mean"].idxmin() if number["relation"] == "minimum" else found["mean"].idxmax()]
+    low, high, spread = _interval(one, number, evasion)
+    passed = gates.passed(number["dataset"], number["channel"], [number["method"]])
+    within = tolerance(number["dataset"])
+    if passed["failed"]:
+        verdict = f"inconclusive: {passed['failed']}"
+    elif printed - within <= low and high <= printed + within:
+        verdict = at_scale("agrees", {passed["size"]})
+    elif high < printed - within or low > printed + within:
+        verdict = at_scale("differs", {passed["size"]})
     else:
-        verdict = "agrees" if high <= printed else "differs" if low > printed else "inconclusive"
-    if pd.isna(low):
         verdict = "inconclusive"
-    return row | {
-        "ours": one["mean"],
-        "low": low,
-        "high": high,
-        "difference": one["mean"] - printed,
-        "seeds": one["seeds"],
-        "n": one["n"],
-        "verdict": verdict,
-        "command": command,
-    }
+    ours = [one["mean"], low, high, one["mean"] - printed, within, one["seeds"], one["n"], spread]
+    ours += [passed[name] for name in (*COLUMNS, "why")]
+    return dict(zip(OURS, ours, strict=True)) | {"verdict": verdict, "command": command}
+
+
+def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[float, float, str]:
+    """(low, high, where the spread between seeds comes from): Wilson's over images, widened by that spread."""
+    low, high = wilson(one["mean"], int(one["n"]))
+    seeds = int(one["seeds"])
+    if seeds > 1:
+        spread = Spread(one["sd"], seeds - 1, "seeds")
+    else:
+        same = (evasion["dataset"] == number["dataset"]) & (evasion["metric"] == number["quantity"])
+        rows = evasion[same & (evasion["attack"] == one["attack"])]
+        spread = pooled(rows, {"channel": number["channel"], "snr_test_db": one["snr_test_db"]})
+    if spread is None:
+        return low, high, "none known"
+    return *widened(one["mean"], low, high, seeds, spread), spread.source

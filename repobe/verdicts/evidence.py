@@ -1,15 +1,50 @@
-"""One comparison of a claim, as a row: what was compared, its difference and interval, or that it has not run."""
+"""One comparison of a claim, as a row of evidence.csv, and the tables that comparisons are made from."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from repobe.tables import outcomes
+from repobe.tables.results import read
 from repobe.tables.statistics import Difference
+from repobe.verdicts.gates import Gates
 
 
-def compared(found: Difference, seeds: int, images: int, **what) -> dict:
-    """A comparison that was made, its outcome still open."""
-    return {"outcome": "open", **what, **vars(found), "seeds": seeds, "images": images}
+@dataclass(frozen=True)
+class Tables:
+    """The raw tables that a claim is judged from."""
+
+    outcomes: pd.DataFrame
+    evasion: pd.DataFrame
+    inversion: pd.DataFrame
+    audit: pd.DataFrame
+    history: pd.DataFrame
+    cost: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> "Tables":
+        """Reads <results>/tables; ValueError names a file that is missing or damaged."""
+        evasion, inversion, audit, cost = (
+            read(folder / f"{name}.csv", name) for name in ("evasion", "inversion", "audit", "cost")
+        )
+        kept = outcomes.read(folder / "outcomes.parquet")
+        return cls(kept, evasion, inversion, audit, read(folder / "history.csv"), cost)
+
+    @property
+    def gates(self) -> Gates:
+        """The gates that a comparison must pass."""
+        return Gates(self.history, self.cost, self.evasion)
+
+
+def compared(found: Difference, seeds: int, images: int, passed: dict, **what) -> dict:
+    """A row: what was compared, what was found, and the gates. Its outcome is open, or the gate that it failed."""
+    outcome = passed["failed"] or "open"
+    return {"outcome": outcome, **what, **vars(found), "seeds": seeds, "images": images, **passed}
 
 
 def missing(what: str) -> dict:
-    """A comparison for which `what` has not run."""
+    """A comparison that has not run."""
     return {"outcome": "not run", "evidence": what}
 
 

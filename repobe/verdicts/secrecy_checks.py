@@ -2,48 +2,54 @@
 
 import pandas as pd
 
-from repobe.tables.statistics import apart, over_seeds
-from repobe.verdicts.evidence import compared, missing, once
+from repobe.tables.statistics import unpaired
+from repobe.verdicts.evidence import Tables, compared, missing, once
+from repobe.verdicts.gates import SSIM_TOLERANCE
+from repobe.verdicts.spread import between_two, pooled
 
 
-def leaks_less(inversion: pd.DataFrame, claim: dict) -> list[dict]:
+def leaks_less(tables: Tables, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM from the method lies below that from every rival and the legitimate user's."""
     others = {"the legitimate user": (claim["method"], "legitimate")} | {
         name: (name, "keyless") for name in claim["rivals"]
     }
-    return _above_keyless(inversion, claim, others)
+    return _above_keyless(tables, claim, others, 0)
 
 
-def shows_nothing(inversion: pd.DataFrame, claim: dict) -> list[dict]:
-    """The keyless attacker's SSIM is not surely above the mean image's, which shows nothing of what was sent.
+def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
+    """The keyless attacker's SSIM is above the mean image's, which shows nothing, by less than the tolerance.
 
     That attacker is the paper's; beside the verdict a note says what the best of all reads.
     """
-    return _above_keyless(inversion, claim, {"the mean image": (claim["method"], "mean_image")}, bound=True) + [
-        note for channel in claim["channels"] for note in _best_attacker(inversion, claim, channel)
+    others = {"the mean image": (claim["method"], "mean_image")}
+    return _above_keyless(tables, claim, others, -SSIM_TOLERANCE) + [
+        note for channel in claim["channels"] for note in _best_attacker(tables.inversion, claim, channel)
     ]
 
 
-def _above_keyless(inversion: pd.DataFrame, claim: dict, others: dict[str, tuple[str, str]], **what) -> list[dict]:
+def _above_keyless(tables: Tables, claim: dict, others: dict[str, tuple[str, str]], margin: float) -> list[dict]:
     """SSIM of each (method, attacker) against that of the claim's method under the keyless attacker, by tap SNR."""
     comparisons = []
+    every = tables.inversion
+    every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == "ssim")]
     for channel in claim["channels"]:
-        rows = inversion[(inversion["dataset"] == claim["dataset"]) & (inversion["channel"] == channel)]
-        rows = rows[rows["metric"] == "ssim"]
+        rows = every[every["channel"] == channel]
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
         for name, (method, attacker) in others.items():
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
             pairs = theirs.merge(mine, on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
             if pairs.empty:
                 comparisons.append(missing(f"{name if len(mine) else claim['method']} over {channel}"))
+                continue
+            passed = tables.gates.passed(claim["dataset"], channel, [claim["method"], method])
             for snr, each in pairs.groupby("snr_tap_db"):
-                if len(each) > 1:
-                    found = over_seeds((each["value"] - each["value_mine"]).to_numpy(), 0)
-                else:
-                    sides = ("value", "images_sd", "n", "value_mine", "images_sd_mine", "n_mine")
-                    found = apart(*(each[side].iloc[0] for side in sides), margin=0)
-                about = {"quantity": "ssim", "method": name, "rival": claim["method"], "channel": channel} | what
-                comparisons.append(compared(found, len(each), int(each["n"].min()), **about, snr_db=snr, margin=0))
+                variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
+                spread = between_two(pooled(every, {"channel": channel, "snr_tap_db": snr}))
+                gaps = (each["value"] - each["value_mine"]).to_numpy()
+                found = unpaired(gaps, variance.to_numpy(), margin, spread)
+                about = {"quantity": "ssim", "method": name, "rival": claim["method"], "channel": channel}
+                images = int(each["n"].min())
+                comparisons.append(compared(found, len(each), images, passed, **about, snr_db=snr, margin=margin))
     return once(comparisons)
 
 
@@ -60,9 +66,9 @@ def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[d
     return [{"outcome": "note", "evidence": evidence}]
 
 
-def key_space(audit: pd.DataFrame, claim: dict) -> list[dict]:
+def key_space(tables: Tables, claim: dict) -> list[dict]:
     """Enumeration against Eq. 12 on every grid of up to 4×4 places."""
-    rows = audit[audit["quantity"] == "distinct_ciphers"]
+    rows = tables.audit[tables.audit["quantity"] == "distinct_ciphers"]
     if rows.empty:
         return [missing("the enumeration of keys")]
     fewer = rows[rows["value"] < rows["n"]]
@@ -72,9 +78,9 @@ def key_space(audit: pd.DataFrame, claim: dict) -> list[dict]:
     return [{"outcome": "yes" if fewer.empty else "no", "evidence": evidence}]
 
 
-def inverted(audit: pd.DataFrame, claim: dict) -> list[dict]:
+def inverted(tables: Tables, claim: dict) -> list[dict]:
     """Decryption after encryption, bit for bit."""
-    rows = audit[audit["quantity"] == "roundtrip_errors"]
+    rows = tables.audit[tables.audit["quantity"] == "roundtrip_errors"]
     if rows.empty:
         return [missing("the round trips")]
     errors, trials = rows["value"].sum(), rows["n"].sum()

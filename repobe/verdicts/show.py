@@ -41,7 +41,7 @@ def _same(one: str, name: str) -> bool:
 
 
 def _number(number: dict, results: Path, decisions: dict) -> list[str]:
-    relation = {"equals": "", "at_least": "at least ", "at_most": "at most "}[number["relation"]]
+    relation = {"equals": "", "minimum": "a minimum of ", "maximum": "a maximum of "}[number["relation"]]
     quantity = number["quantity"].replace("_", " ")
     at = f"{number['dataset']} over {number['channel']} at {number['snr_db']} dB"
     lines = [f"{number['id']}  {number['where']}, Fig. {number['figure']}: {quantity} of {number['method']}, {at}", ""]
@@ -54,7 +54,11 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         lines.append(_pair("ours", "not run in these tables"))
     else:
         lines.append(_pair("ours", f"{mine['ours']:.4f} [{mine['low']:.4f}, {mine['high']:.4f}], a 95 % interval"))
-        lines.append(_pair("difference", f"{100 * mine['difference']:+.2f} points"))
+        within = f"agrees within {100 * mine['tolerance']:g}"
+        lines.append(_pair("difference", f"{100 * mine['difference']:+.2f} points; {within}"))
+        lines.append(_pair("between seeds", mine["spread"]))
+        lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
+        lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
     rows = chosen(_table(results / "tables" / "evasion.csv"), number)
     if len(rows):

@@ -16,6 +16,8 @@ from repobe.cipher.keys import FixedKey, derive
 from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
+RULES = {"data", "judge", "spec", "train", "measure", "white", "tables", "summary", "compare"}
+RULES |= {"claims", "decisions", "layers", "figures", "report", "track"}
 
 
 def snakemake(*arguments: str) -> subprocess.CompletedProcess:
@@ -127,13 +129,46 @@ def test_a_mistake_in_the_config_is_one_line_that_names_the_key(departure, line,
     assert "Traceback" not in done.stdout
 
 
+def test_every_value_of_the_config_reaches_the_shell_in_one_piece(tmp_path):
+    """Folders with spaces and signs that a shell would take for its own, in every command of every rule."""
+    odd = {name: str(tmp_path / f"{name} of & 'mine'; $HOME") for name in ("results_dir", "figures_dir")}
+    done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri="sqlite:///my & runs.db", **odd))
+    assert done.returncode == 0, done.stdout[-2000:]
+    shown = re.findall(r"^Shell command: (.*)$", done.stdout, re.MULTILINE)
+    commands = [shlex.split(command) for command in shown if command != "None"]  # `all` has no command
+    stages = {command[3] for command in commands if command[:3] == ["python", "-m", "repobe"]}
+    assert stages == RULES - {"figures"}
+    for command in commands:
+        assert not {"of", "&"} & {*command}, command
+        folders = [word for word in command if "mine" in word]
+        assert folders, command
+        assert all(word.startswith(tuple(odd.values())) for word in folders), command
+    (tracked,) = [command for command in commands if "track" in command]
+    assert tracked[tracked.index("--uri") + 1] == "sqlite:///my & runs.db"
+
+
+def test_without_a_tracking_store_the_command_names_none(tmp_path):
+    done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri=None))
+    (tracked,) = re.findall(r"^Shell command: (python -m repobe track .*)$", done.stdout, re.MULTILINE)
+    assert "--uri" not in tracked
+
+
+def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
+    """The log's last line, once; the log itself lies where snakemake says."""
+    chosen = config(tmp_path, datasets={"mnist": {"image_size": 32}}, data_dir=str(tmp_path / "nothing"))
+    done = snakemake(str(tmp_path / "results" / "data" / "mnist.safetensors"), "--configfile", chosen)
+    assert done.returncode != 0
+    said = [line.strip() for line in done.stdout.splitlines() if "repobe: " in line]
+    assert len(said) == 1, done.stdout
+    assert str(tmp_path / "nothing") in said[0]
+    assert (tmp_path / "results" / "logs" / "data" / "mnist.log").read_text().strip() == said[0]
+
+
 def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path):
     chosen = config(tmp_path)
     first = snakemake("--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
-    rules = {"data", "judge", "spec", "train", "evaluate", "invert", "audit", "tables", "summary", "compare"}
-    rules |= {"claims", "decisions", "layers", "figures", "report", "track", "white"}
-    assert all(f"rule {rule}:" in first.stdout for rule in rules)
+    assert all(f"rule {rule}:" in first.stdout for rule in RULES)
     results, figures = tmp_path / "results", tmp_path / "figures"
     names = ["fig3a", "fig3b", "fig3c", "fig3d", "fig3e", "fig4a", "fig4b", "fig4c", "fig4d"]  # the paper's
     names += ["fig_ablations", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage", "fig_system"]  # the suite's
@@ -190,7 +225,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     values["evaluation"]["draws"] += 1
     Path(chosen).write_text(yaml.safe_dump(values))
     dry = snakemake("-n", "--configfile", chosen).stdout
-    assert "rule evaluate:" in dry
+    assert "rule measure:" in dry
     assert dry.count("rule train:") == 1  # the one above, which has not run
 
     # A run whose teacher `only` leaves out is still trained after it.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from glob import glob
 from pathlib import Path
@@ -31,7 +30,7 @@ FIGURES = sorted(
 # The modules that every figure is drawn with.
 DRAWING = expand(
     "repobe/report/{name}.py",
-    name=["styles", "headings", "canvas", "curves", "galleries", "saving"],
+    name=["styles", "headings", "canvas", "channel_uses", "curves", "galleries", "saving"],
 )
 PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
 # The one that the user named, else the default: for the commands that the report shows.
@@ -104,6 +103,6 @@ def figures_dir(wildcards):
     return DRAWN
 
 
-def tracking_store(wildcards):
+def tracking_options(wildcards):
     uri = config["mlflow_uri"]
-    return f"--uri {shlex.quote(uri)}" if uri else ""
+    return ["--uri", uri] if uri else []

@@ -6,7 +6,7 @@ rule data:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe data {wildcards.dataset} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe data {wildcards.dataset:q} {output:q} 2> {log:q}"
 
 
 rule judge:
@@ -20,4 +20,4 @@ rule judge:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe judge {input.data} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe judge {input.data:q} {output:q} 2> {log:q}"

@@ -14,7 +14,7 @@ rule layers:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe layers {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe layers {output:q} 2> {log:q}"
 
 
 rule figures:
@@ -46,4 +46,4 @@ rule figures:
     conda:
         ENVIRONMENT
     shell:
-        "python -m figures {params.results} {params.figures} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m figures {params.results:q} {params.figures:q} 2> {log:q}"

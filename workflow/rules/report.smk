@@ -23,7 +23,7 @@ rule report:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe report {params.results} {params.figures} --configfile {params.configfile:q} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfile:q} 2> {log:q}"
 
 
 rule track:
@@ -37,10 +37,10 @@ rule track:
     params:
         results=results_dir,
         figures=figures_dir,
-        uri=tracking_store,
+        options=tracking_options,
     log:
         f"{RESULTS}/logs/track.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe track {params.results} {params.figures} {input.specs} {params.uri} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} {params.options:q} 2> {log:q}"

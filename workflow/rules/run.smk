@@ -8,7 +8,7 @@ rule spec:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe spec {params.description:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe spec {params.description:q} {output:q} 2> {log:q}"
 
 
 # Another attack or attacker changes a run's spec and is no reason to train it again; this is.
@@ -22,7 +22,7 @@ rule training:
     conda:
         ENVIRONMENT
     shell:
-        "echo {params.description:q} > {output} 2> {log}"
+        "echo {params.description:q} > {output:q} 2> {log:q}"
 
 
 rule train:
@@ -45,63 +45,32 @@ rule train:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe train {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe train {input.spec:q} 2> {log:q}"
 
 
-rule evaluate:
+# One process for all that is measured on a run: to import torch and to read the data costs as much as a small audit.
+rule measure:
     input:
         spec=f"{RUNS}/{{run}}/spec.yaml",
         data=data_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
         surrogates=surrogates_of,
+        judge=judge_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",
         f"{RUNS}/{{run}}/outcomes.parquet",
-    log:
-        f"{RESULTS}/logs/evaluate/{{run}}.log",
-    threads: config["threads"]
-    resources:
-        gpu=1,
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m repobe evaluate {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
-
-
-rule invert:
-    input:
-        spec=f"{RUNS}/{{run}}/spec.yaml",
-        data=data_of,
-        model=f"{RUNS}/{{run}}/model.safetensors",
-        judge=judge_of,
-    output:
         f"{RUNS}/{{run}}/inversion.csv",
         f"{RUNS}/{{run}}/reconstructions.npz",
+        f"{RUNS}/{{run}}/audit.csv",
     log:
-        f"{RESULTS}/logs/invert/{{run}}.log",
+        f"{RESULTS}/logs/measure/{{run}}.log",
     threads: config["threads"]
     resources:
         gpu=1,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe invert {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
-
-
-rule audit:
-    input:
-        spec=f"{RUNS}/{{run}}/spec.yaml",
-        data=data_of,
-        model=f"{RUNS}/{{run}}/model.safetensors",
-    output:
-        f"{RUNS}/{{run}}/audit.csv",
-    log:
-        f"{RESULTS}/logs/audit/{{run}}.log",
-    threads: config["threads"]
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m repobe audit {input.spec} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe measure {input.spec:q} 2> {log:q}"
 
 
 rule white:
@@ -114,4 +83,4 @@ rule white:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe white {params.audit:q} {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe white {params.audit:q} {output:q} 2> {log:q}"

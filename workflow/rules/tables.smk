@@ -27,7 +27,7 @@ rule tables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results} {input.specs} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe tables {params.results:q} {input.specs:q} 2> {log:q}"
 
 
 rule summary:
@@ -40,22 +40,10 @@ rule summary:
         f"{RESULTS}/tables/provenance.json",
     output:
         report(
-            f"{RESULTS}/summary/evasion.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/inversion.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/audit.csv",
-            caption="../report/summary.rst",
-            category="Summaries",
-        ),
-        report(
-            f"{RESULTS}/summary/cost.csv",
+            expand(
+                f"{RESULTS}/summary/{{table}}.csv",
+                table=["evasion", "inversion", "audit", "cost"],
+            ),
             caption="../report/summary.rst",
             category="Summaries",
         ),
@@ -68,12 +56,15 @@ rule summary:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe summary {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe summary {params.results:q} 2> {log:q}"
 
 
 rule compare:
     input:
         f"{RESULTS}/summary/evasion.csv",
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/cost.csv",
         "workflow/paper/numbers.csv",
     output:
         report(
@@ -88,15 +79,19 @@ rule compare:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe compare {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe compare {params.results:q} 2> {log:q}"
 
 
 rule claims:
     input:
         f"{RESULTS}/tables/outcomes.parquet",
+        f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/inversion.csv",
         f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/cost.csv",
         "workflow/paper/claims.yaml",
+        "workflow/paper/numbers.csv",
     output:
         report(
             f"{RESULTS}/claims.csv",
@@ -111,7 +106,7 @@ rule claims:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe claims {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe claims {params.results:q} 2> {log:q}"
 
 
 rule decisions:
@@ -132,4 +127,4 @@ rule decisions:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe decisions {params.results} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m repobe decisions {params.results:q} 2> {log:q}"

@@ -1,0 +1,62 @@
+"""Which code made a number: a digest of the rooms that train, of those that measure, and of the method's own file.
+
+A digest is of the syntax tree without docstrings, so a comment, a docstring or a line break does not change it.
+"""
+
+import ast
+import hashlib
+from pathlib import Path
+
+from repobe.runs.config import source_of
+
+ROOT = Path(__file__).parents[2]
+TRAINS = ("runs/seeds.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+MEASURES = (*TRAINS, "attacks", "stages")
+
+
+def trained_by(method: str) -> str:
+    """The code that a training of `method` runs, as <rooms>-<method's file>, eight hexadecimal digits each."""
+    return _both(TRAINS, method)
+
+
+def measured_by(method: str) -> str:
+    """The same of the code that evaluates, inverts and audits it, which contains the training code."""
+    return _both(MEASURES, method)
+
+
+def _both(rooms: tuple[str, ...], method: str) -> str:
+    suite = ROOT / "repobe"
+    files = {path for room in rooms for path in ([suite / room] if room.endswith(".py") else (suite / room).rglob("*"))}
+    files = {path for path in files if path.suffix == ".py"}
+    return f"{digest(sorted(files))}-{digest([ROOT / source_of(method)])}"
+
+
+def digest(files: list[Path]) -> str:
+    """Eight hexadecimal digits of what these Python files do; OSError or SyntaxError name a file that is none."""
+    found = hashlib.sha256()
+    for path in files:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        for node in ast.walk(tree):
+            if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+        found.update(f"{path.name}\n{ast.dump(tree)}\n".encode())
+    return found.hexdigest()[:8]
+
+
+def mixed(codes: dict[str, str]) -> list[str]:
+    """The runs whose code differs from that of most, from {run: <rooms>-<file>}: by rooms, or by file within a method.
+
+    A run is named <dataset>/<channel>/<method>/seed<k>; what has no code recorded is left out.
+    """
+    known = {run: code.split("-") for run, code in codes.items() if code}
+    odd = set(_unlike({run: rooms for run, (rooms, _) in known.items()}))
+    for method in {run.split("/")[2] for run in known}:
+        odd |= set(_unlike({run: file for run, (_, file) in known.items() if run.split("/")[2] == method}))
+    return sorted(odd)
+
+
+def _unlike(values: dict[str, str]) -> list[str]:
+    counted = list(values.values())
+    most = max(counted, key=counted.count, default=None)
+    return [run for run, value in values.items() if value != most]

@@ -1,0 +1,54 @@
+"""The most memory that a piece of work takes at one time, above what its process held before it."""
+
+import resource  # not on Windows, where the suite's snakemake does not run either
+import sys
+from pathlib import Path
+
+import torch
+
+PROCESS = Path("/proc/self")
+RESET = "5\n"  # proc(5), clear_refs: the peak of the resident set starts again from what is resident now
+
+
+class Peak:
+    """Counts from where it is made; so torch's import and the data are not in it.
+
+    On a GPU, of what torch's allocator gave out on that device. On Linux, of the resident set, whose peak the kernel
+    counts anew. Elsewhere a peak cannot be counted anew: there it is how far the process's own rose above the one
+    before, too little where the process once held more.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self.before = torch.cuda.memory_allocated(device)
+        else:
+            self.anew = _counted_anew()
+            self.before = _resident("VmRSS") if self.anew else _highest()
+
+    def bytes(self) -> int:
+        """Of the highest point since."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) - self.before
+        return max(0, (_resident("VmHWM") if self.anew else _highest()) - self.before)
+
+
+def _counted_anew() -> bool:
+    """Whether the kernel now counts the peak from here: only Linux does, and some containers forbid it."""
+    try:
+        (PROCESS / "clear_refs").write_text(RESET)
+    except OSError:
+        return False
+    return True
+
+
+def _resident(field: str) -> int:
+    """VmRSS or VmHWM, the resident set and its peak, in bytes."""
+    lines = (PROCESS / "status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def _highest() -> int:
+    """The highest point of this process's life, in bytes; macOS gives bytes, other systems kilobytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,149 @@
+"""Whether a comparison may have a verdict: its methods are trained, the network is competent, the scale is said.
+
+Read from the tables alone (D31 to D33).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from repobe.verdicts import paper
+
+# D31: how far apart two accuracies may lie and still agree.
+TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}
+SSIM_TOLERANCE = 0.02
+# D32: the last tenth of a training, one epoch at least, gains no more than the tolerance (of a reconstruction, in dB)
+# and no more than a twentieth of the whole rise, half of what a steady rise would gain in it.
+LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
+# D33: how far below the printed accuracy the undefended network may lie.
+COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
+PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
+ROUNDING = 1e-6  # validation scores are sums in single precision
+COLUMNS = ["trained", "competent", "scale"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """state: yes, no or unknown. why: a clause that explains a state other than yes."""
+
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What gates are read from: history.csv, cost.csv and evasion.csv."""
+
+    history: pd.DataFrame
+    cost: pd.DataFrame
+    evasion: pd.DataFrame
+
+    def trained(self, dataset: str, channel: str, method: str) -> Gate:
+        """Whether the validation score no longer rose at the end of the training; the mean over the method's runs."""
+        place = {"dataset": dataset, "channel": channel, "method": method}
+        rows, costs = _at(self.history, place), _at(self.cost, place)
+        if len(costs) and (costs["parameters"] == 0).all():
+            return Gate("yes")  # it has nothing to train
+        if rows.empty:
+            return Gate("unknown", f"these tables have no history of {method}")
+        scores = [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
+        if min(len(score) for score in scores) < 2:
+            return Gate("no", f"{method} has one epoch, which shows no end of its rise")
+        gain, whole = np.mean([rises(score) for score in scores], axis=0)
+        decibels = _is_error(scores[0])
+        if gain <= min(DECIBEL_TOLERANCE if decibels else tolerance(dataset), SHARE * whole) + ROUNDING:
+            return Gate("yes")
+        said = [f"{value:.1f} dB" if decibels else f"{100 * value:.1f} points" for value in (gain, whole)]
+        epochs = max(1, len(scores[0]) // LAST)
+        last = f"last {epochs} epochs" if epochs > 1 else "last epoch"
+        return Gate("no", f"{method} gained {said[0]} of its {said[1]} of validation in the {last} of {len(scores[0])}")
+
+    def competent(self, dataset: str, channel: str) -> Gate:
+        """Whether the undefended network, or RepObE, which is that network, comes close to what the paper prints."""
+        printed = _printed(dataset, channel)
+        for method in ("undefended", "repobe"):
+            rows = _at(self.evasion, {"dataset": dataset, "channel": channel, "method": method})
+            rows = rows[rows["metric"] == "natural_accuracy"]
+            if len(rows) and printed is not None:
+                ours = rows.groupby("snr_test_db")["value"].mean().max()  # over seeds; of the best SNR
+                why = f"{method} reads at most {ours:.3f}, where the paper prints {printed:.4f} of that network"
+                return Gate("yes") if ours >= printed - COMPETENT[dataset] - ROUNDING else Gate("no", why)
+        return Gate("unknown", f"no undefended network of {dataset} over {channel} to compare with the paper's")
+
+    def scale(self, dataset: str, channel: str, methods: list[str]) -> tuple[int | None, str]:
+        """(S, a phrase with S and k beside the paper's) of the methods that a comparison is of."""
+        rows = pd.concat([_at(self.cost, {"dataset": dataset, "channel": channel, "method": one}) for one in methods])
+        if rows.empty:
+            return None, ""
+        size = int(rows["image_size"].min())
+        k = " and ".join(str(one) for one in dict.fromkeys(rows["symbols_k"].astype(int)))
+        return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
+
+    def passed(self, dataset: str, channel: str, methods: list[str]) -> dict:
+        """The gates' columns; `failed`, the words that stand in a verdict's place, and `why`, both empty if none did;
+        `size`, S.
+        """
+        methods = list(dict.fromkeys(methods))
+        trainings = [self.trained(dataset, channel, method) for method in methods]
+        trained = next((gate for state in ("no", "unknown") for gate in trainings if gate.state == state), Gate("yes"))
+        competent = self.competent(dataset, channel)
+        size, scale = self.scale(dataset, channel, methods)
+        words = {"no": "not trained", "unknown": "training unknown", "yes": ""}[trained.state]
+        words = words or {"no": "not competent", "unknown": "competence unknown", "yes": ""}[competent.state]
+        why = "; ".join(gate.why for gate in (trained, competent) if gate.why)
+        columns = {"trained": trained.state, "competent": competent.state, "scale": scale}
+        return columns | {"failed": words, "why": why, "size": size}
+
+
+def rises(score: np.ndarray) -> tuple[float, float]:
+    """How far the best of a training's last tenth lies above the best before, and above the first epoch.
+
+    score: Float[epochs], accuracy, or −MSE of a reconstruction, whose rises are in dB. A fall counts as no rise.
+    """
+    score = -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
+    last = max(1, len(score) // LAST)
+    best = score[-last:].max()
+    return max(0.0, float(best - score[:-last].max())), max(0.0, float(score.max() - score[0]))
+
+
+def _is_error(score: np.ndarray) -> bool:
+    """Whether a validation score is −MSE, which is never above 0, in place of an accuracy."""
+    return score.max() <= 0 and score.min() < 0
+
+
+def tolerance(dataset: str) -> float:
+    """Of accuracies; ValueError for a dataset that no tolerance is stated for."""
+    if dataset not in TOLERANCE:
+        raise ValueError(f"dataset '{dataset}' has no tolerance; add one to TOLERANCE in {__name__}, with its reason")
+    return TOLERANCE[dataset]
+
+
+def at_scale(verdict: str, sizes: set[int]) -> str:
+    """A sure verdict with the size that it holds at, where that is below the paper's."""
+    small = sorted(size for size in sizes if size < PAPER_SIZE)
+    return verdict + (f", at {' and '.join(f'{size}×{size}' for size in small)}" if small else "")
+
+
+def plain(verdict: str) -> str:
+    """The verdict without the size or the gate that qualifies it."""
+    return verdict.partition(",")[0].partition(":")[0]
+
+
+def _printed(dataset: str, channel: str) -> float | None:
+    """The highest natural accuracy that the paper prints of its network: the undefended one's, else RepObE's.
+
+    Where it prints none over a channel, that over the other.
+    """
+    rows = paper.numbers()
+    rows = rows[(rows["dataset"] == dataset) & (rows["quantity"] == "natural_accuracy")]
+    for method in ("undefended", "repobe"):
+        mine = rows[rows["method"] == method]
+        over = mine[mine["channel"] == channel]
+        if len(mine):
+            return float((over if len(over) else mine)["value"].max())
+    return None
+
+
+def _at(frame: pd.DataFrame, place: dict) -> pd.DataFrame:
+    return frame[np.logical_and.reduce([frame[column] == value for column, value in place.items()])]

@@ -1,0 +1,67 @@
+"""Which code made a number: what changes the digest, and who is told."""
+
+import pytest
+
+from repobe.runs import code
+from repobe.runs.status import stale_files
+
+PROGRAM = '''"""What it does."""
+
+
+def half(x):
+    """Halves."""
+    return x / 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (PROGRAM.replace("return", "# by two\n    return"), True),
+        (PROGRAM.replace("Halves.", "Divides by two."), True),
+        (PROGRAM.replace('"""What it does."""\n', ""), True),
+        (PROGRAM.replace("x / 2", "(x / 2)"), True),
+        (PROGRAM.replace("x / 2", "x / 3"), False),
+        (PROGRAM.replace("half", "third"), False),
+    ],
+)
+def test_comments_and_docstrings_change_no_digest_and_arithmetic_does(changed, same, tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    before = code.digest([path])
+    path.write_text(changed)
+    assert (code.digest([path]) == before) == same
+    assert len(before) == 8
+
+
+def test_training_and_measuring_have_their_own_rooms_and_a_method_its_own_file():
+    (train, necst), (measure, same) = (code.trained_by("necst").split("-"), code.measured_by("necst").split("-"))
+    assert necst == same
+    assert train != measure
+    assert code.trained_by("ibal").split("-") == [train, code.digest([code.ROOT / "baselines/ibal.py"])]
+
+
+def test_the_run_that_differs_is_named_by_rooms_and_by_file_within_a_method():
+    codes = {
+        f"mnist/awgn/{method}/seed{k}": "aa-" + file for k in range(3) for method, file in (("a", "1"), ("b", "2"))
+    }
+    assert code.mixed(codes) == []
+    assert code.mixed(codes | {"mnist/awgn/a/seed2": "bb-1"}) == ["mnist/awgn/a/seed2"]
+    assert code.mixed(codes | {"mnist/awgn/b/seed0": "aa-3"}) == ["mnist/awgn/b/seed0"]
+    assert code.mixed(codes | {"mnist/awgn/b/seed0": ""}) == []
+
+
+def test_a_run_trained_by_other_code_is_stale_from_its_model_on_and_a_measured_one_in_its_table(specs, tmp_path):
+    spec = specs["undefended"]
+    now = {"cost.csv": code.trained_by("undefended")}
+    now |= dict.fromkeys(("evasion.csv", "inversion.csv", "audit.csv"), code.measured_by("undefended"))
+
+    def stale(**departures: str) -> list[str]:
+        for name, made_by in (now | {f"{key}.csv": value for key, value in departures.items()}).items():
+            (tmp_path / name).write_text(f"value,code\n1,{made_by}\n")
+        return stale_files(spec, tmp_path)
+
+    assert stale() == []
+    assert stale(evasion="00000000-00000000") == ["evasion.csv"]
+    assert stale(evasion="00000000-00000000", cost="00000000-00000000") == ["model.safetensors"]
+    assert stale(evasion="", cost="") == []  # made before tables said it

@@ -1,0 +1,55 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from repobe.runs import memory
+from repobe.runs.memory import Peak
+from repobe.training.loop import train
+
+CPU = torch.device("cpu")
+MB = 2**20
+
+
+def fill(megabytes: int) -> np.ndarray:
+    """Memory that is written to, so that it is resident."""
+    return np.ones(megabytes * MB, np.uint8)
+
+
+def test_a_peak_counts_what_was_held_at_one_time_since_it_was_made_and_not_before():
+    before = fill(300)
+    del before  # a higher peak than all that follows
+    held = fill(50)
+    peak = Peak(CPU)
+    for _ in range(3):
+        fill(100)
+    assert len(held)
+    assert 95 * MB < peak.bytes() < 150 * MB
+
+
+def test_work_that_allocates_nothing_has_no_peak_to_speak_of():
+    held = fill(200)
+    peak = Peak(CPU)
+    held[:] = 2
+    assert peak.bytes() < 5 * MB
+
+
+def test_where_no_peak_can_be_counted_anew_it_is_how_far_the_processs_own_rose(monkeypatch):
+    monkeypatch.setattr(memory, "RESET", "no number that the kernel knows\n")
+    highest = iter([400 * MB, 400 * MB, 650 * MB])
+    monkeypatch.setattr(memory, "_highest", lambda: next(highest))
+    peak = Peak(CPU)
+    assert peak.bytes() == 0
+    assert peak.bytes() == 250 * MB
+
+
+@pytest.mark.parametrize("held", [0, 400])
+def test_a_trainings_peak_is_its_own_whatever_its_process_holds(held, specs, digits, tmp_path):
+    other = fill(held)
+    spec = specs["undefended"]
+    train(dataclasses.replace(spec, training=dataclasses.replace(spec.training, epochs=1)), digits, tmp_path)
+    assert len(other) == held * MB
+    # Weights, gradients, momenta and the best epoch's weights: 3.2 million float32 each; all of torch takes 300 MB.
+    assert 25 < pd.read_csv(tmp_path / "cost.csv")["peak_memory_mb"].item() < 200
