@@ -1,4 +1,4 @@
-"""What the paper says, as facts: its numbers, its claims, and what it left for us to decide. Only here is it read."""
+"""What the paper says and leaves open, as facts: numbers, claims, readings, decisions. Only here is it read."""
 
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,12 @@ def claims() -> list[dict]:
 def decisions() -> list[dict]:
     """Every decision: id, paper, decision, why, and what weighs it."""
     return _yaml("decisions")
+
+
+@cache
+def readings() -> list[dict]:
+    """Every reading that the paper allows: id, reading, paper, bears_on, and what it changes; the first is ours."""
+    return _yaml("readings")
 
 
 def _yaml(name: str) -> list[dict]:

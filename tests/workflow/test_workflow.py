@@ -17,7 +17,7 @@ from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = {"data", "judge", "spec", "train", "measure", "white", "tables", "summary", "compare"}
-RULES |= {"claims", "decisions", "layers", "figures", "report", "track"}
+RULES |= {"claims", "decisions", "readings", "layers", "figures", "report", "track"}
 
 
 def snakemake(*arguments: str) -> subprocess.CompletedProcess:
