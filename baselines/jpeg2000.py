@@ -4,8 +4,8 @@ image ─ native pixels ─ JPEG2000 in as many bytes as the link carries at thi
 decoded ─ classifier ─▶ logits   or, as it is, the reconstruction
 
 Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, because
-the paper names JPEG2000 alone. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal link
-carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
+the paper names JPEG2000 alone. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal
+link carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
 source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
 to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
 
