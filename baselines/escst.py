@@ -30,7 +30,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.cipher.keys import CountedKeys
-from repobe.images.resizing import resize
+from repobe.images.resizing import Resized, resize
 from repobe.phy.mapping import features, symbols
 from repobe.runs.seeds import secret
 from repobe.systems.networks import FEATURES, ClassDecoder, ResidualBlock, encoder, image_decoder
@@ -144,10 +144,14 @@ class Method(method.Method):
         self.keys = BitKeys(secret("key", problem.seed))
         self.register_buffer("ignorance", torch.tensor(math.log(problem.classes)))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """What one who hears nothing loses: ln(classes), or the MSE of the mean of the training images."""
         if self.problem.reconstruct:
-            self.ignorance.copy_((image - image.mean(dim=0)).square().mean())
+            total = squares = 0.0
+            for p in self.parts(len(image)):
+                batch = image[p].double()
+                total, squares = total + batch.sum(dim=0), squares + batch.square().sum(dim=0)
+            self.ignorance.copy_((squares / len(image) - (total / len(image)).square()).mean())
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """Eve: L(Eve). Alice and Bob: L(encrypted) + L(plain) + |L(Eve) − ignorance|."""

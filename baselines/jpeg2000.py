@@ -9,6 +9,11 @@ carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN.
 source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
 to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
 
+Over block fading, and where blocks fail, a link offers many rates: a high one carries a better image and is lost more
+often. The transmitter takes the one of the greatest expected accuracy, P(arrives)·A(bytes) + P(lost)·A(mean image), A
+being the classifier's accuracy on validation images that were coded in so many bytes. That curve is measured once after
+training and stored with the system, so that evaluation needs no validation image.
+
 Images are coded at their own 28×28 (grey) or 32×32 pixels (colour), at S×S where that is less. What the receiver can
 rebuild is not sent: the header (98 bytes in colour, constant but for the length) and the encoder's comment (39 bytes).
 A message arrives whole or not at all; one that did not, or does not fit, or does not decode shows the mean training
@@ -23,11 +28,13 @@ Gradients: coding counts as the identity (BPDA, Athalye et al. 2018); the mean i
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
-from repobe.images.resizing import SCORED, resize
+from repobe.images import metrics
+from repobe.images.resizing import SCORED, Resized, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
@@ -36,19 +43,24 @@ from repobe.training import evaluation_classifier as judge
 from repobe.training import method
 from repobe.training.method import Problem
 
+# Bytes of a message that the curve of rates is measured at, up to an image as it is; closest where it bends.
+SIZES = (0, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512, 768)
 NATIVE = {1: 28, 3: 32}  # pixels: MNIST and its kin are grey, CIFAR in colour
 ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """link: ideal, or ldpc; outage: of block fading and blocks that fail, the rate that delivers most (0), or the best
-    that loses so many messages at most; symbols: k, 0 for RepObE's; blocks: the table of block error rates, from the
-    suite's root; fine_tune: the second half of training sees decoded images, each batch at its SNR, in place of clean.
+    """link: ideal, or ldpc; rate: of what the link offers at an SNR, by `accuracy` that of the greatest expected
+    accuracy on validation images, by `payload` that which delivers most bytes; outage: how many messages may be lost
+    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; blocks: the table of block error rates, from the
+    suite's root; fine_tune: the second half of training sees decoded images, each batch at its SNR and at the rate that
+    delivers most, for no accuracy is known yet, in place of clean ones.
     """
 
     link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
-    outage: float = 0.0  # decision: the greatest expected payload, as for ldpc; 0.1 is a common target
+    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the measurement above
+    outage: float = 0.0  # decision: no bound beside the rate's; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
     blocks: str = "results/reference/blocks.csv"  # decision: simulated once, a row ends at 1,000 blocks or
     # at 100 that failed
@@ -67,11 +79,13 @@ class DigitalSystem(System):
         self.pixels = min(problem.image_size, NATIVE[problem.colours])
         self.codec = Codec(problem.colours, self.pixels)
         if hyper.link == "ideal":
-            self.link = Ideal(self.channel, self.k, hyper.outage)
+            self.link = Ideal(self.channel, self.k, hyper.outage, self.worth)
         else:
-            self.link = Coded(self.channel, self.k, blocks.read(ROOT / hyper.blocks), hyper.outage)
+            self.link = Coded(self.channel, self.k, blocks.read(ROOT / hyper.blocks), hyper.outage, self.worth)
         self.classifier = None if problem.reconstruct else judge.network(problem.colours, problem.classes)
         self.register_buffer("mean", torch.full((1, problem.colours, self.pixels, self.pixels), 0.5))
+        sizes = torch.tensor([*SIZES, problem.colours * self.pixels**2], dtype=torch.float64).unique()
+        self.register_buffer("curve", torch.stack([sizes, sizes]))  # until `Method.finish`: a byte is worth a byte
         enlarge = resize_matrix(self.pixels, problem.image_size)
         self.register_buffer("shrink", torch.linalg.pinv(enlarge).float(), persistent=False)
 
@@ -85,12 +99,21 @@ class DigitalSystem(System):
             return image
         return (self.shrink @ image @ self.shrink.T).clamp(0, 1)
 
-    def coded(self, native: Tensor, n0: Tensor) -> tuple[Tensor, Tensor]:
-        """(what decodes to, [b, C, n, n]; Bool[b]: whether anything did) at each message's own SNR."""
+    def worth(self, size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
+        """The expected score of messages of so many bytes that arrive with these probabilities.
+
+        `curve` is Float64[2, m]: sizes in bytes from 0 on, and the mean score of images that are coded in as many; lost
+        messages score as the mean image does, which is what 0 bytes show.
+        """
+        sizes, score = self.curve.cpu().numpy()
+        return delivery * np.interp(size, sizes, score) + (1 - delivery) * score[0]
+
+    def coded(self, native: Tensor, budgets: list[int]) -> tuple[Tensor, Tensor]:
+        """(what decodes to, [b, C, n, n]; Bool[b]: whether anything did), each image in as many bytes at most."""
         pixels = (native * 255).round().byte().cpu()
         decoded, fits = self.mean.repeat(len(native), 1, 1, 1), torch.zeros(len(native), dtype=torch.bool)
-        for number, n in enumerate(n0.tolist()):
-            message = self.codec.encode(pixels[number], self.link.budget(n))
+        for number, budget in enumerate(budgets):
+            message = self.codec.encode(pixels[number], budget) if budget else None
             image = None if message is None else self.codec.decode(message)
             if image is not None:
                 decoded[number], fits[number] = image.to(decoded) / 255, True
@@ -100,7 +123,9 @@ class DigitalSystem(System):
         if n0 is None:
             raise ValueError("a digital transmitter needs n0: the rate depends on it")
         native = self.native(image)
-        decoded, fits = self.coded(native.detach(), each(n0, native))
+        powers = each(n0, native).tolist()
+        budgets = {n: self.link.budget(n) for n in set(powers)}
+        decoded, fits = self.coded(native.detach(), [budgets[n] for n in powers])
         return torch.where(fits[:, None, None, None], native + (decoded - native).detach(), decoded)
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
@@ -135,6 +160,8 @@ class Method(method.Method):
         super().__init__(problem)
         if hyper.link not in ("ideal", "ldpc"):
             raise ValueError(f"hyper.link: '{hyper.link}' is neither ideal nor ldpc")
+        if hyper.rate not in ("accuracy", "payload"):
+            raise ValueError(f"hyper.rate: '{hyper.rate}' is neither accuracy nor payload")
         if not 0 <= hyper.outage < 1:
             raise ValueError(f"hyper.outage: {hyper.outage} is not a probability below 1")
         if hyper.symbols < 0:
@@ -143,9 +170,9 @@ class Method(method.Method):
         self.system = DigitalSystem(problem, hyper)
         self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
-        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in method.parts(len(image)))
+        total = sum(self.system.native(image[p]).sum(dim=0, keepdim=True) for p in self.parts(len(image)))
         self.system.mean.copy_(total / len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
@@ -160,6 +187,23 @@ class Method(method.Method):
         self.descend(loss)
         self.updated += 1
         return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def finish(self, image: Resized, label: Tensor) -> None:
+        """Measures the curve that the link chooses its rates by: for each size, all validation images coded in it."""
+        system = self.system
+        if self.hyper.rate == "payload":
+            return
+        for place, size in enumerate(system.curve[0].tolist()):
+            scores = []
+            for p in self.parts(len(image)):
+                native = system.native(image[p])
+                decoded, _ = system.coded(native, [int(size)] * len(native))
+                if self.problem.reconstruct:
+                    scores.append(-(decoded - native).square().mean(dim=(1, 2, 3)))
+                else:
+                    scores.append(metrics.correct(system.receive(decoded), label[p]))
+            system.curve[1, place] = torch.cat(scores).double().mean()
 
     def optimise(self) -> None:
         if not self.problem.reconstruct:

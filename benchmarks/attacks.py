@@ -16,6 +16,7 @@ from repobe.images.datasets import Data
 from repobe.images.resizing import images
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Attack, Training
+from repobe.systems.folding import folded
 from repobe.systems.system import System
 
 DATASET = "digits"  # embedded: the same everywhere, learnt in seconds
@@ -45,6 +46,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     data = setup.data(DATASET)
     size, count = (16, 2) if setup.quick else (32, 10)
     system, keys = _trained(setup, data, size)
+    attacked = folded(system)  # once for all images of an attack, as the evaluation does
     image, label = images(data.test[0][:count], size), data.test[1][:count]
     key = keys.receiving(0, count)
     torch.manual_seed(0)
@@ -54,7 +56,7 @@ def rows(setup: Setup) -> Iterator[Row]:
         air = torch.Generator(setup.device).manual_seed(0)
 
         def ours(kind=kind, attack=attack, known=known, air=air) -> list[Tensor]:
-            model = NoisyClassifier(system, N0, known, air).eval()
+            model = NoisyClassifier(attacked, N0, known, air).eval()
             return KINDS[kind](model, image, label, EPS, attack)
 
         def theirs(plain=plain) -> list[Tensor]:
@@ -67,12 +69,17 @@ def rows(setup: Setup) -> Iterator[Row]:
             "attacks",
             f"{kind}, {what}",
             each["ours"],
-            "torchattacks " + " + ".join(type(attack).__name__ for attack in plain),
+            f"torchattacks' {_names(plain)}",
             each["theirs"],
             FASTER,
             "ms an image",
             data=setup.source(DATASET),
         )
+
+
+def _names(plain: list[torchattacks.attack.Attack]) -> str:
+    """The classes that run, those within a MultiAttack too."""
+    return ", ".join(type(one).__name__ for attack in plain for one in getattr(attack, "attacks", [attack]))
 
 
 def _trained(setup: Setup, data: Data, size: int) -> tuple[System, FixedKey]:

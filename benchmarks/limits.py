@@ -27,7 +27,7 @@ def rows(setup: Setup) -> Iterator[Row]:
         for name in steps.STEPS:
             flop = flop_of_an_image(name, setup, dataset, size) * training.batch_of(setup, size)
             times = training.measured(setup, dataset, size, name)
-            for precision in training.PRECISIONS:
+            for precision in TYPES:
                 achieved = [flop / seconds / 1e9 for seconds in times[precision]]
                 peak = [convolution[precision] / 1e9] * len(achieved)
                 subject = f"{name}, S = {size}, {precision}"

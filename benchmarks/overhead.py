@@ -30,7 +30,11 @@ def _rows(name: str, results: Path, wall: float, cores: int, demo: bool = False)
     jobs = sum(1 for _ in (results / "logs").rglob("*.log"))
     worked = epochs(results) + stages(results)
     yield alone(
-        "overhead", f"{name}: {jobs} jobs", wall, f"s on {cores} cores", Goal(DEMO_SECONDS, False) if demo else None
+        "overhead",
+        f"{name}: {jobs} jobs",
+        wall,
+        f"s on {cores} core{'s' if cores > 1 else ''}",
+        Goal(DEMO_SECONDS, False) if demo else None,
     )
     yield alone("overhead", f"{name}: in epochs, attacks and decoders", worked, "core-seconds")
     share = 1 - worked / (wall * cores)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from benchmarks import cores, steps, workflow
 from benchmarks.setup import Setup, first
 from benchmarks.table import PROPORTIONAL, Goal, Row, alone, compared, scaled
-from repobe.images.resizing import prepared
+from repobe.images.resizing import Resized
 from repobe.runs.spec import Training
 from repobe.stages.evaluate import unattacked
 from repobe.training.loop import build
@@ -52,7 +52,7 @@ def _evaluation(setup: Setup, count: int) -> Callable[[], object]:
     data = first(setup.data("cifar10"), count)
     spec = steps.specified(data, "repobe", 32, Training(1, count, 0.01))
     trained = build(spec, data).eval()
-    return lambda: unattacked(trained, spec, data, prepared(data.test[0], 32), 7)
+    return lambda: unattacked(trained, spec, Resized(data.test[0], 32), data.test[1], 7)
 
 
 def _runs(setup: Setup) -> Iterator[Row]:

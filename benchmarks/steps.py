@@ -12,6 +12,7 @@ from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import images
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Audit, Evaluation, Inversion, Spec, Training
+from repobe.systems.precision import autocast
 from repobe.training import loop
 from repobe.training.method import Method
 
@@ -63,15 +64,17 @@ def taking(student: Method, spec: Spec, data: Data) -> Callable[[], dict[str, Te
         while True:
             for pixels, label in batches(*data.train, spec.training.batch_size):
                 pixels = augment(pixels) if data.augmented else pixels
-                yield student.update(images(pixels, spec.image_size), label, n0[torch.randint(len(n0), ())])
+                with autocast(spec.training.precision, data.device):
+                    terms = student.update(images(pixels, spec.image_size), label, n0[torch.randint(len(n0), ())])
+                yield terms  # outside autocast, which would stay on for whoever takes the next turn
 
     return functools.partial(next, endless())
 
 
-def suite(name: str, data: Data, size: int, batch: int) -> Callable[[], dict[str, Tensor]]:
+def suite(name: str, data: Data, size: int, batch: int, precision: str = "float32") -> Callable[[], dict[str, Tensor]]:
     """One step of the suite, of a method of its own, at each call."""
     method, hyper, _ = STEPS[name]
-    spec = specified(data, method, size, Training(EPOCHS, batch, 0.01), hyper)
+    spec = specified(data, method, size, Training(EPOCHS, batch, 0.01, precision=precision), hyper)
     return taking(trainable(spec, data), spec, data)
 
 

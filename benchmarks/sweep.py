@@ -10,7 +10,7 @@ from benchmarks.setup import Setup, first
 from benchmarks.straightforward import SNR_DB
 from benchmarks.table import FASTER, Goal, Row, compared, scaled
 from repobe.cipher.keys import Key
-from repobe.images.resizing import prepared
+from repobe.images.resizing import Resized, images
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Training
 from repobe.stages.evaluate import unattacked
@@ -28,12 +28,12 @@ def rows(setup: Setup) -> Iterator[Row]:
     for size in (small, large):
         spec = steps.specified(data, "repobe", size, Training(1, 128, 0.01))
         trained = build(spec, data).eval()
-        image, key = prepared(data.test[0], size), trained.keys.receiving(0, len(data.test[0]))
+        image, key = images(data.test[0], size), trained.keys.receiving(0, len(data.test[0]))
         system, draws = trained.system, spec.evaluation.draws
         once, every = _from_one(system, image, key), _anew(system, image, key, 1)
         yield _row(setup, f"5 SNRs from one encoding, S = {size}", once, "encoding at every SNR", every, GOAL)
         if size == small:
-            ours = _evaluation(trained, spec, data, image)
+            ours = _evaluation(trained, spec, data)
             every, anew = _anew(system, image, key, draws), "encoding at every SNR and draw"
             yield _row(setup, f"the evaluation's 5 SNRs of {draws} draws, S = {size}", ours, anew, every)
 
@@ -55,8 +55,9 @@ def _anew(system: System, image: Tensor, key: Key, draws: int) -> Callable[[], l
     return run
 
 
-def _evaluation(trained, spec, data, image) -> Callable[[], list]:
-    return lambda: [unattacked(trained, spec, data, image, snr_db) for snr_db in SNR_DB]
+def _evaluation(trained, spec, data) -> Callable[[], list]:
+    image, label = Resized(data.test[0], spec.image_size), data.test[1]
+    return lambda: [unattacked(trained, spec, image, label, snr_db) for snr_db in SNR_DB]
 
 
 def _row(setup: Setup, subject: str, ours: Callable, beside: str, other: Callable, goal: Goal | None = None) -> Row:

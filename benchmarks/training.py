@@ -7,6 +7,7 @@ from benchmarks import steps
 from benchmarks.setup import Setup
 from benchmarks.table import FASTER, Goal, Row, alone, compared, scaled
 from benchmarks.timing import Times, median
+from repobe.runs.spec import PRECISIONS
 
 CASES = (("mnist", 32), ("cifar10", 32), ("cifar10", 64), ("mnist", 224))  # dataset, S
 BATCH = {16: 8, 32: 128, 64: 64, 224: 8}  # by S: at 224 on a CPU three rounds of 8 images take two minutes
@@ -15,24 +16,24 @@ GOALS = {"natural": {"float32": 1.3, "bfloat16": 2.5}, "adversarial": {"float32"
 MS_AT_224 = 125.0  # an image of Eq. 16's step in bfloat16, on one thread
 BY_HAND = "straightforward"
 ROUNDS = 3
-PRECISIONS = ("float32",)
 
 
 def rows(setup: Setup) -> Iterator[Row]:
     """Milliseconds an image of every step at every size."""
+    on_cpu = setup.device.type == "cpu"  # what the goals are of
     for dataset, size in cases(setup):
         batch = batch_of(setup, size)
         for name in steps.STEPS:
             times = {key: scaled(t, 1000 / batch) for key, t in measured(setup, dataset, size, name).items()}
             kind = "natural" if "natural" in name else "adversarial"
             for precision in PRECISIONS:
-                goal = Goal(GOALS[kind][precision]) if size == 64 else None
+                goal = Goal(GOALS[kind][precision]) if size == 64 and on_cpu else None
                 subject = f"{name}, S = {size}, batch {batch}, {precision}"
                 ours, other, source = times[precision], times[BY_HAND], setup.source(dataset)
                 yield compared(
                     "training", subject, ours, "straightforward loop", other, FASTER, "ms an image", goal, source
                 )
-            if size == 224 and name == "RepObE Eq. 16" and setup.device.type == "cpu":
+            if size == 224 and name == "RepObE Eq. 16" and on_cpu:
                 value = median(times, PRECISIONS[-1])
                 yield alone(
                     "training", f"{name}, S = 224, {PRECISIONS[-1]}", value, "ms an image", Goal(MS_AT_224, False)
@@ -54,5 +55,5 @@ def measured(setup: Setup, dataset: str, size: int, name: str) -> Times:
     """Seconds of one kind of step, by hand and in each precision; measured once for all parts of a run."""
     batch, data = batch_of(setup, size), setup.data(dataset)
     candidates = {BY_HAND: steps.by_hand(name, data, size, batch)}
-    candidates |= {precision: steps.suite(name, data, size, batch) for precision in PRECISIONS}
+    candidates |= {precision: steps.suite(name, data, size, batch, precision) for precision in PRECISIONS}
     return setup.times(candidates, ROUNDS, 0.5)

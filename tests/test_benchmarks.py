@@ -140,6 +140,12 @@ def test_the_straightforward_loss_is_equation_16():
     assert loss.item() == pytest.approx(expected.item(), rel=1e-3)
 
 
+def test_a_step_in_bfloat16_leaves_the_next_candidate_in_float32():
+    turn = steps.suite("RepObE natural", CPU.data("cifar10"), 16, 8, "bfloat16")
+    turn()
+    assert not torch.is_autocast_enabled("cpu")
+
+
 @pytest.mark.parametrize("name", ["natural", "adversarial_training", "trades", "Equation16"])
 def test_the_straightforward_loop_learns_eight_images(name):
     """In twenty updates each of its losses falls: the last three, averaged, lie below the first three."""

@@ -13,15 +13,18 @@ from repobe.attacks.evasion import KINDS, rand, standard
 from repobe.attacks.noisy import FrozenClassifier, NoisyClassifier
 from repobe.attacks.pgd import pgd
 from repobe.cipher.keys import FixedKey
-from repobe.images.resizing import prepared
+from repobe.images.resizing import Resized, images
 from repobe.phy.channels import BY_NAME
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
 from repobe.runs.spec import ATTACK_KINDS as NAMED
 from repobe.runs.spec import Attack
+from repobe.stages import crafting
 from repobe.stages import evaluate as evaluation
-from repobe.stages.evaluate import attacked, crafted, due, ensemble, ensemble_name, evasion_steps, unattacked
+from repobe.stages.crafting import GlobalStream, Victim, regrouped
+from repobe.stages.evaluate import attacked, due, ensemble, ensemble_name, evasion_steps, unattacked
+from repobe.stages.transmission import Draws
 from repobe.training.loop import build, train
 
 SNR_DB, N0 = 7.0, 10**-0.7
@@ -54,21 +57,31 @@ def trained(digits_file, tmp_path_factory):
     return restore(spec, data, run), spec, data
 
 
+def victim_of(trained, surrogates=None) -> Victim:
+    """A trained system and its test images at 16×16, as the evaluation attacks them."""
+    method, spec, data = trained
+    return Victim(method, spec, Resized(data.test[0], 16), data.test[1], surrogates or {})
+
+
 def attack_on(trained, kind: str, eps: float = 0.06, run=attacked, name: str = "test", images: int = 24, **settings):
     """Outcomes of one attack on the trained system at 7 dB, or what another function of the same arguments gives."""
-    method, spec, data = trained
-    image, label = prepared(data.test[0], 16), data.test[1]
     if kind == "transfer":
         settings["surrogate"] = "undefended"
     common = (images,) if run is attacked else ()
     attack = Attack(kind, images, eps=(eps,), **settings)
-    return run(method, spec, name, attack, eps, SNR_DB, image, label, {"undefended": method}, *common)
+    return run(victim_of(trained, {"undefended": trained[0]}), name, attack, eps, SNR_DB, *common)
+
+
+def crafted(*args) -> torch.Tensor:
+    """All batches of an attack's images."""
+    return torch.cat(list(crafting.crafted(*args)))
 
 
 def clean(trained, images: int = 24) -> float:
     """Accuracy on the same images without an attack."""
     method, spec, data = trained
-    return unattacked(method, spec, data, prepared(data.test[0], 16), SNR_DB)["natural_accuracy"][:, :images].mean()
+    test = Resized(data.test[0], 16)
+    return unattacked(method, spec, test, data.test[1], SNR_DB)["natural_accuracy"][:, :images].mean()
 
 
 def rows_of(trained, attacks: dict[str, Attack], surrogates=None) -> list[dict]:
@@ -109,7 +122,7 @@ def test_pgd_raises_the_loss_and_stays_in_the_ball(classifier):
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_attack_leaves_the_ball_or_the_unit_interval_nor_the_images_as_they_were(kind, trained):
     adversarial = attack_on(trained, kind, 0.06, crafted, images=8, steps=2, eot=2)
-    image = prepared(trained[2].test[0][:8], 16)
+    image = images(trained[2].test[0][:8], 16)
     assert 0.03 < (adversarial - image).abs().max() <= 0.06 + 1e-6
     assert adversarial.min() >= 0
     assert adversarial.max() <= 1
@@ -233,14 +246,14 @@ def test_the_very_images_of_the_papers_row_are_a_candidate_of_strong(trained, mo
     method, spec, data = trained
     paper = Attack("pgd", 40, eps=(0.06,))
     spec = replace(spec, evaluation=replace(spec.evaluation, attacks={"paper": paper}))
-    image, label = prepared(data.test[0], 16), data.test[1]
-    row = crafted(method, spec, "paper", paper, 0.06, SNR_DB, image, label, {})
-    real, seen = evaluation.most_harmful, []
+    victim = victim_of((method, spec, data))
+    row = crafted(victim, "paper", paper, 0.06, SNR_DB)
+    real, seen = crafting.most_harmful, []
     monkeypatch.setattr(
-        evaluation, "most_harmful", lambda model, found, y: seen.append(found[0]) or real(model, found, y)
+        crafting, "most_harmful", lambda model, found, y: seen.append(found[0]) or real(model, found, y)
     )
     strong = Attack("eot_pgd", 30, eps=(0.06,), steps=2, eot=2)
-    crafted(method, spec, "strong", strong, 0.06, SNR_DB, image, label, {})
+    crafted(victim, "strong", strong, 0.06, SNR_DB)
     assert torch.equal(torch.cat(seen), row[:30])
 
 
@@ -306,11 +319,10 @@ def test_all_attacks_are_scored_over_the_very_same_air(channel, trained, monkeyp
     method, spec, data = trained
     spec = replace(spec, channel=channel)
     monkeypatch.setattr(method.system, "channel", BY_NAME[channel]())
-    monkeypatch.setattr(evaluation, "crafted", lambda *args: args[6][: args[3].images])
-    image, label = prepared(data.test[0], 16), data.test[1]
+    monkeypatch.setattr(evaluation, "crafted", lambda victim, _, attack, *at: iter([victim.image[: attack.images]]))
+    victim = victim_of((method, spec, data))
     few, many = (
-        attacked(method, spec, name, Attack("pgd", images), 0.06, 0.0, image, label, {}, 24)
-        for name, images in (("strong", 24), ("paper", 60))
+        attacked(victim, name, Attack("pgd", images), 0.06, 0.0, 24) for name, images in (("strong", 24), ("paper", 60))
     )
     assert torch.equal(few["scored"], many["scored"][:, :24])
     assert torch.equal(few["selected"], many["selected"])
@@ -327,26 +339,55 @@ def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
         assert set(spec.surrogates) == set() if label == "undefended" else {"undefended"}
 
 
+@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+def test_a_split_meets_the_same_air_and_keys_whole_or_batch_by_batch(schedule, specs, digits):
+    """A message at S = 16 takes 16 random numbers, so that no batch ends within a block of torch's generator."""
+    spec = replace(specs["repobe"], hyper={"key_schedule": schedule})
+    image = images(digits.test[0][:20], 16)
+
+    def outputs(*sizes: int) -> torch.Tensor:
+        method = build(spec, digits).eval()  # anew, because keys are used once
+        heard = Draws(method, 0.2, [torch.Generator().manual_seed(n) for n in range(3)], "t")
+        return torch.cat([torch.stack(list(heard(x))) for x in image.split(sizes)], dim=1)
+
+    torch.testing.assert_close(outputs(20), outputs(7, 7, 6), rtol=1e-4, atol=1e-5)
+    assert (outputs(20)[0] - outputs(20)[1]).abs().max() > 1e-3
+
+
+def test_batches_are_cut_anew_in_order_and_no_image_is_lost():
+    image = torch.arange(11.0)[:, None]
+    cut = list(regrouped(iter(image.split(4)), [3, 2, 5, 1]))
+    assert [len(x) for x in cut] == [3, 2, 5, 1]
+    assert torch.equal(torch.cat(cut), image)
+
+
+def test_an_attacks_stream_goes_on_from_block_to_block_and_leaves_the_global_one_alone():
+    torch.manual_seed(3)
+    expected, others = torch.rand(6), torch.Generator().manual_seed(4)
+    drawn, found, between = GlobalStream(3, torch.device("cpu")), [], []
+    torch.manual_seed(4)
+    for _ in range(3):
+        with drawn():
+            found.append(torch.rand(2))
+        between.append(torch.rand(2))
+    assert torch.equal(torch.cat(found), expected)
+    assert torch.equal(torch.cat(between), torch.rand(6, generator=others))
+
+
 @pytest.mark.parametrize(("name", "times"), [("repobe", 1), ("necst_dp", 4)])
 def test_a_transmitter_that_draws_something_sends_anew_for_each_draw(name, times, specs, digits, monkeypatch):
     """At 100 dB only the mechanism's own flips can tell two draws apart."""
     method = build(replace(specs["repobe"], label=name, method=name), digits).eval()
-    sent = []
-    for draw, found in enumerate(
-        evaluation.deliveries(
-            method, prepared(digits.test[0][:9], 16), 1e-10, [torch.Generator() for _ in range(4)], "t"
-        )
-    ):
-        sent.append(found)
-        assert draw < 4
+    heard = Draws(method, 1e-10, [torch.Generator() for _ in range(4)], "t")
+    sent = list(heard(images(digits.test[0][:9], 16)))
+    assert len(sent) == 4
     assert len({tuple(found.flatten().mul(100).round().tolist()) for found in sent}) == times
 
 
 def test_scoring_and_selection_share_no_draw_of_the_mechanism(specs, digits):
     spec = replace(specs["repobe"], label="necst_dp", method="necst_dp", hyper={"budget": 0.05})
     method = build(spec, digits).eval()
-    image, label = prepared(digits.test[0][:40], 16), digits.test[1][:40]
-    outcomes = attacked(method, spec, "paper", Attack("pgd", 40, steps=1), 0.016, 100.0, image, label, {}, 40)
+    outcomes = attacked(victim_of((method, spec, digits)), "paper", Attack("pgd", 40, steps=1), 0.016, 100.0, 40)
     assert not any(torch.equal(one, other) for one in outcomes["scored"] for other in outcomes["selected"])
 
 
@@ -368,14 +409,14 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     def killed(*args):
         if len(done) == 1:
             raise KeyboardInterrupt
-        done.append(args[5])
+        done.append(args[4])
         return real(*args)
 
     monkeypatch.setattr(evaluation, "attacked", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     done.clear()
-    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[5]) or real(*args))
+    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[4]) or real(*args))
     rows, counts = evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     assert done == [23]  # not 7 dB again
     assert rows == uninterrupted

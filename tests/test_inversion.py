@@ -19,7 +19,7 @@ from repobe.attacks.inversion import (
 from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import shuffle
 from repobe.images.datasets import load
-from repobe.images.resizing import SCORED, images
+from repobe.images.resizing import SCORED, Resized, images
 from repobe.phy.mapping import symbols
 from repobe.runs.partial import Partial
 from repobe.runs.spec import Audit, Inversion
@@ -305,7 +305,7 @@ def test_the_adaptive_attacker_shuffles_its_own_messages_anew_and_hears_the_runs
     situation = Situation(trained, spec, digits, 60)  # hardly any noise
     tap = taps_of(situation, monkeypatch)["keyless_adaptive"]
     assert (tap.heard - situation.symbols).abs().mean() < 0.005
-    plain = eavesdropping.stolen(trained, eavesdropping.prepared(digits.train[0][:100], 16), 1e-6)
+    plain = eavesdropping.stolen(trained, Resized(digits.train[0][:100], 16), 1e-6)
     torch.testing.assert_close(tap.knowledge.sent, plain)
     # Place 0 of each message, found again among the four places of what training hears: now here, now there.
     once, again = (tap.knowledge.air(plain).unflatten(1, (4, 2)) for _ in range(2))

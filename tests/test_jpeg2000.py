@@ -8,21 +8,23 @@ from functools import partialmethod
 import numpy as np
 import pytest
 import torch
+from conftest import CONFIG
 from PIL import Image
 from scipy.integrate import quad
 
 from repobe.images.datasets import build as build_data
 from repobe.images.datasets import load
 from repobe.images.metrics import psnr_db
-from repobe.images.resizing import images, resize
+from repobe.images.resizing import Resized, images, resize
 from repobe.phy import block_errors as blocks
 from repobe.phy import channels
 from repobe.phy.channels import BY_NAME, noise_power
 from repobe.phy.links import Ideal
+from repobe.runs.grid import grid
 from repobe.runs.spec import Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.systems.jpeg2000 import Codec
-from repobe.training.loop import build
+from repobe.training.loop import build, restore, train
 
 SNR_DB = (7, 11, 15, 19, 23)
 AWGN_BYTES = [507, 737, 985, 1240, 1498]  # BASELINES.md, k = 1568
@@ -160,6 +162,95 @@ def test_messages_are_lost_as_often_as_theory_says(outage):
     link, n0 = Ideal(channels.Rayleigh(), 1568, outage), noise_power(11)
     arrives = link.arrives(torch.full((20_000,), n0, dtype=torch.float64), torch.Generator().manual_seed(0))
     assert arrives.double().mean().item() == pytest.approx(math.exp(-(2 ** link.rate(n0) - 1) * n0), abs=0.012)
+
+
+@pytest.mark.parametrize("snr_db", [7, 23])
+def test_over_block_fading_the_rate_is_the_safest_that_carries_what_is_needed(snr_db):
+    """Who needs 400 of k = 1568 symbols' bytes needs 2.04 bits a symbol; the grid's next rate is a tenth riskier."""
+    n0, needed = noise_power(snr_db), 400
+    link = Ideal(channels.Rayleigh(), 1568, value=lambda size, delivery: delivery * (size >= needed))
+    lost = 1 - math.exp(-(2 ** (8 * needed / 1568) - 1) * n0)
+    assert link.budget(n0) >= needed
+    assert lost <= 1 - link.delivery(n0) < 1.13 * lost
+    most = Ideal(channels.Rayleigh(), 1568)
+    assert most.delivery(n0) * most.budget(n0) > link.delivery(n0) * link.budget(n0)
+    arrives = link.arrives(torch.full((20_000,), n0, dtype=torch.float64), torch.Generator().manual_seed(0))
+    assert arrives.double().mean().item() == pytest.approx(link.delivery(n0), abs=0.012)
+
+
+@pytest.fixture(scope="module")
+def classifier(digits_file):
+    """(digits, the weights of a system at 32 pixels that reads most of them)."""
+    data = load(digits_file)
+    spec = spec_of({spec.label: spec for spec in grid(CONFIG)}, channel="rayleigh", size=32)
+    torch.manual_seed(0)
+    student = build(replace(spec, training=replace(spec.training, batch_size=32, epochs=2, learning_rate=0.1)), data)
+    student.optimise()
+    student.prepare(None, Resized(data.train[0], 32), data.train[1], 0.1)
+    for _ in range(2):
+        for pixels, label in zip(data.train[0].split(32), data.train[1].split(32), strict=True):
+            student.update(images(pixels, 32), label, 0.1)
+    return data, student.system.state_dict()
+
+
+def finished(specs, classifier, **hyper):
+    """That classifier, its rates chosen on the validation images."""
+    data, weights = classifier
+    student = build(spec_of(specs, channel="rayleigh", size=32, **hyper), data).eval()
+    student.system.load_state_dict(weights)
+    student.finish(Resized(data.validation[0], 32), data.validation[1])
+    return student.system
+
+
+def test_the_curve_of_rates_is_the_accuracy_on_validation_images_coded_in_so_many_bytes(specs, classifier):
+    system, (pixels, label) = finished(specs, classifier), classifier[0].validation
+    sizes, accuracy = system.curve
+    assert sizes[0] == 0
+    assert sizes[-1] == 784
+    guess = system.receive(system.mean).argmax()
+    assert accuracy[0].item() == pytest.approx((label == guess).double().mean().item())
+    assert accuracy[-1] > 0.8
+    codec, native = Codec(1, 28), (system.native(images(pixels, 32)) * 255).round().byte()
+    shown = torch.stack([codec.decode(codec.encode(one, 96)) for one in native]) / 255
+    right = (system.receive(shown).argmax(dim=1) == label).double().mean().item()
+    assert accuracy[sizes.tolist().index(96)].item() == pytest.approx(right)
+
+
+@pytest.mark.parametrize("link", ["ideal", "ldpc"])
+def test_validation_accuracy_chooses_a_rate_that_beats_the_greatest_payload(link, specs, classifier):
+    """Measured over 15 draws of the air on the very validation images: as expected from the curve, and ahead."""
+    pixels, label = classifier[0].validation
+    measured = {}
+    for rate in ("payload", "accuracy"):
+        system = finished(specs, classifier, link=link, rate=rate)
+        for n0 in (noise_power(7), noise_power(19)):
+            sent = system.transmit(images(pixels, 32), n0=n0)
+            generator = torch.Generator().manual_seed(2)
+            seen = [system.deliver(sent, n0, generator=generator).argmax(dim=1) == label for _ in range(15)]
+            measured[rate, n0] = torch.stack(seen).double().mean().item()
+            if rate == "accuracy":
+                size, delivery = np.array([system.link.budget(n0)]), np.array([system.link.delivery(n0)])
+                assert measured[rate, n0] == pytest.approx(system.worth(size, delivery).item(), abs=0.03)
+    for n0 in (noise_power(7), noise_power(19)):
+        assert measured["accuracy", n0] > measured["payload", n0] - 0.01
+    assert (
+        measured["accuracy", noise_power(7)] > measured["payload", noise_power(7)] + 0.05
+    )  # a digit fits in few bytes
+
+
+def test_the_chosen_rates_are_stored_with_the_trained_system(specs, digits, tmp_path):
+    """So that evaluation needs no validation data."""
+    spec = spec_of(specs, channel="rayleigh")
+    spec = replace(spec, training=replace(spec.training, epochs=1))
+    train(spec, digits, tmp_path)
+    trained, untrained = restore(spec, digits, tmp_path), build(spec, digits)
+    stored = trained.system.curve.clone()
+    assert not torch.equal(stored, untrained.system.curve)
+    trained.finish(Resized(digits.validation[0], 16), digits.validation[1])
+    assert torch.equal(trained.system.curve, stored)
+    payload = build(replace(spec, hyper=spec.hyper | {"rate": "payload"}), digits)
+    payload.finish(Resized(digits.validation[0], 16), digits.validation[1])
+    assert torch.equal(payload.system.curve, untrained.system.curve)
 
 
 @pytest.mark.parametrize(("size", "native"), [(32, 28), (40, 28), (64, 28), (224, 28), (24, 24), (16, 16)])
@@ -309,7 +400,7 @@ def test_a_reconstruction_has_nothing_to_train(specs, digits):
 
 
 def test_a_wrong_hyperparameter_is_named(specs, digits):
-    for key, value in (("link", "turbo"), ("outage", 1.0), ("symbols", -1)):
+    for key, value in (("link", "turbo"), ("rate", "best"), ("outage", 1.0), ("symbols", -1)):
         with pytest.raises(ValueError, match=rf"hyper.{key}: '?{value}'? is n"):
             build(spec_of(specs, **{key: value}), digits)
     with pytest.raises(ValueError, match="does not exist; `python -m repobe blocks"):

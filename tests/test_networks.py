@@ -3,7 +3,14 @@ import torch
 from torch import nn
 from torch.nn.functional import batch_norm, conv2d
 
-from repobe.systems.networks import ClassDecoder, ResidualBlock, SqueezeExcitation, conv, encoder, image_decoder
+from repobe.systems.networks import (
+    ClassDecoder,
+    ResidualBlock,
+    SqueezeExcitation,
+    bare_conv,
+    encoder,
+    image_decoder,
+)
 
 
 def test_a_residual_block_is_equation_1():
@@ -77,7 +84,7 @@ def test_the_number_of_attention_blocks_is_a_choice(blocks):
 
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (1, 2), (4, 1), (4, 2)])
 def test_a_convolution_of_one_pixel_is_the_library_s_in_value_and_gradient(size, stride):
-    ours = conv(3, 5, stride=stride)
+    ours = bare_conv(3, 5, stride=stride)
     library = nn.Conv2d(3, 5, 3, stride, 1, bias=False)
     library.load_state_dict(ours.state_dict())
     x = torch.randn(2, 3, size, size)

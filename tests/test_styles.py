@@ -14,6 +14,17 @@ def test_a_method_that_no_style_knows_has_one_that_stays_and_comes_last():
     assert styles.methods_in_order(["brand_new", "repobe", "ibal", "necst"]) == ["necst", "ibal", "repobe", "brand_new"]
 
 
+def test_a_setting_with_other_channel_uses_looks_like_its_method_says_its_k_and_stands_beside_it_by_k():
+    assert styles.family("necst_k128") == "necst"
+    assert styles.family("vae_128") == "vae"
+    assert styles.family("necst_dp_005") == "necst_dp_005"
+    look = styles.style("necst_k128")
+    assert look == styles.style("necst")._replace(label="NECST, k = 128")
+    settings = ["repobe", "necst_k1568", "vae", "necst_k128", "jpeg2000_ldpc", "necst", "new_k9"]
+    ordered = ["necst", "necst_k128", "necst_k1568", "vae", "jpeg2000_ldpc", "repobe", "new_k9"]
+    assert styles.methods_in_order(settings) == ordered
+
+
 def test_every_method_has_one_colour_and_shares_it_only_with_its_adversarially_trained_self():
     named = [name for name in styles.STYLE if name != "repobe_adversarial"]
     assert styles.style("repobe_adversarial").colour == styles.style("repobe").colour

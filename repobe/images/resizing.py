@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
+PIXELS = 2_500_000  # of a batch that no gradient step needs whole: 250 images up to S = 100, 49 of 224
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -19,9 +20,34 @@ def images(pixels: Tensor, size: int) -> Tensor:
     return resize(pixels.float() / 255, size).clamp(0, 1)
 
 
-def prepared(pixels: Tensor, size: int) -> Tensor:
-    """All of a split as Float[n, c, size, size], batch by batch."""
-    return torch.cat([images(part, size) for part in pixels.split(1000)])
+def at_once(size: int, most: int, copies: int = 1) -> int:
+    """How many S×S images make a batch: `most`, or as many as memory has room for; each stands for `copies` of it.
+
+    Memory grows with the pixels, 22 MB an image of 224 in a white-box attack. The device has no say, because the noise
+    that an image meets depends on its batch.
+    """
+    return max(1, min(most, PIXELS // (size**2 * copies)))
+
+
+class Resized:
+    """A split as S×S images, each made of its pixels when it is asked for, so that no whole split is held at S×S.
+
+    pixels: uint8 [n, c, h, w]; an index (a slice, or Int64[b]) gives Float[b, c, S, S] in [0, 1].
+    """
+
+    def __init__(self, pixels: Tensor, size: int) -> None:
+        self.pixels, self.size = pixels, size
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, which: slice | Tensor) -> Tensor:
+        return images(self.pixels[which], self.size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are made."""
+        return self.pixels.device
 
 
 def scored(pixels: Tensor, size: int) -> Tensor:
@@ -29,4 +55,5 @@ def scored(pixels: Tensor, size: int) -> Tensor:
 
     Through S×S, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10 all above 31 dB.
     """
-    return torch.cat([resize(images(part, size), SCORED).clamp(0, 1) for part in pixels.split(1000)])
+    parts = pixels.split(at_once(size, 1000))
+    return torch.cat([resize(images(part, size), SCORED).clamp(0, 1) for part in parts])

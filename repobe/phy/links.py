@@ -1,9 +1,11 @@
 """Digital links: how many bytes a message may have, and which messages arrive.
 
 A transmitter knows the SNR before it codes a message, and so the rate; it never knows h. A message arrives whole or not
-at all, and the receiver knows which.
+at all, and the receiver knows which. At each SNR a link offers several rates, each a number of bytes and a probability
+that they arrive, and takes the one of the greatest value.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +19,17 @@ from repobe.phy.fading import equally_likely
 from repobe.phy.ldpc import BASE, BASE_COLUMNS
 from repobe.phy.qam import BITS
 
+# Of a code over block fading: how often it may be lost, from hardly ever to nearly always.
+OUTAGES = np.geomspace(0.001, 0.9, 60)
+
+# (bytes of a message, how likely they arrive) to what sending them is worth; arrays of one entry for each offer.
+Value = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def expected_bytes(size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
+    """The value of an offer to whom every byte is worth the same."""
+    return size * delivery
+
 
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """|h|² of each message, Float[b], drawn exactly as the channel draws it for symbols (D4)."""
@@ -27,27 +40,43 @@ def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | Non
 class Ideal:
     """A code that reaches capacity: no message is lost at k times the ergodic capacity in bits.
 
-    Over block fading, where a code meets one unknown h, it sends k times the channel's `outage_rate`.
+    Over block fading, where a code meets one unknown h, it takes the rate of the greatest value among those that are
+    lost with a probability of OUTAGES; if `outage` is not 0, among those within it.
     """
 
-    def __init__(self, channel: Channel, k: int, outage: float = 0.0) -> None:
-        self.channel, self.k, self.outage = channel, k, outage
-        self.rate = cache(self._rate)
+    def __init__(self, channel: Channel, k: int, outage: float = 0.0, value: Value = expected_bytes) -> None:
+        self.channel, self.k, self.outage, self.value = channel, k, outage, value
+        self.offers = cache(self._offers)
 
-    def _rate(self, n0: float) -> float:
-        """Bits a symbol."""
+    def _offers(self, n0: float) -> tuple[np.ndarray, np.ndarray]:
+        """(rates in bits a symbol, how likely a message of each arrives)."""
         channel = self.channel
-        return channel.outage_rate(n0, self.outage) if channel.block else channel.ergodic_capacity(n0)
+        if not channel.block:
+            return np.array([channel.ergodic_capacity(n0)]), np.ones(1)
+        rates = [channel.outage_rate(n0, outage) for outage in OUTAGES if not self.outage or outage < self.outage]
+        rates = np.array([channel.outage_rate(n0, self.outage), *rates])
+        return rates, 1 - channel.power_distribution((2**rates - 1) * n0)
+
+    def rate(self, n0: float) -> float:
+        """Bits a symbol."""
+        rates, delivery = self.offers(n0)
+        return float(rates[self.value(self.k * rates / 8, delivery).argmax()])
 
     def budget(self, n0: float) -> int:
         """How many bytes a message may have."""
         return int(self.k * self.rate(n0) / 8)
 
+    def delivery(self, n0: float) -> float:
+        """P(a message arrives)."""
+        rates, delivery = self.offers(n0)
+        return float(delivery[rates == self.rate(n0)][0])
+
     def arrives(self, n0: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Bool[b]: which messages, sent at the noise powers n0 Float[b], arrive in one draw of the channel."""
         if not self.channel.block:
             return torch.ones(len(n0), dtype=torch.bool, device=n0.device)
-        rate = torch.tensor([self.rate(n) for n in n0.tolist()], device=n0.device)
+        rates = {n: self.rate(n) for n in set(n0.tolist())}
+        rate = torch.tensor([rates[n] for n in n0.tolist()], device=n0.device)
         return torch.log2(1 + _power_gain(self.channel, n0, generator) / n0) >= rate
 
 
@@ -63,14 +92,23 @@ class Scheme:
 
 
 class Coded:
-    """LDPC blocks over QAM, with the length, modulation and rate that deliver most by a table of block error rates.
+    """LDPC blocks over QAM, with the length, modulation and rate of the greatest value in a table of block error rates.
+
+    If `outage` is not 0, messages are lost with at most that probability.
 
     A message arrives if all its blocks do. Between two rows of the table the error rate is interpolated linearly in dB,
     which is pessimistic in the tail. Below the first row of a curve every block is lost, above its last none.
     """
 
-    def __init__(self, channel: Channel, k: int, table: pd.DataFrame, outage: float = 0.0) -> None:
-        self.channel, self.k, self.outage = channel, k, outage
+    def __init__(
+        self,
+        channel: Channel,
+        k: int,
+        table: pd.DataFrame,
+        outage: float = 0.0,
+        value: Value = expected_bytes,
+    ) -> None:
+        self.channel, self.k, self.outage, self.value = channel, k, outage, value
         simulated = table[table["channel"] == ("awgn" if channel.block else channel.label)]
         if simulated.empty:
             raise ValueError(f"the table of block error rates has no rows of {channel.label}; simulate it again")
@@ -83,7 +121,7 @@ class Coded:
                 rows = rows.sort_values("snr_db")
                 scheme = Scheme(bits, modulation, rate, blocks, blocks * message)
                 self.curves[scheme] = (rows["snr_db"].to_numpy(float), rows["block_error_rate"].to_numpy(float))
-        self.scheme = cache(self._scheme)
+        self.offers = cache(self._offers)
 
     def survival(self, scheme: Scheme, snr: np.ndarray) -> np.ndarray:
         """P(all blocks arrive) at a linear SNR that lasts for the whole message."""
@@ -92,18 +130,26 @@ class Coded:
             lost = np.interp(10 * np.log10(snr), snr_db, rate, left=1.0)
         return (1 - lost) ** scheme.blocks
 
-    def delivery(self, scheme: Scheme, n0: float) -> float:
-        """P(a message arrives), averaged over h."""
-        return float(self.survival(scheme, self.gains / n0).mean())
-
-    def _scheme(self, n0: float) -> Scheme | None:
-        """The scheme with the highest expected payload; if `outage` is not 0, among those within the outage limit."""
-        chance = {scheme: self.delivery(scheme, n0) for scheme in self.curves}
+    def _offers(self, n0: float) -> tuple[list[Scheme], np.ndarray]:
+        """(schemes, how likely a message of each arrives, over h too)."""
+        chance = {scheme: float(self.survival(scheme, self.gains / n0).mean()) for scheme in self.curves}
         fit = {s: p for s, p in chance.items() if p > 0 and (self.outage == 0 or p >= 1 - self.outage)}
-        return max(fit, key=lambda s: fit[s] * s.payload, default=None)
+        return list(fit), np.array(list(fit.values()))
+
+    def scheme(self, n0: float) -> Scheme | None:
+        """The scheme in use; None where no block fits the k symbols or none would arrive."""
+        schemes, delivery = self.offers(n0)
+        if not schemes:
+            return None
+        return schemes[self.value(np.array([s.payload // 8 for s in schemes]), delivery).argmax()]
+
+    def delivery(self, n0: float) -> float:
+        """P(a message arrives); 0 where there is no scheme."""
+        schemes, delivery = self.offers(n0)
+        return float(delivery[schemes.index(self.scheme(n0))]) if schemes else 0.0
 
     def budget(self, n0: float) -> int:
-        """How many bytes a message may have; 0 where no block fits the k symbols or none would arrive."""
+        """Bytes of a message; 0 where there is no scheme."""
         scheme = self.scheme(n0)
         return scheme.payload // 8 if scheme else 0
 
@@ -116,8 +162,9 @@ class Coded:
         if self.channel.block:
             snr = snr * _power_gain(self.channel, n0, generator)
         luck = torch.rand(len(n0), generator=generator, device=n0.device)
+        used = {n: self.scheme(n) for n in set(n0.tolist())}
         chance = [
-            float(self.survival(scheme, np.array(s))) if (scheme := self.scheme(n)) else 0.0
+            float(self.survival(scheme, np.array(s))) if (scheme := used[n]) else 0.0
             for n, s in zip(n0.tolist(), snr.tolist(), strict=True)
         ]
         return luck < torch.tensor(chance, device=n0.device)

@@ -35,7 +35,7 @@ def accuracy_over_snr(name: str, dataset: str, channel: str, methods: list[str],
     table = read(results / "summary" / "evasion.csv")
     shown = dataset_shown(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
-    curves = curves_of(table.assign(source="measured"), methods, quantities)
+    curves = with_channel_uses(curves_of(table.assign(source="measured"), methods, quantities))
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
     if shown == dataset and measured:
@@ -63,6 +63,17 @@ def curves_of(table: pd.DataFrame, methods: list[str], quantities: list[str], pa
             label = called + (f": {quantity.removesuffix('_accuracy')}" if several else "") + " (paper)" * paper
             found.append(Curve(style(method), label, several and quantity == "adversarial_accuracy", rows))
     return found
+
+
+def with_channel_uses(curves: list[Curve]) -> list[Curve]:
+    """The same curves, each label with its k, where they differ in k: accuracy at one k is not accuracy at another."""
+    uses = [f"{one.rows['symbols_k'].iloc[0]:g}" if len(one.rows) else None for one in curves]
+    if len(set(uses) - {None}) < 2:
+        return curves
+    said = [
+        f"{one.label.partition(', k = ')[0]}, k = {k}" if k else one.label for one, k in zip(curves, uses, strict=True)
+    ]
+    return [one._replace(label=label) for one, label in zip(curves, said, strict=True)]
 
 
 def points_printed(name: str) -> pd.DataFrame:

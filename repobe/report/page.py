@@ -10,7 +10,7 @@ import pandas as pd
 
 from repobe.report.cells import number, table
 from repobe.report.drawings import drawing
-from repobe.report.sections import about, cipher, counts, leaks, rebuilt_images, withstood
+from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, withstood
 from repobe.runs.files import replace
 from repobe.tables.results import read
 from repobe.verdicts import paper
@@ -80,6 +80,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
                 ("The suite's own", [one for one in drawn if one["name"].startswith("fig_")]),
             ],
             accuracy=table(evasion, ACCURACY),
+            channel_uses=channel_uses(evasion),
             rebuilt=table(rebuilt, [name for name in rebuilt if name not in ("image_size", "command", "high")]),
             leaks=leaks(rebuilt),
             withstood=withstood(evasion),

@@ -4,6 +4,7 @@ import pandas as pd
 
 from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
+from repobe.report.channel_uses import over_channel_uses
 from repobe.tables.schema import family
 from repobe.verdicts.gates import plain
 
@@ -56,6 +57,15 @@ def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
         if len(mine):
             found[kind] = mine.loc[mine["mean"].idxmin()].to_dict()
     return found
+
+
+def channel_uses(evasion: pd.DataFrame) -> dict:
+    """Natural accuracy over k: one row for each method and k, one column for each SNR."""
+    rows = over_channel_uses(evasion)
+    setting = ["dataset", "channel", "family", "method", "image_size", "symbols_k", "seeds", "n"]
+    wide = rows.pivot_table("mean", setting, "snr_test_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
+    wide = wide.reset_index()
+    return table(wide, list(wide))
 
 
 def cipher(audit: pd.DataFrame) -> dict:

@@ -1,6 +1,7 @@
 """How a method looks in every figure: its name, colour and marker, and its place in the paper's order."""
 
 import hashlib
+import re
 from typing import NamedTuple
 
 
@@ -44,14 +45,22 @@ PAPER_NAMES = {"jpeg2000": "JPEG2000", "escst": "ESCST"}
 COLOURS, MARKERS = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY], "osD^v<>PXph8d"
 
 
+def family(method: str) -> str:
+    """The method of which `<method>_k512` is a setting with k = 512 channel uses; any other label is its own."""
+    return "vae" if method == "vae_128" else re.sub(r"_k\d+$", "", method)
+
+
 def style(method: str) -> Style:
-    """The style of a method; `<rival>_reconstruction` looks like the rival.
+    """The style of a method; `<rival>_reconstruction` looks like the rival, and `<rival>_k512` says its k.
 
     An unknown method gets a style that depends only on its name, so it looks the same in every figure.
     """
     known = STYLE.get(method) or STYLE.get(method.removesuffix("_reconstruction"))
     if known:
         return known
+    if family(method) != method:
+        known = style(family(method))
+        return known._replace(label=f"{known.label}, k = {method.rpartition('_k')[2]}")
     drawn = hashlib.sha256(method.encode()).digest()
     return Style(method.replace("_", " "), COLOURS[drawn[0] % len(COLOURS)], MARKERS[drawn[1] % len(MARKERS)])
 
@@ -67,6 +76,8 @@ def methods_in_order(methods) -> list[str]:
 
     def place(method: str) -> tuple:
         reconstructs = method not in known and method.endswith("_reconstruction")
-        return reconstructs, known.get(method.removesuffix("_reconstruction"), len(known)), method
+        name = method if method in known else family(method.removesuffix("_reconstruction"))
+        uses = int(method.rpartition("_k")[2]) if family(method) != method and method not in known else 0
+        return reconstructs, known.get(name, len(known)), uses, method
 
     return sorted(set(methods), key=place)

@@ -7,7 +7,7 @@ from repobe.attacks import cryptanalysis, leakage
 from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import prepared
+from repobe.images.resizing import Resized
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Spec
 from repobe.stages.transmission import generator_for, on_air, received, stolen
@@ -23,22 +23,23 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     Of a method that shuffles by a key; for reconstruction, whose receiver names no class, without the wrong key's row.
     """
     pixels, label = data.test
-    image = prepared(pixels, spec.image_size)
+    image = Resized(pixels, spec.image_size)
     run = (spec.dataset, spec.channel, spec.label, spec.seed)
     snr_db = max(spec.inversion.snr_db)
     n0 = noise_power(snr_db)
-    known, grid = stolen(trained, image[:AUDITED], n0).cpu(), trained.system.grid
+    overheard = Resized(pixels[:AUDITED], spec.image_size)
+    known, grid = stolen(trained, overheard, n0).cpu(), trained.system.grid
     rows = cryptanalysis.recovery(known, grid[0], trained.system.channel, spec.audit, *run)
 
     learned, learned_label = data.limit(spec.inversion.images).train
     heard = {}
-    for name, images_of in (("train", prepared(learned, spec.image_size)), ("test", image)):
+    for name, images_of in (("train", Resized(learned, spec.image_size)), ("test", image)):
         symbols, _ = on_air(trained, images_of, n0, "audit", name)
         air = generator_for(data.device, "audit's air", *run, name)
         heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
     generator = generator_for(torch.device("cpu"), "leakage", *run)
     if spec.task == "classification" and grid != (1, 1):  # one place has one cipher: no key is wrong
-        each = wrong_key(trained, image[:AUDITED], label[:AUDITED], n0, generator)
+        each = wrong_key(trained, overheard, label[:AUDITED], n0, generator)
         # A mean over keys: which key it is moves the accuracy far more than which images.
         rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db} | cryptanalysis.over_keys(each))
     for quantity, infer in leakage.INFERENCES.items():
@@ -48,14 +49,15 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     return [spec.columns | {"grid": "x".join(map(str, grid))} | row for row in rows]
 
 
-def wrong_key(trained: Method, image: Tensor, label: Tensor, n0: float, generator: torch.Generator) -> Tensor:
+def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generator: torch.Generator) -> Tensor:
     """Float[WRONG_KEYS]: the receiver's accuracy with each of as many random keys that are not the sender's."""
     symbols, sender = on_air(trained, image, n0, "wrong key")
     outcomes = []
     for number in range(WRONG_KEYS):
         key = another(sender, generator)
         air = generator_for(image.device, "wrong key", number)
-        outcomes.append(metrics.correct(received(trained, symbols, key, n0, air), label))
+        logits = torch.cat(list(received(trained, symbols, key, n0, air)))
+        outcomes.append(metrics.correct(logits, label))
     return torch.stack(outcomes).double().mean(dim=1)
 
 

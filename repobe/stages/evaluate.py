@@ -1,29 +1,24 @@
 """The stage that measures what a trained run's receiver gets: every SNR, unattacked and under every attack."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
-from repobe.attacks.noisy import NoisyClassifier
-from repobe.cipher.keys import FixedKey
+from repobe.attacks.evasion import SELECTION
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import prepared
+from repobe.images.resizing import Resized
 from repobe.phy.channels import noise_power
-from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
-from repobe.stages.transmission import BATCH, deliveries, fidelity, generator_for, images_sd
-from repobe.systems.folding import folded
-from repobe.training.method import Method, parts
+from repobe.stages.crafting import Victim, crafted, regrouped
+from repobe.stages.transmission import Draws, batches, fidelity, generator_for, images_sd
+from repobe.training.method import Method
 
 ADVERSARIAL = "adversarial_accuracy"
 COMMON = "paper_common"  # the paper's attack over the images that the ensemble is over
 SCORED_DRAWS = 5  # at least, of the channel, that an adversarial image is scored on
-CANDIDATES = BATCH // 10  # images at once where each meets many draws at once
 
 
 def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
@@ -51,11 +46,11 @@ def evasion(
     attacks are crafted on, by label. Of a classifier, without attack and under the paper's, also {(snr_db, attack): (in
     how many draws each image was right, uint8 [n]; draws)}.
     """
-    pixels, label = data.test
-    image = prepared(pixels, spec.image_size)
+    image, label = Resized(data.test[0], spec.image_size), data.test[1]
+    victim = Victim(trained, spec, image, label, surrogates)
     rows, counts = [], {}
     for snr_db in spec.snr_db:
-        natural = keep(f"natural {snr_db:g} dB", lambda snr_db=snr_db: unattacked(trained, spec, data, image, snr_db))
+        natural = keep(f"natural {snr_db:g} dB", lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db))
         for metric, value in natural.items():
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, value, trained.system.k))
         if spec.task == "reconstruction":
@@ -72,7 +67,7 @@ def evasion(
             outcomes = keep(
                 f"{name} {eps:g} {snr_db:g} dB",
                 lambda name=name, attack=attack, eps=eps, snr_db=snr_db, natural=natural, common=common: (
-                    attacked(trained, spec, name, attack, eps, snr_db, image, label, surrogates, common)
+                    attacked(victim, name, attack, eps, snr_db, common)
                     if eps > 0
                     else untouched(natural, attack.images, common)
                 ),
@@ -97,27 +92,31 @@ def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
 
 
 @torch.no_grad()
-def clean_accuracy(trained: Method, image: Tensor, label: Tensor) -> Tensor:
+def clean_accuracy(trained: Method, image: Resized, label: Tensor) -> Tensor:
     """Float[1, n]: what a digital system's classifier makes of images that were never coded nor sent."""
-    cut = parts(len(image), BATCH)
+    cut = batches(trained, len(image))
     return torch.cat([metrics.correct(trained.system.classify(image[p]), label[p]) for p in cut])[None]
 
 
-def unattacked(trained: Method, spec: Spec, data: Data, image: Tensor, snr_db: float) -> dict[str, Tensor]:
+def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_db: float) -> dict[str, Tensor]:
     """Float[draws, n] by metric: what the receiver makes of the whole test split."""
-    pixels, label = data.test
     # Named without the method: every method with as many symbols meets the very same air.
     stream = (spec.dataset, spec.channel, spec.seed, snr_db)
-    airs = (generator_for(data.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws))
-    values: dict[str, list[Tensor]] = {}
-    for output in deliveries(trained, image, noise_power(snr_db), airs, "evaluate", snr_db):
+    airs = [generator_for(image.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws)]
+    heard = Draws(trained, noise_power(snr_db), airs, "evaluate", snr_db)
+
+    def measured(output: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         if spec.task == "reconstruction":
-            measured = fidelity(output, pixels, spec.image_size)
-        else:
-            measured = {"natural_accuracy": metrics.correct(output, label)}
-        for metric, value in measured.items():
-            values.setdefault(metric, []).append(value)
-    return {metric: torch.stack(value) for metric, value in values.items()}
+            return fidelity(output, x)
+        return {"natural_accuracy": metrics.correct(output, y)}
+
+    found: dict[str, list[Tensor]] = {}
+    for p in batches(trained, len(image)):
+        x = image[p]
+        each_draw = [measured(output, x, label[p]) for output in heard(x)]
+        for metric in each_draw[0]:
+            found.setdefault(metric, []).append(torch.stack([one[metric] for one in each_draw]))
+    return {metric: torch.cat(value, dim=1) for metric, value in found.items()}
 
 
 def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str, Tensor]:
@@ -126,82 +125,30 @@ def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str,
     return {"scored": right[:, :images].clone(), "selected": right[:, :common].clone()}
 
 
-def attacked(
-    trained: Method,
-    spec: Spec,
-    name: str,
-    attack: Attack,
-    eps: float,
-    snr_db: float,
-    image: Tensor,
-    label: Tensor,
-    surrogates: dict[str, Method],
-    common: int,
-) -> dict[str, Tensor]:
+def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, common: int) -> dict[str, Tensor]:
     """Correctness on adversarial images, each re-scored on fresh channel draws: `scored` Float[5 or `draws`, n].
 
-    `selected` Float[20, common]: the same on draws of its own, by which `ensemble` picks each image's attack.
+    `selected` Float[20, common]: the same on draws of its own, by which `ensemble` picks each image's attack. Each
+    batch is crafted, sent through all draws, counted, and forgotten.
     """
-    adversarial = crafted(trained, spec, name, attack, eps, snr_db, image, label, surrogates)
+    spec, label = victim.spec, victim.label
     # Named without the attack: all meet the very same air, and what a pair differs in is the attacks'.
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
 
-    def measure(purpose: str, which: slice, draws: int) -> Tensor:
-        x, y = adversarial[which], label[which]
-        airs = (generator_for(x.device, purpose, *place, draw) for draw in range(draws))
-        heard = deliveries(trained, x, noise_power(snr_db), airs, purpose, name, eps, *place)
-        return torch.stack([metrics.correct(output, y) for output in heard])
+    def through(purpose: str, draws: int) -> Draws:
+        airs = [generator_for(label.device, purpose, *place, draw) for draw in range(draws)]
+        return Draws(victim.trained, noise_power(snr_db), airs, purpose, name, eps, *place)
 
-    draws = max(SCORED_DRAWS, spec.evaluation.draws)
-    first, rest = slice(common), slice(common, len(adversarial))
-    scored = [measure("scored", first, draws)]
-    if common < len(adversarial):
-        scored.append(measure("scored, the rest", rest, draws))
-    return {"scored": torch.cat(scored, dim=1), "selected": measure("selected", first, SELECTION)}
-
-
-def crafted(
-    trained: Method,
-    spec: Spec,
-    name: str,
-    attack: Attack,
-    eps: float,
-    snr_db: float,
-    image: Tensor,
-    label: Tensor,
-    surrogates: dict[str, Method],
-    within: str = "",
-) -> Tensor:
-    """The attack's adversarial images Float[n, c, S, S]; at one name, eps and SNR always the same.
-
-    The very images of the paper's attack are candidates of eot_pgd, which therefore is never weaker but by the noise
-    of the draws that pick: where the paper's attack has fewer images, as it would craft them for as many.
-
-    within: the attack that crafts them as its candidates, in a session of its own: no key serves two messages.
-    """
-    weak = None
-    if attack.kind == "eot_pgd" and name != "paper":
-        paper = spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
-        # Whole batches of it, for what a batch meets hangs on its size.
-        whole = min(paper.images, -(-attack.images // BATCH) * BATCH)
-        paper = replace(paper, images=max(whole, attack.images))
-        weak = crafted(trained, spec, "paper", paper, eps, snr_db, image, label, surrogates, within=name)
-    image, label, n0 = image[: attack.images], label[: attack.images], noise_power(snr_db)
-    stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
-    victim = surrogates[attack.surrogate] if attack.kind == "transfer" else trained
-    session = ("attack", *stream, *([within] if within else []))
-    keys = FixedKey(None) if attack.kind == "keyless" else victim.keys.session(*session)
-    model = NoisyClassifier(folded(victim.system), n0, keys, generator_for(image.device, "attack", *stream)).eval()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed("start", *stream))
-        adversarial = []
-        for p in parts(len(image), BATCH if KINDS[attack.kind] is pgd5 else CANDIDATES):
-            candidates = KINDS[attack.kind](model, image[p], label[p], eps, attack)
-            if weak is not None:
-                candidates.insert(0, weak[p])
-            several = len(candidates) > 1
-            adversarial.append(most_harmful(model, candidates, label[p]) if several else candidates[0])
-        return torch.cat(adversarial)
+    draws, images = max(SCORED_DRAWS, spec.evaluation.draws), min(attack.images, len(label))
+    first = {"scored": through("scored", draws), "selected": through("selected", SELECTION)}
+    rest = {"scored": through("scored, the rest", draws)}
+    cut = [*batches(victim.trained, common), *batches(victim.trained, images, common)]
+    adversarial = regrouped(crafted(victim, name, attack, eps, snr_db), [p.stop - p.start for p in cut])
+    found: dict[str, list[Tensor]] = {purpose: [] for purpose in first}
+    for p, x in zip(cut, adversarial, strict=True):
+        for purpose, heard in (first if p.start < common else rest).items():
+            found[purpose].append(torch.stack([metrics.correct(output, label[p]) for output in heard(x)]))
+    return {purpose: torch.cat(right, dim=1) for purpose, right in found.items()}
 
 
 def ensemble_name(kinds: set[str]) -> str:

@@ -20,7 +20,7 @@ from repobe.attacks.inversion import (
 from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import SCORED, images, prepared, resize, scored
+from repobe.images.resizing import SCORED, Resized, images, resize, scored
 from repobe.phy.channels import noise_power
 from repobe.runs.seeds import secret
 from repobe.runs.spec import Spec
@@ -49,7 +49,7 @@ def inversion(
     are of the highest SNR.
     """
     pixels, label = (part[:JUDGED] for part in data.test)
-    shown = _first_of_each_class(label, data.classes)
+    shown, target = _first_of_each_class(label, data.classes), scored(pixels, spec.image_size)
     pictures = {"original": _bytes(images(pixels[shown], SCORED)), "label": label[shown]}
     rows = []
 
@@ -64,17 +64,14 @@ def inversion(
                     pictures[attacker] = value
 
     def measure(found: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        return {
-            attacker: _seen(image, pixels, spec.image_size, label, shown, classifier)
-            for attacker, image in found.items()
-        }
+        return {attacker: _seen(image, target, label, shown, classifier) for attacker, image in found.items()}
 
     for snr_db in spec.inversion.snr_db:
         situation = Situation(trained, spec, data, snr_db)
         plain = keep(
             f"plain {snr_db:g} dB",
             lambda s=situation: measure(s.without_attacker())
-            | {"original": {"attacker_accuracy": judged(classifier, scored(pixels, spec.image_size), label)}},
+            | {"original": {"attacker_accuracy": judged(classifier, target, label)}},
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
@@ -96,7 +93,7 @@ class Situation:
         self.name = (*self.run, snr_db)
         self.known = data.limit(spec.inversion.images).train[0]
         self.target = scored(self.known, spec.image_size)
-        self.test = prepared(data.test[0][:JUDGED], spec.image_size)
+        self.test = Resized(data.test[0][:JUDGED], spec.image_size)
         self.symbols, self.key = on_air(trained, self.test, self.link_n0, "invert", snr_db)
         self.known_messages = min(spec.audit.known_messages)
 
@@ -138,7 +135,8 @@ class Situation:
         found = {"mean_image": mean_image(self.target, len(self.test))}
         if self.spec.task == "reconstruction":
             legitimate = generator_for(self.data.device, "legitimate", *self.run)
-            found["legitimate"] = received(self.trained, self.symbols, self.key, self.link_n0, legitimate)
+            heard = received(self.trained, self.symbols, self.key, self.link_n0, legitimate)
+            found["legitimate"] = torch.cat([resize(image, SCORED) for image in heard])
         return found
 
     def attacks(self) -> dict[str, Callable[[], dict[str, Tensor]]]:
@@ -174,12 +172,13 @@ class Situation:
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
         """keyless, known_plaintext, with_key: a stolen encoder, applied once to every known image."""
-        plain = prepared(self.known, self.spec.image_size)
+        plain = Resized(self.known, self.spec.image_size)
         stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
         knows = {"keyless": stolen_pairs}
         if "known_plaintext" in wanted:
-            sent, _ = on_air(self.trained, plain[: self.known_messages], self.link_n0, "known message", self.snr_db)
+            first = Resized(self.known[: self.known_messages], self.spec.image_size)
+            sent, _ = on_air(self.trained, first, self.link_n0, "known message", self.snr_db)
             knows["known_plaintext"] = replace(stolen_pairs, overheard=self.air(sent, "known message"))
         if "with_key" in wanted:
             knows["with_key"] = replace(stolen_pairs, key=self.key)
@@ -189,7 +188,7 @@ class Situation:
 
     def by_pairs(self, name: str, networks: dict[str, Callable], wanted: set[str]) -> dict[str, Tensor]:
         """Pairs as they are observed: same_key where all are under the key in force, or none; else fresh_key."""
-        plain = prepared(self.known, self.spec.image_size)
+        plain = Resized(self.known, self.spec.image_size)
         sent, _ = on_air(self.trained, plain, self.link_n0, "observed pairs", self.snr_db)
         tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
         generator = generator_for(torch.device("cpu"), name, *self.name)
@@ -201,17 +200,15 @@ class Situation:
         """keyless_adaptive: a stolen encoder's features, shuffled by keys of the attacker's own; the messages that it
         wants to see are the run's, under the key in force.
         """
-        plain = prepared(self.known, self.spec.image_size)
+        plain = Resized(self.known, self.spec.image_size)
         owned = self.knowledge(stolen(self.trained, plain, self.link_n0), "keyless_adaptive")
         tap = Tap(self.air(self.symbols, "tap"), with_own_keys(owned, secret("the attacker's own keys", *self.name)))
         generator = generator_for(torch.device("cpu"), "keyless_adaptive", *self.name)
         return with_pairs("keyless_adaptive", SHUFFLED, tap, self.spec.inversion.epochs, generator)
 
 
-def _seen(
-    image: Tensor, pixels: Tensor, size: int, label: Tensor, shown: Tensor, classifier: nn.Module
-) -> dict[str, Tensor]:
-    measured = fidelity(image, pixels, size) | {"attacker_accuracy": judged(classifier, image, label)}
+def _seen(image: Tensor, target: Tensor, label: Tensor, shown: Tensor, classifier: nn.Module) -> dict[str, Tensor]:
+    measured = fidelity(image, target) | {"attacker_accuracy": judged(classifier, image, label)}
     return measured | {"shown": _bytes(resize(image[shown], SCORED).clamp(0, 1))}
 
 

@@ -1,18 +1,18 @@
-"""Whole splits of a dataset through a trained system, and how far what arrives is from what was sent."""
+"""Splits of a dataset through a trained system, batch by batch, and how far what arrives is from what was sent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from repobe.cipher.keys import Key
 from repobe.images import metrics
-from repobe.images.resizing import SCORED, resize, scored
+from repobe.images.resizing import SCORED, Resized, at_once, resize
 from repobe.runs.seeds import seed
 from repobe.tables.schema import is_proportion
 from repobe.training.method import Method, parts
 
-BATCH = 250
+BATCH = 250  # messages at most that are sent and received together
 
 
 def generator_for(device: torch.device, *parts) -> torch.Generator:
@@ -20,48 +20,68 @@ def generator_for(device: torch.device, *parts) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed(*parts))
 
 
+def batches(trained: Method, count: int, first: int = 0) -> Iterator[slice]:
+    """How images `first` … `count` − 1 are cut where a system sends or receives them, by its S."""
+    return parts(count, at_once(trained.system.image_size, BATCH), first)
+
+
 @torch.no_grad()
-def on_air(trained: Method, image: Tensor, n0: float, *session) -> tuple[Tensor, Key | None]:
-    """(what a whole split is on the air, Complex[n, k]; its keys): sent once."""
+def on_air(trained: Method, image: Resized, n0: float, *session) -> tuple[Tensor, Key | None]:
+    """(what a split is on the air, Complex[n, k]; its keys): sent once."""
     key = trained.keys.session(*session).sending(0, len(image))
     own = generator_for(image.device, "transmitter", *session)
-    cut = parts(len(image), BATCH)
+    cut = batches(trained, len(image))
     return torch.cat([trained.system.transmit(image[p], key and key[p], n0, own) for p in cut]), key
 
 
 @torch.no_grad()
-def stolen(trained: Method, image: Tensor, n0: float) -> Tensor:
+def stolen(trained: Method, image: Resized, n0: float) -> Tensor:
     """Symbols Complex[n, k] that a copy of the encoder makes, under no key."""
     own = generator_for(image.device, "stolen transmitter")
-    return torch.cat([trained.system.transmit(image[p], None, n0, own) for p in parts(len(image), BATCH)])
+    return torch.cat([trained.system.transmit(image[p], None, n0, own) for p in batches(trained, len(image))])
 
 
 @torch.no_grad()
-def received(trained: Method, symbols: Tensor, key: Key | None, n0: float, generator: torch.Generator) -> Tensor:
-    """Logits or images of a whole split after one channel draw."""
-    cut = parts(len(symbols), BATCH)
-    return torch.cat([trained.system.deliver(symbols[p], n0, key and key[p], generator) for p in cut])
-
-
-def deliveries(
-    trained: Method, image: Tensor, n0: float, airs: Iterable[torch.Generator], *session
+def received(
+    trained: Method, symbols: Tensor, key: Key | None, n0: float, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Logits or images of a whole split, once for each of the airs, which are channel draws.
+    """Logits or images of a split after one channel draw, batch by batch."""
+    for p in batches(trained, len(symbols)):
+        yield trained.system.deliver(symbols[p], n0, key and key[p], generator)
 
-    Sent once for all of them, but by a transmitter that draws something anew for each, under keys of its own.
+
+class Draws:
+    """A split through several channel draws, batch by batch: each draw's generators and keys go on from batch to batch.
+
+    So an image meets the same air, whether its split is held whole or not. airs: a generator for each draw. Sent once
+    for all of them, but by a transmitter that draws something anew for each, under keys of its own.
     """
-    sent = None
-    for draw, air in enumerate(airs):
-        if trained.system.random_transmitter:
-            sent = on_air(trained, image, n0, *session, draw)
-        elif sent is None:
-            sent = on_air(trained, image, n0, *session)
-        yield received(trained, *sent, n0, air)
+
+    def __init__(self, trained: Method, n0: float, airs: list[torch.Generator], *session) -> None:
+        self.system, self.n0, self.airs, self.sent = trained.system, n0, airs, 0
+        random = trained.system.random_transmitter
+        sessions = [(*session, draw) for draw in range(len(airs))] if random else [session]
+        self.keys = [trained.keys.session(*one) for one in sessions]
+        self.own = [generator_for(airs[0].device, "transmitter", *one) for one in sessions]
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> Iterator[Tensor]:
+        """Image [b, c, S, S], the split's next batch, to each draw's logits or images in turn."""
+        for draw, air in enumerate(self.airs):
+            if draw < len(self.keys):
+                key = self.keys[draw].sending(self.sent, len(image))
+                symbols = self.system.transmit(image, key, self.n0, self.own[draw])
+            yield self.system.deliver(symbols, self.n0, key, air)
+        self.sent += len(image)
 
 
-def fidelity(output: Tensor, pixels: Tensor, size: int) -> dict[str, Tensor]:
-    """Each image's mse, psnr_db and ssim at 32×32 pixels (D14)."""
-    x, y = resize(output, SCORED).clamp(0, 1), scored(pixels, size)
+def fidelity(output: Tensor, image: Tensor) -> dict[str, Tensor]:
+    """Each image's mse, psnr_db and ssim at 32×32 pixels (D14): two images [b, c, h, w], each of any size.
+
+    `image` is the S×S one that was sent, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10
+    all above 31 dB.
+    """
+    x, y = (resize(one, SCORED).clamp(0, 1) for one in (output, image))
     return {"mse": metrics.mse(x, y), "psnr_db": metrics.psnr_db(x, y), "ssim": metrics.ssim(x, y)}
 
 

@@ -1,4 +1,4 @@
-"""What is sent: transmitters and receivers, their networks, and the codes of the rivals.
+"""Transmitters and receivers: the paper's system, its networks, and the source codes of the rivals.
 
 How a system learns lives in `training`. It may import `cipher`, `images`, `phy` and `runs`.
 """

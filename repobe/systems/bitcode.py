@@ -1,4 +1,4 @@
-"""NECST's discrete code: its networks, its System, and one training loss, for whichever baseline sends such bits.
+"""NECST's discrete code, which two baselines share: its networks, its System and its training loss.
 
 image ─ resize ─ encoder ─ more likely bits ─ BPSK ─ protect ═ air ═ sign ─ bits ─ decoder ─▶ logits or image
 """
@@ -17,10 +17,10 @@ from repobe.systems.networks import convolution
 from repobe.systems.system import System
 from repobe.systems.vimco import log_probability, vimco
 
-GREY, COLOUR = 28, 32  # pixels that the networks work on: MNIST's and CIFAR-10's own
+GREY, COLOUR = 28, 32  # pixels of the images that the networks work on, as those of MNIST and CIFAR-10
 GREY_BITS, COLOUR_BITS = 100, 500  # Choi et al. 2019: MNIST at 100 bits, CIFAR-10 at 500
-HIDDEN = 500  # as the released defaults: encoder 500, decoder 500, 500
-SLOPE = 0.2  # of TensorFlow's leaky ReLU, which the released code takes
+HIDDEN = 500  # the released defaults: encoder 500, decoder 500, 500
+SLOPE = 0.2  # the leaky ReLU of TensorFlow, which the released code uses
 
 Protect = Callable[[Tensor, torch.Generator | None], Tensor]  # Symbols, generator to Symbols
 
@@ -31,12 +31,12 @@ def as_they_are(symbols: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def dense(inputs: int, outputs: int) -> nn.Sequential:
-    """A layer without bias, as the released decoder's are."""
+    """A layer without bias, as in the released decoder."""
     return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.LeakyReLU(SLOPE))
 
 
 def bit_encoder(colours: int, bits: int) -> nn.Sequential:
-    """Image [b, 1, 28, 28] or [b, 3, 32, 32] to the logits [b, bits] of its bits."""
+    """Image [b, 1, 28, 28] or [b, 3, 32, 32] to the log-odds [b, bits] of its bits."""
     if colours == 1:
         hidden = [nn.Flatten(), nn.Linear(GREY**2, HIDDEN), nn.LeakyReLU(SLOPE)]
         return nn.Sequential(*hidden, nn.Linear(HIDDEN, bits, bias=False))
@@ -46,12 +46,12 @@ def bit_encoder(colours: int, bits: int) -> nn.Sequential:
 
 
 def bit_decoder(bits: int, outputs: int) -> nn.Sequential:
-    """Bits to `outputs` numbers through two layers of 500: MNIST's published decoder, and any classifier here."""
+    """Bits to `outputs` numbers by two layers of 500: the published decoder for MNIST, and every classifier here."""
     return nn.Sequential(dense(bits, HIDDEN), dense(HIDDEN, HIDDEN), nn.Linear(HIDDEN, outputs, bias=False))
 
 
 def bit_image_decoder(colours: int, bits: int) -> nn.Sequential:
-    """Bits to an image [b, C, 28, 28] or [b, C, 32, 32] in [0, 1]; in colour the encoder's mirror."""
+    """Bits to an image [b, C, 28, 28] or [b, C, 32, 32] in [0, 1]; in colour the mirror of the encoder."""
     if colours == 1:
         return nn.Sequential(bit_decoder(bits, GREY**2), nn.Sigmoid(), nn.Unflatten(1, (1, GREY, GREY)))
     small = COLOUR // 8
@@ -61,11 +61,11 @@ def bit_image_decoder(colours: int, bits: int) -> nn.Sequential:
 
 
 class BitSystem(System):
-    """Hard bits by BPSK, k = their number: `bits`, or if 0 the published 100 of a grey and 500 of a colour image.
+    """Hard bits over BPSK, one a symbol: k = `bits`, or if 0 the published 100 (grey) or 500 (colour).
 
-    protect: what the sender does to its symbols before they are on the air. Both decisions, the sender's for the more
-    likely bit and the receiver's by sign, have straight-through gradients: an attack on the image follows the bits'
-    probabilities.
+    protect: what the sender does to its symbols before it sends them. The decisions of the sender (the more likely bit)
+    and of the receiver (the sign) have straight-through gradients, so that an attack on the image can follow the
+    probabilities of the bits.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class BitSystem(System):
         return self.encoder(resize(image, self.native))
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
-        """See System; deterministic, but for what `protect` draws."""
+        """See System; deterministic, except for what `protect` draws."""
         return self.protect(bits_to_symbols(harden(torch.sigmoid(self.logits(image)))), generator)
 
     def receive(self, symbols, key=None, n0=None) -> Tensor:
@@ -100,10 +100,10 @@ class BitSystem(System):
         return resize(output, self.image_size).clamp(0, 1) if self.reconstruct else output
 
     def distortion(self, bits: Tensor, image: Tensor, label: Tensor) -> Tensor:
-        """Minus the log-likelihood [K, b] of what K codewords [K, b, k] stand for, in nats but for a constant.
+        """The negative log-likelihood [K, b] of the decoded codewords [K, b, k], in nats and up to a constant.
 
-        Cross-entropy of the class; or a Gaussian likelihood of variance 1/2, Σ (x − x̂)² over the native pixels, as in
-        the released code.
+        Cross-entropy of the class; or, as in the released code, that of a Gaussian with variance 1/2: Σ (x − x̂)² over
+        the native pixels.
         """
         output = self.decoder(bits.flatten(0, 1)).unflatten(0, bits.shape[:2])
         if self.reconstruct:
@@ -111,8 +111,10 @@ class BitSystem(System):
         return cross_entropy(output.permute(1, 2, 0), label[:, None].expand(-1, len(bits)), reduction="none").T
 
     def loss(self, image: Tensor, label: Tensor, rate: float | Tensor, samples: int, released_sign: bool) -> Tensor:
-        """VIMCO's bound, a batch's mean: `samples` codewords an image, each bit flipped at `rate` (the collapsed
-        Bernoulli s + ε − 2sε of Choi et al. 2019), one for all images or Float[b, 1]; draws from torch's global stream.
+        """The mean of VIMCO's bound over a batch, with `samples` codewords for each image.
+
+        rate: the probability that a bit flips, one for all images or Float[b, 1]; bits are drawn with it included
+        (the collapsed Bernoulli s + ε − 2sε of Choi et al. 2019), from torch's global generator.
         """
         logits = self.logits(image)
         probability = flipped(torch.sigmoid(logits.detach()), rate)
@@ -122,7 +124,7 @@ class BitSystem(System):
 
 
 def adam(system: BitSystem, learning_rate: float, encoder_l2: float) -> Adam:
-    """Adam with λ/2 ‖w‖² on the encoder's weights alone, biases and batch norms free, as in the released code."""
+    """Adam with λ/2 ‖w‖² on the weights of the encoder only, not on biases or batch norms, as in the released code."""
     decayed = [p for p in system.encoder.parameters() if p.dim() > 1]
     free = [p for p in system.encoder.parameters() if p.dim() == 1] + list(system.decoder.parameters())
     return Adam([{"params": decayed, "weight_decay": encoder_l2}, {"params": free}], learning_rate, fused=True)

@@ -1,4 +1,4 @@
-"""The paper's system as a table of its layers, walked in the modules themselves: the block diagram's source."""
+"""The paper's system as a table of its layers, recorded from the modules themselves. The block diagram draws it."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from repobe.systems.stem import Stem
 from repobe.systems.system import SemanticSystem
 
 COLUMNS = ["part", "layer", "kind", "size", "stride", "channels", "height", "width", "parameters"]
-KINDS = {
+LAYER_NAMES = {
     nn.Conv2d: "convolution",
     SameConv2d: "convolution",
     Stem: "convolution",
@@ -23,9 +23,9 @@ KINDS = {
 
 
 def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[dict]:
-    """Rows in the order of the data, what each layer gives: part, kind, and its shape for a C×S×S image.
+    """One row for each layer, in the order of the data: its part, kind and output shape for a C×S×S image.
 
-    part: image, encoder, air, class decoder, image decoder. size and stride in pixels, of convolutions and pooling.
+    part: image, encoder, air, class decoder or image decoder. size and stride in pixels, of convolutions and pooling.
     """
     image = torch.zeros(1, colours, image_size, image_size)
     key = FixedKey.derive(bytes(32), image_size // 8, image_size // 8).sending(0, 1)
@@ -58,7 +58,7 @@ def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[d
 def _recorder(part: str, module: nn.Module, rows: list[dict]):
     def record(_, inputs: tuple, output: Tensor) -> None:
         (given,) = inputs
-        if isinstance(module, nn.Linear):  # the mean over places is a function and not a module
+        if isinstance(module, nn.Linear):  # the mean over places is a function, so no hook sees it
             rows.append(_row(part, "global average pool", given))
         rows.append(_row(part, type(module).__name__, output, module))
 
@@ -71,12 +71,12 @@ def _row(part: str, name: str, output: Tensor, module: nn.Module | None = None) 
     row["parameters"] = sum(p.numel() for p in module.parameters()) if module else 0
     if module is None:
         return row
-    # A block is called by what it is; a bare layer, or convolution + norm + ReLU, by its convolution.
+    # A residual block is named as such; a single layer, or convolution + norm + ReLU, after its convolution.
     first = next((m for m in module.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.MaxPool2d)), None)
     if first is not None:
         row["size"], row["stride"] = (v[0] if isinstance(v, tuple) else v for v in (first.kernel_size, first.stride))
     if isinstance(module, ResidualBlock):
         attentive = any(isinstance(m, SqueezeExcitation) for m in module.modules())
         return row | {"kind": "residual block, SE" if attentive else "residual block"}
-    row["kind"] = KINDS.get(type(first if isinstance(module, nn.Sequential) else module), "normalisation")
+    row["kind"] = LAYER_NAMES.get(type(first if isinstance(module, nn.Sequential) else module), "normalisation")
     return row

@@ -15,9 +15,9 @@ ATTENTION_BLOCKS = 2  # D5: "subsequent residual blocks with an SE module", how 
 
 
 class SameConv2d(nn.Conv2d):
-    """A same-padded convolution, which of one pixel is the kernel's centre alone: what S below 48 ends in.
+    """A same-padded convolution. On a map of one pixel, which S below 48 ends in, it uses only the kernel's centre.
 
-    There a quarter of a CPU's training step went into the eight taps that meet nothing but padding.
+    The eight other taps see nothing but padding, and took a quarter of the training step on a CPU.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ class SameConv2d(nn.Conv2d):
         return linear(x.flatten(1), centre, self.bias)[:, :, None, None]
 
 
-def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> SameConv2d:
-    """Without bias, for a batch norm follows."""
+def bare_conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> SameConv2d:
+    """A convolution without bias, because a batch norm follows."""
     return SameConv2d(inputs, outputs, size, stride, size // 2, bias=False)
 
 
@@ -52,16 +52,16 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1, attention: bool = False) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            conv(inputs, outputs, stride=stride),
+            bare_conv(inputs, outputs, stride=stride),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
-            conv(outputs, outputs),
+            bare_conv(outputs, outputs),
             nn.BatchNorm2d(outputs),
             SqueezeExcitation(outputs) if attention else nn.Identity(),
         )
         same = stride == 1 and inputs == outputs
         self.shortcut = (
-            nn.Identity() if same else nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            nn.Identity() if same else nn.Sequential(bare_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,12 +71,12 @@ class ResidualBlock(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """SameConv2d, batch norm, ReLU."""
-    return nn.Sequential(conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    """Convolution, batch norm, ReLU."""
+    return nn.Sequential(bare_conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class Standardise(nn.Module):
-    """[0, 1] pixels to [-1, 1]: normalisation is a layer, so that images are in [0, 1] everywhere else."""
+    """Pixels in [0, 1] to [-1, 1]. A layer of the network, so that images are in [0, 1] everywhere else."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * x - 1
@@ -115,7 +115,7 @@ class ClassDecoder(nn.Module):
         self.head = Float32Linear(256, classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """z, the pooled last feature map: what the contrastive loss compares (D8)."""
+        """z [b, 256], the mean of the last feature map, which the contrastive loss compares (D8)."""
         return self.trunk(features).mean(dim=(2, 3), dtype=features.dtype)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class Float32Sigmoid(nn.Sigmoid):
 
 
 def image_decoder(colours: int, inputs: int = FEATURES) -> nn.Sequential:
-    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]; every attacker's decoder too."""
+    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]. Attackers use the same architecture."""
 
     def double(channels: int, outputs: int) -> nn.Sequential:
         up = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)

@@ -1,4 +1,4 @@
-"""System: one transmitter, the air, one receiver.
+"""System: a transmitter, a channel and a receiver, and the paper's system.
 
 image ─ resize to S×S ─ encoder ─ pair, unit power ─ shuffle by key ─▶ Symbols
 Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
@@ -7,7 +7,7 @@ Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 import torch
 from torch import Tensor, nn
 
-from repobe.cipher.keys import Key
+from repobe.cipher.keys import Key, MessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.images.resizing import resize
 from repobe.phy.channel import Channel
@@ -16,13 +16,13 @@ from repobe.systems.networks import ATTENTION_BLOCKS, FEATURES, ClassDecoder, en
 
 
 class System(nn.Module):
-    """The interface of every method: what is on the air is all that an eavesdropper sees.
+    """The interface of every method. An eavesdropper sees what is on the air and nothing else.
 
-    image_size is S in pixels; k the channel uses of an image; grid (H, W) the feature map that a key shuffles, (1, 1)
+    image_size: S in pixels; k: channel uses of an image; grid: (H, W) of the feature map that a key shuffles, or (1, 1)
     where symbols have no places. Both ends know the SNR: n0 is the noise power per complex symbol, a float or Float[b].
-    digital: bits of a public code are on the air, which whoever hears them decodes as well as the receiver; `transmit`
-    then gives not Symbols but what `deliver` makes of them.
-    random_transmitter: `transmit` draws something, so that no two transmissions of an image are alike.
+    digital: the air carries bits of a public code, which an eavesdropper decodes as well as the receiver; then
+    `transmit` returns decoded images in place of Symbols, and `deliver` decides which of them arrive.
+    random_transmitter: `transmit` draws random numbers, so that two transmissions of an image differ.
     """
 
     image_size: int
@@ -35,17 +35,17 @@ class System(nn.Module):
     def transmit(
         self,
         image: Tensor,
-        key: Key | None = None,
+        key: MessageKeys | None = None,
         n0: float | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Image [b, c, h, w] in [0, 1] to Symbols Complex[b, k] of unit power per image.
+        """Image [b, c, h, w] in [0, 1] to Symbols Complex[b, k] with mean power 1 for each image.
 
-        n0 is for transmitters that adapt to the SNR, the generator for those that draw something.
+        n0: for transmitters that adapt to the SNR; generator: for those that draw random numbers.
         """
         raise NotImplementedError
 
-    def receive(self, symbols: Tensor, key: Key | None = None, n0: float | Tensor | None = None) -> Tensor:
+    def receive(self, symbols: Tensor, key: MessageKeys | None = None, n0: float | Tensor | None = None) -> Tensor:
         """Equalised Symbols to Logits [b, classes] or Image [b, c, S, S]."""
         raise NotImplementedError
 
@@ -53,17 +53,17 @@ class System(nn.Module):
         self,
         symbols: Tensor,
         n0: float | Tensor,
-        key: Key | None = None,
+        key: MessageKeys | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """receive ∘ channel: what the receiver makes of Symbols after one channel draw."""
+        """receive ∘ channel: the output of the receiver for Symbols, after one draw of the channel."""
         return self.receive(self.channel(symbols, n0, generator), key, n0)
 
     def forward(
         self,
         image: Tensor,
         n0: float | Tensor,
-        key: Key | None = None,
+        key: MessageKeys | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """receive ∘ channel ∘ transmit."""
@@ -71,7 +71,7 @@ class System(nn.Module):
 
 
 class SemanticSystem(System):
-    """The paper's system (Fig. 1): its encoder, its shuffle, and a decoder of either kind."""
+    """The paper's system (Fig. 1): encoder, shuffle, and the decoder for classes or for images."""
 
     def __init__(
         self,
@@ -94,12 +94,12 @@ class SemanticSystem(System):
         return shuffle(symbols(self.encoder(resize(image, self.image_size))), key)
 
     def places(self, received: Tensor, key: Key | None = None) -> Tensor:
-        """Received Symbols as the feature map [b, 4, S/8, S/8] that the decoder reads."""
+        """Received Symbols, shuffled back, as the feature map [b, 4, S/8, S/8] that the decoder reads."""
         self._check(key)
         return features(shuffle(received, key, decrypt), self.grid)
 
     def _check(self, key: Key | None) -> None:
-        """Both ends: H×W and not the number of places alone, which a 2×8 key shares with a 4×4 map."""
+        """ValueError unless height and width fit: a 2×8 key has as many places as a 4×4 map."""
         if key is not None and key.shape != self.grid:
             raise ValueError("key is for {}×{} places, the feature map has {}×{}".format(*key.shape, *self.grid))
 
@@ -107,6 +107,6 @@ class SemanticSystem(System):
         return self.decoder(self.places(symbols, key))
 
     def embed(self, image: Tensor, n0: float | Tensor, key: Key | None = None, generator=None) -> tuple[Tensor, Tensor]:
-        """(z [b, 256], logits [b, classes]) of one transmission, for losses on both."""
+        """(embedding z [b, 256], logits [b, classes]) of one transmission, for losses that use both."""
         z = self.decoder.embed(self.places(self.channel(self.transmit(image, key), n0, generator), key))
         return z, self.decoder.head(z)

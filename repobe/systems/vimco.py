@@ -8,9 +8,9 @@ from torch.nn.functional import logsigmoid
 
 
 def log_probability(bits: Tensor, logits: Tensor, rate: float | Tensor) -> Tensor:
-    """log q(bits) [..., b] of Bernoulli(sigmoid(logits) ⊕ rate), summed over the k bits; no rate makes it infinite.
+    """log q(bits) [..., b] of Bernoulli(sigmoid(logits) ⊕ rate), summed over the k bits; finite for every rate.
 
-    rate: one for all, or Float[b, 1].
+    bits: [..., b, k]; logits: [b, k]; rate: the probability of a flip, one for all or Float[b, 1].
     """
     rate = torch.as_tensor(rate, dtype=torch.float64, device=logits.device)
     likely = (2 * bits - 1) * logits
@@ -20,12 +20,13 @@ def log_probability(bits: Tensor, logits: Tensor, rate: float | Tensor) -> Tenso
 
 
 def vimco(loss: Tensor, log_q: Tensor, released_sign: bool = False) -> Tensor:
-    """−L̂ of each image [b], to be minimised, of K samples' losses [K, b] and log q [K, b] (Mnih & Rezende 2016).
+    """−L̂ [b], to be minimised, from the losses [K, b] and log q [K, b] of K samples (Mnih & Rezende 2016).
 
-    L̂ = log 1/K Σ f with log f = −loss. Its gradient is Σ (L̂ − L̂₋ₖ) ∇log q(sample k) + ∇L̂, L̂₋ₖ being L̂ with f of
-    sample k replaced by the geometric mean of the others'; no bias comes of it, for sample k has no part in L̂₋ₖ.
-    released_sign: what NECST's released code feeds, log f = +loss, and then minimises +L̂: the samples that fare worst
-    weigh most, where in the published form those do that fare best.
+    L̂ = log 1/K Σ f with log f = −loss. Its gradient is Σ (L̂ − L̂₋ₖ) ∇log q(sample k) + ∇L̂, where L̂₋ₖ is L̂ with the f
+    of sample k replaced by the geometric mean of the others. This adds no bias, because L̂₋ₖ does not depend on
+    sample k.
+    released_sign: as the released code of NECST, which takes log f = +loss and minimises +L̂. Then the worst samples
+    have the greatest weight; in the published form the best have.
     """
     sign, samples = 1 if released_sign else -1, len(loss)
     log_f = sign * loss
@@ -35,5 +36,5 @@ def vimco(loss: Tensor, log_q: Tensor, released_sign: bool = False) -> Tensor:
         own = torch.eye(samples, dtype=torch.bool, device=loss.device)[:, :, None]
         without = torch.where(own, others[:, None], log_f).logsumexp(dim=1) - math.log(samples)
         signal = bound - without
-    # The difference is zero: it leaves the value and brings the score function's gradient.
+    # log_q − log_q is zero: it keeps the value and adds the gradient of the score function.
     return sign * (bound + (signal * (log_q - log_q.detach())).sum(dim=0))

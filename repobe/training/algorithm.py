@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
 from repobe.cipher.keys import FixedKey, PerMessageKeys
+from repobe.images.resizing import Resized
 from repobe.runs.seeds import secret, seed
 from repobe.systems.folding import folded
 from repobe.systems.networks import ATTENTION_BLOCKS
@@ -68,7 +69,7 @@ class Method(method.Method):
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
         self.register_buffer("first_epoch", torch.zeros((), dtype=torch.float64))
 
-    def prepare(self, teacher: method.Method | None, image: Tensor, label: Tensor, n0: float) -> None:
+    def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """Prototypes p_y: mean logits of the teacher on the natural training images (Eqs. 18-19, D9)."""
         if not self.hyper.adversarial:
             return
@@ -77,7 +78,7 @@ class Method(method.Method):
         generator = torch.Generator(image.device).manual_seed(seed("prototypes", self.problem.seed))
         with torch.no_grad(), evaluating(teacher.system):
             key = teacher.keys.session("prototypes").sending(0, len(image))
-            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in method.parts(len(image))]
+            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image))]
         self.prototypes.copy_(losses.prototypes(torch.cat(logits), label, self.problem.classes))
         self.first_epoch.fill_(len(image))
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, batches
-from repobe.images.resizing import images
+from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
 from repobe.runs.files import about, replace, table
@@ -77,7 +77,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     noise = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db]).tolist()
     precision = precision_of(student, spec)
     warn_where_emulated(precision, device)
-    student.prepare(teacher, images(data.train[0], size), data.train[1], min(noise))
+    student.prepare(teacher, Resized(data.train[0], size), data.train[1], min(noise))
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
@@ -108,20 +108,26 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         history.append({"epoch": epoch + 1, **terms, "validation_score": score, "seconds": seconds})
         if score >= best["score"]:  # of equals the later: its rate is lower
             best["score"] = score
-            best["weights"] = {
-                name: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # as safetensors wants them
-                for name, value in student.system.state_dict().items()
-            }
+            best["weights"] = _weights(student)
         _save_resume(run / "resume.pt", student, history, best, origin)
         progress.step(f"validation {score:.4f}")
 
+    student.system.load_state_dict(best["weights"])
+    pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
+    student.eval().finish(Resized(pixels, size), label)
     # One entry, for safetensors writes several in no fixed order.
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
-    replace(run / "model.safetensors", safetensors.torch.save(best["weights"], told))
+    replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
     table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
     (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
+
+
+def _weights(student: Method) -> dict[str, Tensor]:
+    """The system's weights and buffers on the CPU, each contiguous, as safetensors wants them."""
+    state = student.system.state_dict()
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def precision_of(student: Method, spec: Spec) -> str:
@@ -134,11 +140,11 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
-    n0 = n0[torch.arange(len(label), device=data.device) % len(n0)]
+    n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
     student.eval()
     scores = [
         student.score(images(p, spec.image_size), y, n, generator)
-        for p, y, n in zip(pixels.split(250), label.split(250), n0.split(250), strict=True)
+        for p, y, n in zip(pixels.split(size), label.split(size), n0.split(size), strict=True)
     ]
     return torch.cat(scores).mean().item()
 

@@ -12,6 +12,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from repobe.cipher.keys import FixedKey, Key, Keys
+from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
 from repobe.runs.spec import from_plain
 from repobe.systems.fitting import descend
@@ -64,12 +65,24 @@ class Method(nn.Module, ABC):
         """Whether a key moves its messages' places: what an audit attacks."""
         return isinstance(self.keys.receiving(0, 1), Key)
 
-    def prepare(self, teacher: "Method | None", image: Tensor, label: Tensor, n0: float) -> None:
-        """Once before training: the trained method that `after` names, and the training images in [0, 1]."""
+    def prepare(self, teacher: "Method | None", image: Resized, label: Tensor, n0: float) -> None:
+        """Once before training: the trained method that `after` names, and the training images in [0, 1].
+
+        `image` makes its S×S images when a slice of it is asked for: take them batch by batch (`parts`).
+        """
+
+    def parts(self, count: int) -> Iterator[slice]:
+        """Slices that cut so many S×S images into batches of at most 500."""
+        return parts(count, at_once(self.problem.image_size, 500))
 
     @abstractmethod
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
+
+    def finish(self, image: Resized, label: Tensor) -> None:
+        """Once after training, in evaluation mode and with the weights that selection kept: the validation images that
+        it looked at. What the system's buffers then hold is stored with the weights.
+        """
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
         """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
@@ -135,9 +148,9 @@ def load(name: str, problem: Problem, hyper: dict) -> Method:
     return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
-def parts(count: int, size: int = 500) -> Iterator[slice]:
-    """Slices that cut `count` things into batches for evaluation."""
-    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+def parts(count: int, size: int, first: int = 0) -> Iterator[slice]:
+    """Slices that cut things `first` … `count` − 1 into batches for evaluation."""
+    return (slice(start, min(start + size, count)) for start in range(first, count, size))
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""No stage holds a split at S×S: images are made batch by batch, and a batch has a bounded number of pixels."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from repobe.attacks import inversion as attackers
+from repobe.images import resizing
+from repobe.images.resizing import PIXELS, Resized, at_once, images, scored
+from repobe.runs.spec import Attack, Inversion
+from repobe.stages.audit import audit
+from repobe.stages.evaluate import evasion
+from repobe.stages.invert import inversion
+from repobe.training.evaluation_classifier import network
+from repobe.training.loop import build, validate
+
+FEW = 7  # images at once
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_an_image_is_the_same_whether_it_is_made_alone_in_a_batch_or_with_all_others(size):
+    pixels = torch.randint(256, (20, 3, 32, 32), dtype=torch.uint8)
+    split, whole = Resized(pixels, size), images(pixels, size)
+    assert (len(split), split.device) == (20, pixels.device)
+    assert torch.equal(torch.cat([split[i : i + FEW] for i in range(0, 20, FEW)]), whole)
+    assert torch.equal(split[torch.tensor([3, 11])], whole[[3, 11]])
+
+
+def test_what_is_compared_at_32_pixels_has_been_through_the_size_that_is_sent(monkeypatch):
+    monkeypatch.setattr(resizing, "PIXELS", FEW * 64**2)
+    pixels = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8)
+    assert torch.equal(scored(pixels, 64), resizing.resize(images(pixels, 64), 32).clamp(0, 1))
+
+
+def test_a_batch_is_whole_up_to_100_pixels_a_side_and_never_empty():
+    assert [at_once(size, 250) for size in (16, 32, 64, 96, 100)] == 5 * [250]
+    assert at_once(224, 250) * 224**2 <= PIXELS < (at_once(224, 250) + 1) * 224**2
+    assert at_once(224, 25, copies=20) * 20 * 224**2 <= PIXELS
+    assert at_once(8000, 250) == 1
+
+
+@pytest.fixture
+def made(monkeypatch) -> list[int]:
+    """How many images are made at S×S each time, where memory has room for FEW of 16×16."""
+    counts, real = [], resizing.images
+    monkeypatch.setattr(resizing, "PIXELS", FEW * 16**2)
+    monkeypatch.setattr(resizing, "images", lambda pixels, size: counts.append(len(pixels)) or real(pixels, size))
+    monkeypatch.setattr("repobe.training.loop.images", resizing.images)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("label", "method"),
+    [("repobe_adversarial", "repobe"), ("repobe_reconstruction", "escst"), ("repobe", "jpeg2000")],
+)
+def test_preparing_and_selecting_take_the_images_batch_by_batch(label, method, specs, digits, made):
+    spec = specs[label]
+    spec = spec if method == "repobe" else replace(spec, method=method, label=method, hyper={})
+    student = build(spec, digits)
+    student.prepare(build(specs["undefended"], digits), Resized(digits.train[0], 16), digits.train[1], 0.1)
+    assert sum(made) == len(digits.train[0])
+    validate(student, spec, digits)
+    assert sum(made) == len(digits.train[0]) + len(digits.validation[0])
+    assert max(made) == FEW
+
+
+@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+@pytest.mark.parametrize("label", ["repobe", "repobe_reconstruction"])
+def test_evaluation_inversion_and_audit_take_the_images_batch_by_batch(
+    label, schedule, specs, digits, made, monkeypatch
+):
+    monkeypatch.setattr(attackers, "DENSE", (1e-3, 1))
+    monkeypatch.setattr(attackers, "CONVOLVED", (1e-3, 1))
+    attacks = {
+        "paper": Attack("pgd", 30, steps=1),
+        "strong": Attack("eot_pgd", 12, steps=1, eot=2),
+        "square": Attack("square", 9, steps=2, eot=2),
+    }
+    spec = replace(specs[label], hyper={"key_schedule": schedule}, snr_db=(23,))
+    spec = replace(spec, evaluation=replace(spec.evaluation, attacks=attacks))
+    spec = replace(spec, inversion=Inversion(("keyless", "same_key", "fresh_key"), (23,), epochs=1, images=64))
+    digits = replace(digits, test=(digits.test[0][:40], digits.test[1][:40]))
+    trained = build(spec, digits).eval()
+    rows, _ = evasion(trained, spec, digits, {}, lambda _, compute: compute())
+    assert {row["n"] for row in rows if row["attack"] == "none"} == {40}
+    assert {row["n"] for row in rows if row["attack"] == "paper"} == ({30} if spec.task == "classification" else set())
+    inversion(trained, spec, digits, network(1, 10).eval(), lambda _, compute: compute())
+    audit(trained, spec, digits)
+    assert max(made) == FEW
