@@ -145,7 +145,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     (made / "decisions.csv").unlink()
     assert verify(made, capsys) == (
         1,
-        ["claims.csv: DIFFERS, it has 11 rows; made again 12", "decisions.csv: is not there"],
+        ["claims.csv: DIFFERS, it has 18 rows; made again 19", "decisions.csv: is not there"],
     )
 
 
