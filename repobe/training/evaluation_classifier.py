@@ -35,8 +35,8 @@ def network(colours: int, classes: int) -> nn.Sequential:
 def degrade(image: Tensor) -> Tensor:
     """Half the pictures Float[b, c, h, w] as an attacker's decoder leaves them, each to a degree of its own.
 
-    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy. A classifier that learned clean
-    pictures alone sees one class in everything that a decoder rebuilt, even in digits that anyone can read.
+    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy. A classifier that learned
+    clean pictures alone sees one class in everything that a decoder rebuilt, even in digits that anyone can read.
     """
     blur, pale, noise = torch.rand(3, len(image), 1, 1, 1, device=image.device).unbind()
     ground = torch.rand(*image.shape[:2], 1, 1, device=image.device)
@@ -47,7 +47,7 @@ def degrade(image: Tensor) -> Tensor:
 
 
 def train(data: Data, epochs: int) -> nn.Sequential:
-    """The evaluation classifier of a dataset, in evaluation mode. It crops and flips where the dataset's training does."""
+    """The evaluation classifier of a dataset, in evaluation mode; it crops and flips where training does."""
     torch.manual_seed(seed("judge", data.name))  # the name of a random stream: another would change every number
     classifier = network(data.colours, data.classes).to(data.device)
     batch_size = 64 if len(data.train[0]) < 10_000 else 256
