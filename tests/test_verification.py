@@ -56,9 +56,15 @@ def original(tmp_path_factory):
         about = {"run": spec.path, "commit": "0123456789abcdef", "device": "cpu", "threads": 1}
         about |= {"train_wall_seconds": 3.0, "finished": "2026-11-24T21:00:00Z"}
         (run / "provenance.json").write_text(json.dumps(about))
-    white = {"method": "white", "dataset": "none", "image_size": 224, "channel": "awgn", "snr_train_db": "none"}
+    white = {
+        "method": "random_features",
+        "dataset": "none",
+        "image_size": 224,
+        "channel": "awgn",
+        "snr_train_db": "none",
+    }
     white |= {"seed": 0, "quantity": "distinct_ciphers", "grid": "2x2", "value": 4.0, "n": 16}
-    write(folder / "white.csv", [white], "audit")
+    write(folder / "cipher_audit.csv", [white], "audit")
     results.tables(folder, specs)
     for make in DERIVED:
         make(folder)
@@ -181,7 +187,7 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     specs = sorted(made.glob("runs/*/*/*/*/spec.yaml"))
     for name, spec in zip("ab", reversed(specs), strict=True):
         (tmp_path / name).mkdir()
-        shutil.copy(made / "white.csv", tmp_path / name)
+        shutil.copy(made / "cipher_audit.csv", tmp_path / name)
         results.tables(tmp_path / name, [spec])
     both = tmp_path / "both"
     assert main(["merge", str(both), str(tmp_path / "a"), str(tmp_path / "b")]) == 0
@@ -191,7 +197,7 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     rows = ["method", "snr_test_db", "attack"]
     one, other = (results.read(folder / "tables/evasion.csv", "evasion").sort_values(rows) for folder in (made, both))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
-    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the white features' row, which both parts have
+    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the random features' row, which both parts have
 
 
 def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
@@ -203,7 +209,7 @@ def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
     (spec.parent / "provenance.json").write_text(json.dumps(about))
     again = tmp_path / "again"
     again.mkdir()
-    shutil.copy(made / "white.csv", again)
+    shutil.copy(made / "cipher_audit.csv", again)
     results.tables(again, [spec])
     merge(made, [made, again])
     rows = results.read(made / "tables/evasion.csv", "evasion")
@@ -240,7 +246,7 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
     first, again = tmp_path / "first", tmp_path / "again"
     for folder, snrs in ((first, (7, 23)), (again, (7,))):
         folder.mkdir()
-        shutil.copy(made / "white.csv", folder)
+        shutil.copy(made / "cipher_audit.csv", folder)
         results.tables(folder, [folders[snr] / "spec.yaml" for snr in snrs])
     merge(tmp_path / "merged", [first, again])
     one, other = (results.read(f / "tables/evasion.csv", "evasion") for f in (first, tmp_path / "merged"))
