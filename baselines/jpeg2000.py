@@ -42,12 +42,11 @@ from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
 from repobe.images import metrics
 from repobe.images.resizing import SCORED, Resized, resize
-from repobe.phy import block_errors as blocks
+from repobe.phy import block_errors
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
 from repobe.systems.system import System
-from repobe.training import evaluation_classifier as judge
-from repobe.training import method
+from repobe.training import evaluation_classifier, method
 from repobe.training.method import Problem
 
 # Bytes of a message that the curve of rates is measured at, up to an image as it is; closest where it bends.
@@ -60,7 +59,7 @@ ROOT = Path(__file__).parents[1]
 class Hyper:
     """link: ideal, or ldpc; rate: of what the link offers at an SNR, by `accuracy` that of the greatest expected
     accuracy on validation images, by `payload` that which delivers most bytes; outage: how many messages may be lost
-    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; blocks: the table of block error rates, from the
+    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; block_error_rates: their table, from the
     suite's root; fine_tune: the second half of training sees decoded images, each batch at its SNR and at the rate that
     delivers most, for no accuracy is known yet, in place of clean ones.
     """
@@ -69,7 +68,9 @@ class Hyper:
     rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the table above
     outage: float = 0.0  # decision: no bound beside the rate's; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
-    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    block_error_rates: str = (
+        "results/reference/block_error_rates.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    )
     # at 100 that failed
     fine_tune: bool = False  # decision: the classifier that is not told of the codec is the reference
 
@@ -88,8 +89,12 @@ class DigitalSystem(System):
         if hyper.link == "ideal":
             self.link = Ideal(self.channel, self.k, hyper.outage, self.worth)
         else:
-            self.link = Coded(self.channel, self.k, blocks.read(ROOT / hyper.blocks), hyper.outage, self.worth)
-        self.classifier = None if problem.reconstruct else judge.network(problem.colours, problem.classes)
+            self.link = Coded(
+                self.channel, self.k, block_errors.read(ROOT / hyper.block_error_rates), hyper.outage, self.worth
+            )
+        self.classifier = (
+            None if problem.reconstruct else evaluation_classifier.network(problem.colours, problem.classes)
+        )
         self.register_buffer("mean", torch.full((1, problem.colours, self.pixels, self.pixels), 0.5))
         sizes = torch.tensor([*SIZES, problem.colours * self.pixels**2], dtype=torch.float64).unique()
         self.register_buffer("curve", torch.stack([sizes, sizes]))  # until `Method.finish`: a byte is worth a byte

@@ -187,6 +187,66 @@ def test_the_reconstruction_loss_is_the_mean_squared_error_worked_by_hand(specs,
     assert loss == pytest.approx(sum(map(sum, squares)) / (8 * 256), rel=1e-4)
 
 
+def test_algorithm_1_reconstructs_the_natural_image_from_both_halves_of_a_batch(specs, digits, batch):
+    """L_rec over B' + B: Σ ((x̂(B) − B)² + (x̂(B') − B)²) by the number of pixels in both."""
+    student = build(replace(specs["repobe_reconstruction"], hyper={"adversarial": True}), digits).eval()
+    student.optimise()
+    image, adversarial, label = batch
+    student.craft = lambda *_: adversarial
+    with torch.no_grad():
+        clean, attacked = (student.system(x, SILENT, student.keys.sending(0, 8)) for x in (image, adversarial))
+    squares = (clean - image).square().sum() + (attacked - image).square().sum()
+    loss = student.update(image, label, SILENT)["loss"]
+    assert loss.item() == pytest.approx(squares.item() / (2 * 8 * 256), rel=1e-4)
+
+
+def test_crafting_for_a_reconstruction_raises_its_squared_error(specs, digits, batch):
+    hyper = {"adversarial": True, "eps": 0.05, "step": 0.01}
+    student = build(replace(specs["repobe_reconstruction"], hyper=hyper), digits).eval()
+    image, _, label = batch
+    crafted = student.craft(image, label, SILENT)
+    assert (crafted - image).abs().max() <= 0.05 + 1e-6
+    key = student.keys.sending(0, 8)
+    noisy = (image + 0.05 * torch.randn_like(image).sign()).clamp(0, 1)
+    error = [(student.system(x, SILENT, key) - image).square().mean() for x in (crafted, noisy)]
+    assert error[0] > error[1]
+
+
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh", "rayleigh_fast"])
+def test_twins_that_share_the_air_are_told_apart_by_nothing_and_others_by_their_noise(channel, specs, digits, batch):
+    """An image and its copy: with one draw for both, L_class has no divergence; with two, it has."""
+    image, _, label = batch
+    told = {}
+    for shared in (True, False):
+        spec = replace(specs["repobe_adversarial"], channel=channel, hyper={"adversarial": True, "shared_air": shared})
+        student = build(spec, digits).eval()
+        student.prototypes.copy_(torch.randn(10, 10))
+        student.first_epoch.fill_(8)
+        spread(student, image)
+        told[shared] = student.l_class(image, image.clone(), label, 0.1)["divergence"].item()
+    assert told[True] == pytest.approx(0, abs=1e-6)
+    assert told[False] > 1e-3
+
+
+def test_the_gradient_is_clipped_at_its_largest_norm_and_at_0_by_nothing(specs, digits, batch):
+    image, adversarial, label = batch
+    norms = {}
+    for largest in (0, 0.5):
+        student = method_of(specs, digits, max_gradient_norm=largest)
+        student.optimise()
+        student.craft = lambda *_: adversarial
+        spread(student, image)
+        student.update(image, label, SILENT)
+        norms[largest] = torch.stack([p.grad.norm() for p in student.system.parameters()]).norm().item()
+    assert norms[0] > 1
+    assert norms[0.5] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_largest_gradient_norm_below_0_is_refused(specs, digits):
+    with pytest.raises(ValueError, match="max_gradient_norm: -1 is below 0; 0 clips nothing"):
+        method_of(specs, digits, max_gradient_norm=-1.0)
+
+
 def test_tau_is_the_first_epochs_mean_distance_and_then_stays(specs, digits):
     student = method_of(specs, digits)
     student.prototypes.zero_()

@@ -5,12 +5,12 @@ import torch
 
 from repobe.attacks.cryptanalysis import (
     chosen_messages_bound,
+    cipher_audit,
     distinct_ciphers,
     over_keys,
     recover,
     recovery,
     roundtrip_errors,
-    white,
 )
 from repobe.cipher.keys import Key
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
@@ -87,7 +87,7 @@ def test_noise_hides_the_key_at_last():
 
 
 def test_the_audit_of_no_encoder_counts_every_grid_up_to_4_by_4():
-    rows = white(Audit(trials=1, snr_db=(23,), known_messages=(1,)), size=8)
+    rows = cipher_audit(Audit(trials=1, snr_db=(23,), known_messages=(1,)), size=8)
     counted = {row["grid"]: (row["value"], row["n"]) for row in rows if row["quantity"] == "distinct_ciphers"}
     assert len(counted) == 16
     assert counted["4x4"] == (576, 9216)

@@ -59,6 +59,11 @@ class Channel(ABC):
         """(h, noise of unit power) for Symbols x."""
         return self.gain(x, generator), complex_normal(x.shape, x, generator)
 
+    def draw_twice(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor | None, Tensor]:
+        """(h, noise of unit power) for Symbols x Complex[2b, k], of which both halves meet the same draw."""
+        h, noise = self.draw(x[: len(x) // 2], generator)
+        return None if h is None else torch.cat([h, h]), torch.cat([noise, noise])
+
     def apply(self, x: Tensor, n0: float | Tensor, draw: tuple[Tensor | None, Tensor]) -> Tensor:
         """What the receiver reads, Complex[b, k]; n0: noise power per complex symbol, a float or Float[b]."""
         h, noise = draw

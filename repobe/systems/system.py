@@ -106,7 +106,19 @@ class SemanticSystem(System):
     def receive(self, symbols, key=None, n0=None) -> Tensor:
         return self.decoder(self.places(symbols, key))
 
-    def embed(self, image: Tensor, n0: float | Tensor, key: Key | None = None, generator=None) -> tuple[Tensor, Tensor]:
-        """(embedding z [b, 256], logits [b, classes]) of one transmission, for losses that use both."""
-        z = self.decoder.embed(self.places(self.channel(self.transmit(image, key), n0, generator), key))
+    def embed(
+        self,
+        image: Tensor,
+        n0: float | Tensor,
+        key: Key | None = None,
+        generator: torch.Generator | None = None,
+        twins: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """(embedding z [b, 256], logits [b, classes]) of one transmission, for losses that use both.
+
+        twins: the second half of the batch meets the very channel draw of the first.
+        """
+        sent = self.transmit(image, key)
+        draw = self.channel.draw_twice(sent, generator) if twins else self.channel.draw(sent, generator)
+        z = self.decoder.embed(self.places(self.channel.apply(sent, n0, draw), key))
         return z, self.decoder.head(z)

@@ -14,7 +14,7 @@ from repobe.systems.folding import folded
 from repobe.systems.networks import ATTENTION_BLOCKS
 from repobe.systems.system import SemanticSystem
 from repobe.training import losses, method
-from repobe.training.method import Problem, evaluating
+from repobe.training.method import MAX_GRADIENT_NORM, Problem, evaluating
 
 SCHEDULES = {"fixed": FixedKey.derive, "per_message": PerMessageKeys}
 
@@ -22,6 +22,9 @@ SCHEDULES = {"fixed": FixedKey.derive, "per_message": PerMessageKeys}
 @dataclass(frozen=True)
 class Hyper:
     """adversarial: Eq. 16 in full, or cross-entropy on natural images, the system of Fig. 3.
+
+    A reconstruction has no Eq. 16: there `adversarial` is Algorithm 1 to the letter, L_rec over B' + B, and of all
+    that follows only what crafts B' counts.
 
     What an ablation switches: contrast and beta at 0 drop Eq. 16's first and third terms; weighted False sets every
     weight of the third to 1; supervise_adversarial takes Eq. 15's CE(M(I_adv), y) for the second.
@@ -40,6 +43,8 @@ class Hyper:
     start: float = 0.001  # D7: standard deviation of the first noise, Zhang et al. 2019
     attention_blocks: int = ATTENTION_BLOCKS  # D5
     key_schedule: str = "fixed"  # D6: or per_message
+    shared_air: bool = False  # D20: whether both halves of Eq. 16 meet one channel draw
+    max_gradient_norm: float = MAX_GRADIENT_NORM  # D19: 0 clips nothing
 
 
 class Method(method.Method):
@@ -47,13 +52,14 @@ class Method(method.Method):
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
-        if problem.reconstruct and hyper.adversarial:
-            raise ValueError("hyper.adversarial: Eq. 16 is a loss of classification; drop it or the task")
         if hyper.inner not in ("kl", "cross_entropy"):
             raise ValueError(f"hyper.inner: '{hyper.inner}' is neither kl nor cross_entropy")
         if hyper.key_schedule not in SCHEDULES:
             raise ValueError(f"hyper.key_schedule: '{hyper.key_schedule}' is none of {', '.join(SCHEDULES)}")
+        if hyper.max_gradient_norm < 0:
+            raise ValueError(f"hyper.max_gradient_norm: {hyper.max_gradient_norm:g} is below 0; 0 clips nothing")
         self.hyper = hyper
+        self.max_gradient_norm = hyper.max_gradient_norm or None
         self.system = SemanticSystem(
             problem.colours,
             problem.classes,
@@ -71,7 +77,7 @@ class Method(method.Method):
 
     def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """Prototypes p_y: mean logits of the teacher on the natural training images (Eqs. 18-19, D9)."""
-        if not self.hyper.adversarial:
+        if not self.hyper.adversarial or self.problem.reconstruct:
             return
         if teacher is None:
             raise ValueError("hyper.adversarial needs `after: undefended`: its logits make the prototypes (Eq. 19)")
@@ -84,17 +90,21 @@ class Method(method.Method):
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         """Lines 4-9 on one batch."""
-        if self.hyper.adversarial:
+        if self.problem.reconstruct:
+            sent = torch.cat([image, self.craft(image, label, n0)]) if self.hyper.adversarial else image
+            output = self.system(sent, n0, self.next_key(len(sent)))
+            terms = {"loss": mse_loss(output, image.repeat(len(sent) // len(image), 1, 1, 1))}
+        elif self.hyper.adversarial:
             terms = self.l_class(image, self.craft(image, label, n0), label, n0)
         else:
-            output = self.system(image, n0, self.next_key(len(image)))
-            terms = {"loss": mse_loss(output, image) if self.problem.reconstruct else cross_entropy(output, label)}
+            terms = {"loss": cross_entropy(self.system(image, n0, self.next_key(len(image))), label)}
         self.descend(terms["loss"])  # line 9
         return {name: value.detach() for name, value in terms.items()}
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
 
+        Of a reconstruction, I_adv maximises its squared distance from I_nat, which is L_rec.
         Its trial transmissions, in training and in selection, stay in the transmitter and no eavesdropper hears them:
         one key an image does for all of its trials.
         """
@@ -105,6 +115,8 @@ class Method(method.Method):
             return system(x, n0, key, generator)
 
         def divergence(natural: Tensor, logits: Tensor) -> Tensor:
+            if self.problem.reconstruct:
+                return (logits - image).square().mean(dim=(1, 2, 3))
             if hyper.inner == "cross_entropy":
                 return cross_entropy(logits, label, reduction="none")
             return losses.kl_divergence(natural, logits)
@@ -115,10 +127,11 @@ class Method(method.Method):
         """L_class and its terms, each weighed as Hyper says (Eq. 16): Image twice to scalars.
 
         contrast (Eq. 13) + CE(M(I_nat), y) + (β/N) Σ ŵ(I_adv) D_KL(M(I_nat) ‖ M(I_adv)). Both halves cross encoder,
-        shuffle, air and back as one batch (lines 5-7).
+        shuffle, air and back as one batch (lines 5-7); an image and its twin share a channel draw or do not (D20).
         """
         hyper = self.hyper
-        z, logits = self.system.embed(torch.cat([nat, adv]), n0, self.next_key(2 * len(nat)))
+        key = self.next_key(2 * len(nat))
+        z, logits = self.system.embed(torch.cat([nat, adv]), n0, key, twins=hyper.shared_air)
         (z_nat, z_adv), (nat, adv) = z.chunk(2), logits.chunk(2)
         weight = losses.prototype_weights(adv, self.prototypes[label], self.tau(nat, label)) if hyper.weighted else 1
         terms = {
@@ -138,7 +151,7 @@ class Method(method.Method):
         return (self.distance / self.counted).to(logits.dtype)
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
-        """Adversarial correctness on fresh noise, where training is adversarial (D10)."""
-        if self.hyper.adversarial:
+        """Adversarial correctness on fresh noise, where training is by Eq. 16 (D10)."""
+        if self.hyper.adversarial and not self.problem.reconstruct:
             image = self.craft(image, label, n0, generator)
         return super().score(image, label, n0, generator)
