@@ -14,7 +14,7 @@ from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline
 
 HELP = {
-    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7",
+    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
     "json": "what the config says of it, as JSON",
     "data": "<results>/data/<dataset>.safetensors",
     "out": "the file to write; of merge, the folder",
@@ -170,7 +170,7 @@ def verify(o: argparse.Namespace) -> int:
 
 
 def show(o: argparse.Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04) or decision (D7)."""
+    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
     from repobe.verdicts import show as room
 
     print(room.show(o.name, o.results))

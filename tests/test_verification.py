@@ -151,7 +151,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     (made / "decisions.csv").unlink()
     assert verify(made, capsys) == (
         1,
-        ["claims.csv: DIFFERS, it has 11 rows; made again 12", "decisions.csv: is not there"],
+        ["claims.csv: DIFFERS, it has 18 rows; made again 19", "decisions.csv: is not there"],
     )
 
 
@@ -287,11 +287,16 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert "as what PGD maximises" in " ".join(show("D7", made).split())
     assert "no run weighs it" in show("D16", made)
     assert show("d16", made) == show("D16", made)
+    text = " ".join(show("p06", made).split())
+    assert "no method's number of channel uses k is stated" in text
+    assert "In these tables k is 1 (" in text
     assert show("C3", made) == show("c03", made)
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
     assert f"There is nothing measured in {tmp_path}" in show("n21", tmp_path)
     assert f"There is nothing measured in {tmp_path}" in show("c04", tmp_path)
-    with pytest.raises(ValueError, match="'n99' is no number, claim or decision; there are n01 to n31, c01 to c12, D1"):
+    with pytest.raises(
+        ValueError, match="'n99' is no number, claim, decision or contradiction; there are n01 to n31, c01 to c19, D1"
+    ):
         show("n99", tmp_path)

@@ -26,7 +26,8 @@ CHECKS = {  # by the name in claims.yaml
     "levels_off": accuracy_checks.levels_off,
     "leaks_less": secrecy_checks.leaks_less,
     "shows_nothing": secrecy_checks.shows_nothing,
-    "key_space": secrecy_checks.key_space,
+    "keys_counted": secrecy_checks.keys_counted,
+    "keys_differ": secrecy_checks.keys_differ,
     "inverted": secrecy_checks.inverted,
 }
 

@@ -1,4 +1,4 @@
-"""What the paper says, as facts: its numbers, its claims, and what it left for us to decide. Only here is it read."""
+"""What the paper says, as facts: every file of workflow/paper is read here, and nowhere else."""
 
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,12 @@ def claims() -> list[dict]:
 def decisions() -> list[dict]:
     """Every decision: id, paper, decision, why, and what weighs it."""
     return _yaml("decisions")
+
+
+@cache
+def against_itself() -> list[dict]:
+    """Where the paper contradicts itself: id, where, says, but (with words in braces to compute), and see."""
+    return _yaml("against_itself")
 
 
 def _yaml(name: str) -> list[dict]:
