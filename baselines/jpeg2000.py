@@ -3,16 +3,23 @@
 image ─ native pixels ─ JPEG2000 in as many bytes as the link carries at this SNR ─▶ link ─▶ decoded, or the mean image
 decoded ─ classifier ─▶ logits   or, as it is, the reconstruction
 
-Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, for the
-paper has no such rival. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal link
-carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
+Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, because
+the paper names JPEG2000 alone. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal
+link carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
 source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
 to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
 
 Over block fading, and where blocks fail, a link offers many rates: a high one carries a better image and is lost more
 often. The transmitter takes the one of the greatest expected accuracy, P(arrives)·A(bytes) + P(lost)·A(mean image), A
 being the classifier's accuracy on validation images that were coded in so many bytes. That curve is measured once after
-training and stored with the system, so that evaluation needs no validation image.
+training and stored with the system, so that evaluation needs no validation image. What it weighs, against the rate that
+delivers most bytes (`rate: payload`): CIFAR-10 at 32×32 over Rayleigh fading, k = 1568, 12 epochs, accuracy on the
+10,000 test images at 7, 11, 15, 19, 23 dB and the messages lost; the classifier reads 0.837 of images never coded.
+
+    ideal  payload   0.518 0.571 0.613 0.648 0.676   lost 43, 36, 31, 26, 22 %
+           accuracy  0.630 0.717 0.774 0.802 0.817   lost 20, 10,  6,  4,  2 %
+    ldpc   payload   0.518 0.472 0.614 0.617 0.658   lost 41, 49, 30, 30, 24 %
+           accuracy  0.590 0.689 0.752 0.790 0.810   lost 24, 16,  7,  4,  2 %
 
 Images are coded at their own 28×28 (grey) or 32×32 pixels (colour), at S×S where that is less. What the receiver can
 rebuild is not sent: the header (98 bytes in colour, constant but for the length) and the encoder's comment (39 bytes).
@@ -58,7 +65,7 @@ class Hyper:
     """
 
     link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
-    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the measurement above
+    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the table above
     outage: float = 0.0  # decision: no bound beside the rate's; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
     block_error_rates: str = (

@@ -4,6 +4,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.attacks import inversion as attackers
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
@@ -55,7 +56,9 @@ def rows_of(spec, digits, keep=at_once):
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
-@pytest.mark.parametrize(("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (32, (1, 1)), (500, (1, 1)), (130, (1, 1))])
+@pytest.mark.parametrize(
+    ("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (1568, (28, 28)), (32, (1, 1)), (500, (1, 1)), (130, (1, 1))]
+)
 @pytest.mark.parametrize("colours", [1, 3])
 def test_every_decoder_paints_an_image_from_any_systems_symbols(decoder, k, grid, colours):
     image = Decoder(decoder, torch.rand(colours, 32, 32), k, grid)(torch.randn(2, k, dtype=torch.complex64))
@@ -74,12 +77,28 @@ def test_attention_reads_places_or_at_most_64_tokens_of_which_every_symbol_count
     assert (symbols.grad != 0).all()
 
 
-def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do():
-    message = torch.randn(2, 32, dtype=torch.complex64)
-    shuffled = shuffle(message, Key.random(4, 4, torch.Generator().manual_seed(1)))
+@pytest.mark.parametrize("size", [4, 28])
+def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do(size):
+    """Through self-attention where there are few places, through learned points where there are the paper's 784."""
+    k = 2 * size**2
+    message = torch.randn(2, k, dtype=torch.complex64)
+    shuffled = shuffle(message, Key.random(size, size, torch.Generator().manual_seed(1)))
     for decoder, same in ((unordered, True), (Attention, False), (FullyConnected, False), (Convolutional, False)):
-        network_of = decoder(1, 32, (4, 4)).eval()
+        network_of = decoder(1, k, (size, size)).eval()
         assert torch.allclose(network_of(message), network_of(shuffled), atol=1e-5) == same
+
+
+@pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
+def test_an_attackers_cost_grows_no_faster_than_the_places_it_reads(decoder):
+    """12 times as many at the paper's 28×28 as at 8×8; attention between all of them would cost 150 times as much."""
+
+    def cost(size: int) -> int:
+        network_of = decoder(1, 2 * size**2, (size, size))
+        with FlopCounterMode(display=False) as counter:
+            network_of(torch.randn(2, 2 * size**2, dtype=torch.complex64))
+        return counter.get_total_flops()
+
+    assert cost(28) < 28**2 / 8**2 * cost(8)
 
 
 def test_known_messages_of_any_power_open_every_other_message_under_the_same_key(monkeypatch):
