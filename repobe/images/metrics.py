@@ -1,4 +1,4 @@
-"""Every measure of an output. Images are Float[b, c, h, w] in [0, 1]. Each measure is one value an image, not pooled."""
+"""Every measure of an output: one value an image, not pooled. Images are Float[b, c, h, w] in [0, 1]."""
 
 import torch
 from torch import Tensor
