@@ -3,16 +3,23 @@
 image ─ native pixels ─ JPEG2000 in as many bytes as the link carries at this SNR ─▶ link ─▶ decoded, or the mean image
 decoded ─ classifier ─▶ logits   or, as it is, the reconstruction
 
-Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, for the
-paper has no such rival. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal link
-carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
+Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, because
+the paper names JPEG2000 alone. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal
+link carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
 source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
 to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
 
 Over block fading, and where blocks fail, a link offers many rates: a high one carries a better image and is lost more
 often. The transmitter takes the one of the greatest expected accuracy, P(arrives)·A(bytes) + P(lost)·A(mean image), A
 being the classifier's accuracy on validation images that were coded in so many bytes. That curve is measured once after
-training and stored with the system, so that evaluation needs no validation image.
+training and stored with the system, so that evaluation needs no validation image. What it weighs, against the rate that
+delivers most bytes (`rate: payload`): CIFAR-10 at 32×32 over Rayleigh fading, k = 1568, 12 epochs, accuracy on the
+10,000 test images at 7, 11, 15, 19, 23 dB and the messages lost; the classifier reads 0.837 of images never coded.
+
+    ideal  payload   0.518 0.571 0.613 0.648 0.676   lost 43, 36, 31, 26, 22 %
+           accuracy  0.630 0.717 0.774 0.802 0.817   lost 20, 10,  6,  4,  2 %
+    ldpc   payload   0.518 0.472 0.614 0.617 0.658   lost 41, 49, 30, 30, 24 %
+           accuracy  0.590 0.689 0.752 0.790 0.810   lost 24, 16,  7,  4,  2 %
 
 Images are coded at their own 28×28 (grey) or 32×32 pixels (colour), at S×S where that is less. What the receiver can
 rebuild is not sent: the header (98 bytes in colour, constant but for the length) and the encoder's comment (39 bytes).
@@ -35,12 +42,11 @@ from torch.nn.functional import cross_entropy, interpolate, mse_loss
 
 from repobe.images import metrics
 from repobe.images.resizing import SCORED, Resized, resize
-from repobe.phy import block_errors as blocks
+from repobe.phy import block_errors
 from repobe.phy.links import Coded, Ideal
 from repobe.systems.jpeg2000 import Codec
 from repobe.systems.system import System
-from repobe.training import evaluation_classifier as judge
-from repobe.training import method
+from repobe.training import evaluation_classifier, method
 from repobe.training.method import Problem
 
 # Bytes of a message that the curve of rates is measured at, up to an image as it is; closest where it bends.
@@ -53,16 +59,18 @@ ROOT = Path(__file__).parents[1]
 class Hyper:
     """link: ideal, or ldpc; rate: of what the link offers at an SNR, by `accuracy` that of the greatest expected
     accuracy on validation images, by `payload` that which delivers most bytes; outage: how many messages may be lost
-    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; blocks: the table of block error rates, from the
+    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; block_error_rates: their table, from the
     suite's root; fine_tune: the second half of training sees decoded images, each batch at its SNR and at the rate that
     delivers most, for no accuracy is known yet, in place of clean ones.
     """
 
     link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
-    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the measurement above
+    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the table above
     outage: float = 0.0  # decision: no bound beside the rate's; 0.1 is a common target
     symbols: int = 0  # decision: RepObE's k, so that both spend the same air
-    blocks: str = "results/reference/blocks.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    block_error_rates: str = (
+        "results/reference/block_error_rates.csv"  # decision: simulated once, a row ends at 1,000 blocks or
+    )
     # at 100 that failed
     fine_tune: bool = False  # decision: the classifier that is not told of the codec is the reference
 
@@ -81,8 +89,12 @@ class DigitalSystem(System):
         if hyper.link == "ideal":
             self.link = Ideal(self.channel, self.k, hyper.outage, self.worth)
         else:
-            self.link = Coded(self.channel, self.k, blocks.read(ROOT / hyper.blocks), hyper.outage, self.worth)
-        self.classifier = None if problem.reconstruct else judge.network(problem.colours, problem.classes)
+            self.link = Coded(
+                self.channel, self.k, block_errors.read(ROOT / hyper.block_error_rates), hyper.outage, self.worth
+            )
+        self.classifier = (
+            None if problem.reconstruct else evaluation_classifier.network(problem.colours, problem.classes)
+        )
         self.register_buffer("mean", torch.full((1, problem.colours, self.pixels, self.pixels), 0.5))
         sizes = torch.tensor([*SIZES, problem.colours * self.pixels**2], dtype=torch.float64).unique()
         self.register_buffer("curve", torch.stack([sizes, sizes]))  # until `Method.finish`: a byte is worth a byte
@@ -137,9 +149,9 @@ class DigitalSystem(System):
         """Image [b, C, h, w] to the logits of its classifier where no codec and no link has touched it."""
         return self.receive(self.native(image))
 
-    def deliver(self, symbols, n0, key=None, generator=None) -> Tensor:
+    def carried(self, symbols, n0, generator=None) -> Tensor:
         arrives = self.link.arrives(each(n0, symbols), generator)
-        return self.receive(torch.where(arrives[:, None, None, None], symbols, self.mean), key, n0)
+        return torch.where(arrives[:, None, None, None], symbols, self.mean)
 
 
 def resize_matrix(pixels: int, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A 28×28 key found from known messages of white features, over AWGN at 7 dB."""
+"""A 28×28 key found from known messages of random features, over AWGN at 7 dB."""
 
 from collections.abc import Iterator
 

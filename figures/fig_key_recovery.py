@@ -11,7 +11,7 @@ SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each me
 
 
 def draw() -> None:
-    """Writes fig_key_recovery: a panel of white features, then one a trained encoder; a line style a key schedule."""
+    """Writes fig_key_recovery: a panel of random features, then one a trained encoder; a line style a key schedule."""
     results, out = arguments()
     table = read(results / "summary" / "audit.csv")
     table = table[table["quantity"] == "key_recovered"]
@@ -20,7 +20,7 @@ def draw() -> None:
     trained = table[table["dataset"] != "none"]
     if len(trained):
         table = table[(table["dataset"] == "none") | (table["channel"] == preferred_channel(trained))]
-    shown = [("white", "none")] + [
+    shown = [("random_features", "none")] + [
         (method, dataset)
         for dataset in datasets_in_order(trained["dataset"])
         for method in methods_in_order(trained["method"])
@@ -51,7 +51,7 @@ def draw() -> None:
 def _name(method: str, dataset: str, rows) -> str:
     grid = f"{rows['grid'].iloc[0]} places" if len(rows) else ""
     if dataset == "none":
-        return f"White features\n{grid}"
+        return f"Random features\n{grid}"
     task = ", images" if method.endswith("_reconstruction") else ""
     return f"{style(method).label}{task}\n{dataset}, {grid}"
 

@@ -1,4 +1,4 @@
-"""The system's block diagram, drawn from the layer table that `python -m repobe layers` walks in the code."""
+"""The system's block diagram, drawn from the layer table that `python -m repobe layer_table` walks in the code."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -26,7 +26,7 @@ WIDE, STEP, DEEP = 0.86, 1.0, 1.55
 def draw() -> None:
     """Writes fig_system."""
     results, out = arguments()
-    table = read(results / "summary" / "layers.csv")
+    table = read(results / "summary" / "layer_table.csv")
     if table.empty:
         return save_empty(out / "fig_system", table, TITLE)
     theme()

@@ -14,7 +14,7 @@ from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline
 
 HELP = {
-    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7",
+    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
     "json": "what the config says of it, as JSON",
     "data": "<results>/data/<dataset>.safetensors",
     "out": "the file to write; of merge, the folder",
@@ -44,7 +44,7 @@ def data(o: argparse.Namespace) -> None:
     build(o.name, Path(folder) if folder else None, o.out)
 
 
-def judge(o: argparse.Namespace) -> None:
+def classifier(o: argparse.Namespace) -> None:
     """Trains the classifier that attackers' pictures are shown to."""
     pipeline.train_classifier(o.data, o.out, o.epochs, o.device, o.threads)
 
@@ -90,16 +90,16 @@ def measure(o: argparse.Namespace) -> None:
     pipeline.measure(o.spec, o.device)
 
 
-def white(o: argparse.Namespace) -> None:
-    """Writes the audit that concerns no encoder: the key space, the round trip, white features."""
+def cipher_audit(o: argparse.Namespace) -> None:
+    """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
     from repobe.attacks import cryptanalysis
     from repobe.stages.device import choose
 
     choose("cpu", 1)
-    table(o.out, cryptanalysis.white(from_plain(Audit, _json(o.json), "audit")), pipeline.AUDIT)
+    table(o.out, cryptanalysis.cipher_audit(from_plain(Audit, _json(o.json), "audit")), pipeline.AUDIT)
 
 
-def blocks(o: argparse.Namespace) -> None:
+def block_error_rates(o: argparse.Namespace) -> None:
     """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
     from repobe.phy import block_errors
     from repobe.stages.device import choose
@@ -108,13 +108,13 @@ def blocks(o: argparse.Namespace) -> None:
     replace(o.out, block_errors.simulate(o.blocks).to_csv(index=False))
 
 
-def layers(o: argparse.Namespace) -> None:
+def layer_table(o: argparse.Namespace) -> None:
     """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
     from repobe.stages.device import choose
-    from repobe.systems import layer_table
+    from repobe.systems import layer_table as described
 
     choose("cpu", 1)
-    table(o.out, layer_table.layers(), layer_table.COLUMNS)
+    table(o.out, described.layers(), described.COLUMNS)
 
 
 def tables(o: argparse.Namespace) -> None:
@@ -177,7 +177,7 @@ def verify(o: argparse.Namespace) -> int:
 
 
 def show(o: argparse.Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04) or decision (D7)."""
+    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
     from repobe.verdicts import show as room
 
     print(room.show(o.name, o.results))
@@ -229,13 +229,15 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
-    judging = command(judge, "data", "out", device=True)
-    judging.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
-    judging.add_argument("--threads", type=int, default=1)
+    classifying = command(classifier, "data", "out", device=True)
+    classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
+    classifying.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
-    command(white, "json", "out")
-    command(blocks, "out").add_argument("--blocks", type=int, default=1000, help="at most so many a row; default: 1000")
-    command(layers, "out")
+    command(cipher_audit, "json", "out")
+    command(block_error_rates, "out").add_argument(
+        "--blocks", type=int, default=1000, help="at most so many a row; default: 1000"
+    )
+    command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")

@@ -288,10 +288,21 @@ def test_several_draws_are_judged_by_the_mean_and_not_by_the_count_of_images():
     assert found["difference"] == pytest.approx(0)
 
 
-def test_the_key_space_claim_is_judged_by_enumeration():
-    audit = pd.DataFrame({"quantity": ["distinct_ciphers"], "grid": ["2x2"], "value": [4.0], "n": [16]})
-    assert judged(tables(audit=audit), {"check": "key_space"})["verdict"] == "not reproduced"
-    assert judged(tables(audit=audit.assign(value=16.0)), {"check": "key_space"})["verdict"] == "reproduced"
+def enumerated(**columns) -> Tables:
+    return tables(
+        audit=pd.DataFrame({"quantity": ["distinct_ciphers"], "grid": ["2x2"], "value": [4.0], "n": [16]} | columns)
+    )
+
+
+def test_the_keys_that_eq_12_counts_are_tuples_not_all_of_which_differ():
+    # On 2×2 places 2!·2!·2·2 = 16 tuples, which make 4 ciphers.
+    counted, differ = {"check": "keys_counted"}, {"check": "keys_differ"}
+    assert judged(enumerated(), counted)["verdict"] == "reproduced"
+    assert judged(enumerated(n=[15]), counted)["verdict"] == "not reproduced"
+    found = judged(enumerated(), differ)
+    assert found["verdict"] == "not reproduced"
+    assert "2x2: 4 of 16" in found["evidence"]
+    assert judged(enumerated(value=[16.0]), differ)["verdict"] == "reproduced"
 
 
 def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
@@ -310,5 +321,5 @@ def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
 
 def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
     said, nothing = paper.claims(), tables()
-    assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 13)]
+    assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 20)]
     assert {claims.verdict(nothing, one)[0]["verdict"] for one in said} == {"not run"}

@@ -16,6 +16,7 @@ from repobe.runs.spec import Attack, Audit, Evaluation, Inversion, Spec, Trainin
 TRAINING = {
     "epochs": (3, 4), "batch_size": (64, 32), "learning_rate": (0.05, 0.1), "weight_decay": (1e-4, 0.0),
     "cycle_momentum": (False, True),
+    "precision": ("float32", "bfloat16"),
 }  # fmt: skip
 VALUES = {
     "datasets.digits.image_size": (16, 24),

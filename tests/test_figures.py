@@ -56,7 +56,7 @@ def results(tmp_path_factory) -> Path:
     audit = [
         {"method": method, "dataset": dataset, **RUN, "quantity": "key_recovered", "grid": "2x2", "schedule": schedule}
         | {"known_messages": known, "snr_db": snr, "mean": 0.9, **bounds}
-        for method, dataset in [("white", "none"), ("brand_new", "digits")]
+        for method, dataset in [("random_features", "none"), ("brand_new", "digits")]
         for schedule in ("fixed", "per_message")
         for known in (1, 5)
         for snr in (-10, 7)
@@ -68,7 +68,7 @@ def results(tmp_path_factory) -> Path:
     ]
     for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
         write(pd.DataFrame(rows), folder / "summary" / f"{name}.csv")
-    write(pd.DataFrame(layers.layers(16)), folder / "summary" / "layers.csv")
+    write(pd.DataFrame(layers.layers(16)), folder / "summary" / "layer_table.csv")
     decision = {"id": "D1", "change": "one", "dataset": "digits", "channel": "awgn", "quantity": "natural_accuracy"}
     decision |= {"variant": 0.9, "reference": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2, "seeds": 1, "n": 9}
     write(pd.DataFrame([decision]), folder / "decisions.csv")
@@ -121,7 +121,7 @@ def test_an_edit_of_any_module_that_draws_makes_the_figures_anew():
 def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results, tmp_path):
     spoilt = tmp_path / "results"
     shutil.copytree(results, spoilt)
-    (spoilt / "summary" / "layers.csv").write_text("not,the,columns\n1,2,3\n")
+    (spoilt / "summary" / "layer_table.csv").write_text("not,the,columns\n1,2,3\n")
     command = [sys.executable, "-m", "figures", str(spoilt), str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -4,6 +4,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.attacks import inversion as attackers
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
@@ -24,7 +25,7 @@ from repobe.phy.mapping import symbols
 from repobe.runs.partial import Partial
 from repobe.runs.spec import Audit, Inversion
 from repobe.stages import invert as eavesdropping
-from repobe.stages.invert import Situation, inversion, judged
+from repobe.stages.invert import Situation, classified, inversion
 from repobe.systems.system import System
 from repobe.training.evaluation_classifier import degrade, network, train
 from repobe.training.loop import build
@@ -55,7 +56,9 @@ def rows_of(spec, digits, keep=at_once):
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
-@pytest.mark.parametrize(("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (32, (1, 1)), (500, (1, 1)), (130, (1, 1))])
+@pytest.mark.parametrize(
+    ("k", "grid"), [(8, (2, 2)), (128, (8, 8)), (1568, (28, 28)), (32, (1, 1)), (500, (1, 1)), (130, (1, 1))]
+)
 @pytest.mark.parametrize("colours", [1, 3])
 def test_every_decoder_paints_an_image_from_any_systems_symbols(decoder, k, grid, colours):
     image = Decoder(decoder, torch.rand(colours, 32, 32), k, grid)(torch.randn(2, k, dtype=torch.complex64))
@@ -74,12 +77,28 @@ def test_attention_reads_places_or_at_most_64_tokens_of_which_every_symbol_count
     assert (symbols.grad != 0).all()
 
 
-def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do():
-    message = torch.randn(2, 32, dtype=torch.complex64)
-    shuffled = shuffle(message, Key.random(4, 4, torch.Generator().manual_seed(1)))
+@pytest.mark.parametrize("size", [4, 28])
+def test_the_unordered_decoder_does_not_see_a_shuffle_and_the_others_do(size):
+    """Through self-attention where there are few places, through learned points where there are the paper's 784."""
+    k = 2 * size**2
+    message = torch.randn(2, k, dtype=torch.complex64)
+    shuffled = shuffle(message, Key.random(size, size, torch.Generator().manual_seed(1)))
     for decoder, same in ((unordered, True), (Attention, False), (FullyConnected, False), (Convolutional, False)):
-        network_of = decoder(1, 32, (4, 4)).eval()
+        network_of = decoder(1, k, (size, size)).eval()
         assert torch.allclose(network_of(message), network_of(shuffled), atol=1e-5) == same
+
+
+@pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
+def test_an_attackers_cost_grows_no_faster_than_the_places_it_reads(decoder):
+    """12 times as many at the paper's 28×28 as at 8×8; attention between all of them would cost 150 times as much."""
+
+    def cost(size: int) -> int:
+        network_of = decoder(1, 2 * size**2, (size, size))
+        with FlopCounterMode(display=False) as counter:
+            network_of(torch.randn(2, 2 * size**2, dtype=torch.complex64))
+        return counter.get_total_flops()
+
+    assert cost(28) < 28**2 / 8**2 * cost(8)
 
 
 def test_known_messages_of_any_power_open_every_other_message_under_the_same_key(monkeypatch):
@@ -330,7 +349,7 @@ def test_who_shuffles_its_own_messages_reads_what_no_key_hides_and_the_papers_at
 
 
 def test_a_table_says_how_many_test_images_it_judges(specs, digits, monkeypatch, hasty):
-    monkeypatch.setattr(eavesdropping, "JUDGED", 90)
+    monkeypatch.setattr(eavesdropping, "OVERHEARD", 90)
     rows, pictures = rows_of(run_of(specs, "repobe_reconstruction"), digits)
     assert {row["n"] for row in rows} == {90}
     assert len(pictures["keyless"]) == len(pictures["label"])
@@ -339,7 +358,7 @@ def test_a_table_says_how_many_test_images_it_judges(specs, digits, monkeypatch,
 def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path, hasty, monkeypatch):
     """Killed as same_key is under way; the next job does that one alone, and its rows are an unkilled job's."""
     spec, source = run_of(specs, "repobe"), tmp_path / "source"
-    source.write_text("spec, model and judge")
+    source.write_text("spec, model and classifier")
     expected = rows_of(spec, digits)[0]
     finished = []
     partial = Partial(tmp_path / "partial", source, told=finished.append)
@@ -366,19 +385,19 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
 def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_knows_nothing_of_wrong_labels(
     file, request
 ):
-    """Clean accuracy is that of a judge of clean pictures alone, 0.98 in grey and 0.92 in colour, to two points."""
+    """Clean accuracy is that of a classifier of clean pictures: 0.98 in grey and 0.92 in colour, to two points."""
     digits = load(request.getfixturevalue(file))
     pixels, label = digits.test
     clean = images(pixels, SCORED)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     tint = torch.tensor([0.08, 0.02, 0.05])[: digits.colours, None, None]
     pale = (0.6 * clean + tint + 0.05 * noise).clamp(0, 1)
-    judge = train(digits, epochs=7)
-    read, read_pale = (judged(judge, image, label).mean().item() for image in (clean, pale))
+    classifier = train(digits, epochs=7)
+    read, read_pale = (classified(classifier, image, label).mean().item() for image in (clean, pale))
     assert read > (0.96 if digits.colours == 1 else 0.9)
-    assert read_pale > read - 0.06  # a judge of clean pictures alone: half of them in grey
+    assert read_pale > read - 0.06  # a classifier of clean pictures alone: half of them in grey
     wrong = label[torch.randperm(len(label), generator=torch.Generator().manual_seed(1))]
-    assert judged(judge, clean, wrong).mean() < 0.17  # chance is 0.1, and its sd over 360 pictures 0.016
+    assert classified(classifier, clean, wrong).mean() < 0.17  # chance is 0.1, and its sd over 360 pictures 0.016
 
 
 def test_half_of_the_judges_pictures_stay_as_they_are_and_none_leaves_the_range_of_pixels():

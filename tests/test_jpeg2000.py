@@ -332,9 +332,9 @@ def test_both_links_deliver_over_every_channel(channel, task, colours, specs, da
     digits = dataset[colours]
     monkeypatch.setattr(blocks, "STEP_DB", 3.0)
     monkeypatch.setattr(blocks.qam, "BITS", {"QPSK": 2})
-    blocks.simulate(10, lengths=(240,)).to_csv(tmp_path / "blocks.csv", index=False)
+    blocks.simulate(10, lengths=(240,)).to_csv(tmp_path / "rates.csv", index=False)
     image = images(digits.test[0][:20], 16)
-    for hyper in ({}, {"link": "ldpc", "blocks": str(tmp_path / "blocks.csv")}):
+    for hyper in ({}, {"link": "ldpc", "block_error_rates": str(tmp_path / "rates.csv")}):
         system = prepared(build(spec_of(specs, task, channel, **hyper), digits), digits, 16).system
         output = system(image, noise_power(15), generator=torch.Generator().manual_seed(0))
         assert output.shape == ((20, 10) if task == "classification" else (20, colours, 16, 16))
@@ -403,5 +403,5 @@ def test_a_wrong_hyperparameter_is_named(specs, digits):
     for key, value in (("link", "turbo"), ("rate", "best"), ("outage", 1.0), ("symbols", -1)):
         with pytest.raises(ValueError, match=rf"hyper.{key}: '?{value}'? is n"):
             build(spec_of(specs, **{key: value}), digits)
-    with pytest.raises(ValueError, match="does not exist; `python -m repobe blocks"):
-        build(spec_of(specs, link="ldpc", blocks="results/none.csv"), digits)
+    with pytest.raises(ValueError, match="does not exist; `python -m repobe block_error_rates"):
+        build(spec_of(specs, link="ldpc", block_error_rates="results/none.csv"), digits)

@@ -171,7 +171,7 @@ def test_the_table_falls_from_all_lost_to_none_and_fading_needs_a_higher_snr(tmp
 
 
 def test_a_missing_or_foreign_table_is_named_with_the_mend(tmp_path):
-    with pytest.raises(ValueError, match=r"none.csv does not exist; `python -m repobe blocks .*none.csv` makes it"):
+    with pytest.raises(ValueError, match=r"none.csv does not exist; `python -m repobe block_error_rates .*none.csv`"):
         blocks.read(tmp_path / "none.csv")
     for content in ("", "a,b\n1,2\n", ",".join(blocks.COLUMNS) + "\nawgn,240,QPSK,1/2,3,1.5,10\n"):
         (tmp_path / "other.csv").write_text(content)

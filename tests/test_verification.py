@@ -56,9 +56,15 @@ def original(tmp_path_factory):
         about = {"run": spec.path, "commit": "0123456789abcdef", "device": "cpu", "threads": 1}
         about |= {"train_wall_seconds": 3.0, "finished": "2026-11-24T21:00:00Z"}
         (run / "provenance.json").write_text(json.dumps(about))
-    white = {"method": "white", "dataset": "none", "image_size": 224, "channel": "awgn", "snr_train_db": "none"}
+    white = {
+        "method": "random_features",
+        "dataset": "none",
+        "image_size": 224,
+        "channel": "awgn",
+        "snr_train_db": "none",
+    }
     white |= {"seed": 0, "quantity": "distinct_ciphers", "grid": "2x2", "value": 4.0, "n": 16}
-    write(folder / "white.csv", [white], "audit")
+    write(folder / "cipher_audit.csv", [white], "audit")
     results.tables(folder, specs)
     for make in DERIVED:
         make(folder)
@@ -145,7 +151,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     (made / "decisions.csv").unlink()
     assert verify(made, capsys) == (
         1,
-        ["claims.csv: DIFFERS, it has 11 rows; made again 12", "decisions.csv: is not there"],
+        ["claims.csv: DIFFERS, it has 18 rows; made again 19", "decisions.csv: is not there"],
     )
 
 
@@ -181,7 +187,7 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     specs = sorted(made.glob("runs/*/*/*/*/spec.yaml"))
     for name, spec in zip("ab", reversed(specs), strict=True):
         (tmp_path / name).mkdir()
-        shutil.copy(made / "white.csv", tmp_path / name)
+        shutil.copy(made / "cipher_audit.csv", tmp_path / name)
         results.tables(tmp_path / name, [spec])
     both = tmp_path / "both"
     assert main(["merge", str(both), str(tmp_path / "a"), str(tmp_path / "b")]) == 0
@@ -191,7 +197,7 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     rows = ["method", "snr_test_db", "attack"]
     one, other = (results.read(folder / "tables/evasion.csv", "evasion").sort_values(rows) for folder in (made, both))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
-    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the white features' row, which both parts have
+    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the random features' row, which both parts have
 
 
 def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
@@ -203,7 +209,7 @@ def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
     (spec.parent / "provenance.json").write_text(json.dumps(about))
     again = tmp_path / "again"
     again.mkdir()
-    shutil.copy(made / "white.csv", again)
+    shutil.copy(made / "cipher_audit.csv", again)
     results.tables(again, [spec])
     merge(made, [made, again])
     rows = results.read(made / "tables/evasion.csv", "evasion")
@@ -240,7 +246,7 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
     first, again = tmp_path / "first", tmp_path / "again"
     for folder, snrs in ((first, (7, 23)), (again, (7,))):
         folder.mkdir()
-        shutil.copy(made / "white.csv", folder)
+        shutil.copy(made / "cipher_audit.csv", folder)
         results.tables(folder, [folders[snr] / "spec.yaml" for snr in snrs])
     merge(tmp_path / "merged", [first, again])
     one, other = (results.read(f / "tables/evasion.csv", "evasion") for f in (first, tmp_path / "merged"))
@@ -281,11 +287,16 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert "as what PGD maximises" in " ".join(show("D7", made).split())
     assert "no run weighs it" in show("D16", made)
     assert show("d16", made) == show("D16", made)
+    text = " ".join(show("p06", made).split())
+    assert "no method's number of channel uses k is stated" in text
+    assert "In these tables k is 1 (" in text
     assert show("C3", made) == show("c03", made)
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
     assert f"There is nothing measured in {tmp_path}" in show("n21", tmp_path)
     assert f"There is nothing measured in {tmp_path}" in show("c04", tmp_path)
-    with pytest.raises(ValueError, match="'n99' is no number, claim or decision; there are n01 to n31, c01 to c12, D1"):
+    with pytest.raises(
+        ValueError, match="'n99' is no number, claim, decision or contradiction; there are n01 to n31, c01 to c19, D1"
+    ):
         show("n99", tmp_path)

@@ -140,8 +140,8 @@ def _maps(symbols: Tensor, size: int) -> Tensor:
     return features(normalise_power(symbols), (size, size))
 
 
-def white(audit: Audit, size: int = 28) -> list[dict]:
-    """Rows of the audit that concern no encoder: the key space of Eq. 12, the round trip, and white features."""
+def cipher_audit(audit: Audit, size: int = 28) -> list[dict]:
+    """Rows of audit.csv that need no encoder: the key space of Eq. 12, the round trip, keys from random features."""
     rows = []
     for height, width in product(range(1, 5), repeat=2):
         distinct, keys = distinct_ciphers(height, width)
@@ -149,12 +149,15 @@ def white(audit: Audit, size: int = 28) -> list[dict]:
     for n in sorted({4, 8, size}):
         rows.append({"quantity": "log2_keys_printed", "grid": f"{n}x{n}", "value": log2_keys_printed(n, n), "n": 1})
         rows.append({"quantity": "log2_keys_effective", "grid": f"{n}x{n}", "value": log2_keys_effective(n), "n": 1})
-    grid, generator = f"{size}x{size}", torch.Generator().manual_seed(seed("white"))
+    grid, generator = (
+        f"{size}x{size}",
+        torch.Generator().manual_seed(seed("white")),
+    )  # the name of a random stream, as below
     errors = roundtrip_errors(size, size, audit.trials, generator)
     rows.append({"quantity": "roundtrip_errors", "grid": grid, "value": errors, "n": audit.trials})
     bound = chosen_messages_bound(size * size, 256)
     rows.append({"quantity": "chosen_messages_bound_256_levels", "grid": grid, "value": bound, "n": 1})
     known = normalise_power(complex_normal((audit.trials, 2 * size * size), torch.zeros(1), generator))
     rows += [{"grid": grid} | row for row in recovery(known, size, AWGN(), audit, "white")]
-    about = {"method": "white", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
+    about = {"method": "random_features", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
     return [about | {"snr_train_db": "none", "seed": 0} | row for row in rows]

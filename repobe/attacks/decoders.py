@@ -12,7 +12,8 @@ from repobe.images.resizing import SCORED, resize
 from repobe.phy.mapping import features
 from repobe.systems.networks import image_decoder
 
-TOKENS = 64  # at most so many of a message without places: attention costs their square
+TOKENS = 64  # at most so many attend to each other: that costs their square, and 28×28 places are 784
+POINTS = 32  # learned, through which more tokens than that attend: Lee et al. 2019 take 16 to 64
 WIDTH = 512  # units of a hidden layer before the pixels
 
 
@@ -33,7 +34,10 @@ class Decoder(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """The receiver's own architecture, in logits; symbols without places are first laid out on 4×4."""
+    """The receiver's own architecture, in logits, up to the 32 pixels that are compared and not to the receiver's S.
+
+    At 28×28 places an update then costs an eighth. Symbols without places are first laid out on 4×4.
+    """
 
     def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -42,7 +46,8 @@ class Convolutional(nn.Module):
             laid_out = [nn.Flatten(), nn.Linear(2 * k, 64 * 4 * 4), nn.ReLU(inplace=True), nn.Unflatten(1, (64, 4, 4))]
             self.decoder = nn.Sequential(*laid_out, image_decoder(colours, 64)[:-1])
         else:
-            self.decoder = image_decoder(colours, 2 * k // (grid[0] * grid[1]))[:-1]
+            doublings = next((n for n in (1, 2) if min(grid) * 2**n >= SCORED), 3)
+            self.decoder = image_decoder(colours, 2 * k // (grid[0] * grid[1]), doublings)[:-1]
 
     def forward(self, symbols: Tensor) -> Tensor:
         return resize(self.decoder(features(symbols, self.grid)), SCORED)
@@ -65,12 +70,34 @@ class FullyConnected(nn.Module):
         return self.layers(torch.view_as_real(symbols).flatten(1))
 
 
+class InducedAttention(nn.Module):
+    """Self-attention through POINTS learned points (ISAB, Lee et al. 2019), at a cost linear in the tokens.
+
+    Float[b, tokens, width] to the same; tokens in another order give the same in that order.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.points = nn.Parameter(torch.randn(POINTS, width))
+        self.gather = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.spread = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = self.before(tokens)
+        gathered, _ = self.gather(self.points.expand(len(tokens), -1, -1), seen, seen, need_weights=False)
+        told, _ = self.spread(seen, gathered, gathered, need_weights=False)
+        tokens = tokens + told
+        return tokens + self.feed(self.after(tokens))
+
+
 class Attention(nn.Module):
     """Places as tokens through self-attention; a few learned queries read them, and two layers make pixels of that.
 
-    A message without places goes in tokens of neighbouring symbols. ordered: each place has an embedding of its own;
-    without, the image is the same for every order of places, so that it paints what no shuffle can hide (a set
-    transformer, Lee et al. 2019).
+    More than TOKENS of them attend to each other through learned points. A message without places goes in tokens of
+    neighbouring symbols. ordered: each place has an embedding of its own; without, the image is the same for every
+    order of places, so that it paints what no shuffle can hide (a set transformer, Lee et al. 2019).
     """
 
     def __init__(
@@ -84,7 +111,10 @@ class Attention(nn.Module):
             nn.Linear(2 * self.size, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, width)
         )
         self.place = nn.Parameter(torch.randn(tokens, width)) if ordered else None
-        self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0, batch_first=True, norm_first=True)
+        if tokens <= TOKENS:
+            self.mix = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0, batch_first=True, norm_first=True)
+        else:
+            self.mix = InducedAttention(width, 4)
         self.queries = nn.Parameter(torch.randn(queries, width))
         self.read = nn.MultiheadAttention(width, 4, batch_first=True)
         self.paint = nn.Sequential(

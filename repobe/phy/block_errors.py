@@ -79,7 +79,7 @@ def read(path: Path | str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; `python -m repobe blocks {path}` makes it") from None
+        raise ValueError(f"{path} does not exist; `python -m repobe block_error_rates {path}` makes it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         table = pd.DataFrame()
     if (
@@ -87,5 +87,7 @@ def read(path: Path | str) -> pd.DataFrame:
         or not table["block_error_rate"].between(0, 1).all()
         or table.isna().any(axis=None)
     ):
-        raise ValueError(f"{path} is not a table of block error rates; delete it and `python -m repobe blocks {path}`")
+        raise ValueError(
+            f"{path} is not a table of block error rates; delete it and `python -m repobe block_error_rates {path}`"
+        )
     return table

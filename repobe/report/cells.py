@@ -65,6 +65,8 @@ def _cell(name: str, row: dict) -> dict:
         return {"text": _difference(name, row), "sort": value, "kind": "interval"}
     if name in ("command", "claim", "evidence", "allows", "change", "run"):
         return {"text": number(value), "sort": value, "kind": name}
+    if name in ("says", "but", "why"):
+        return {"text": number(value), "sort": value, "kind": "text"}
     return {"text": number(value), "sort": value, "kind": "number" if isinstance(value, (int, float)) else ""}
 
 

@@ -14,6 +14,7 @@ from repobe.report.sections import about, channel_uses, cipher, counts, leaks, n
 from repobe.runs.files import replace
 from repobe.tables.results import read
 from repobe.verdicts import paper
+from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
 from repobe.verdicts.gates import COLUMNS as GATES
 from repobe.verdicts.readings import headline
@@ -93,6 +94,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
             cost=table(cost, COST),
             decisions=paper.decisions(),
             weighed=table(weighed, WEIGHED),
+            itself=table(pd.DataFrame(entries(cost)), ["id", "where", "says", "but", "see"]),
             provenance=table(provenance, ["run", *(name for name in provenance if name != "run")]),
             about=about(provenance),
             configfile=configfile,

@@ -25,4 +25,4 @@ def data_file(results: Path, dataset: str) -> Path:
 
 def classifier_file(results: Path, dataset: str) -> Path:
     """The weights of the dataset's evaluation classifier, which reads the pictures that attackers rebuild."""
-    return results / "data" / f"{dataset}.judge.safetensors"
+    return results / "data" / f"{dataset}.classifier.safetensors"

@@ -28,7 +28,7 @@ from repobe.stages.transmission import BATCH, fidelity, generator_for, images_sd
 from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions of each class kept as pictures
-JUDGED = 2000  # the first so many test images are overheard: scoring 10,000 costs as much as the attackers
+OVERHEARD = 2000  # the first so many test images are overheard: scoring 10,000 costs as much as the attackers
 WITH_ENCODER = ("keyless", "known_plaintext", "with_key")  # one decoder of unshuffled features serves them all
 WITHOUT_KEY = ("keyless", "keyless_adaptive")
 UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # who knows what and attacks nothing
@@ -45,10 +45,10 @@ def inversion(
 ) -> tuple[list[dict], dict[str, Tensor]]:
     """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
 
-    The attackers learn from the training split; the first JUDGED test images are what they are judged on. The pictures
+    The attackers learn from the training split and are measured on the first OVERHEARD test images. The pictures
     are of the highest SNR.
     """
-    pixels, label = (part[:JUDGED] for part in data.test)
+    pixels, label = (part[:OVERHEARD] for part in data.test)
     shown, target = _first_of_each_class(label, data.classes), scored(pixels, spec.image_size)
     pictures = {"original": _bytes(images(pixels[shown], SCORED)), "label": label[shown]}
     rows = []
@@ -71,7 +71,7 @@ def inversion(
         plain = keep(
             f"plain {snr_db:g} dB",
             lambda s=situation: measure(s.without_attacker())
-            | {"original": {"attacker_accuracy": judged(classifier, target, label)}},
+            | {"original": {"attacker_accuracy": classified(classifier, target, label)}},
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
@@ -93,7 +93,7 @@ class Situation:
         self.name = (*self.run, snr_db)
         self.known = data.limit(spec.inversion.images).train[0]
         self.target = scored(self.known, spec.image_size)
-        self.test = Resized(data.test[0][:JUDGED], spec.image_size)
+        self.test = Resized(data.test[0][:OVERHEARD], spec.image_size)
         self.symbols, self.key = on_air(trained, self.test, self.link_n0, "invert", snr_db)
         self.known_messages = min(spec.audit.known_messages)
 
@@ -208,13 +208,13 @@ class Situation:
 
 
 def _seen(image: Tensor, target: Tensor, label: Tensor, shown: Tensor, classifier: nn.Module) -> dict[str, Tensor]:
-    measured = fidelity(image, target) | {"attacker_accuracy": judged(classifier, image, label)}
+    measured = fidelity(image, target) | {"attacker_accuracy": classified(classifier, image, label)}
     return measured | {"shown": _bytes(resize(image[shown], SCORED).clamp(0, 1))}
 
 
 @torch.no_grad()
-def judged(classifier: nn.Module, image: Tensor, label: Tensor) -> Tensor:
-    """Float[n]: whether the judge sees the right class in a picture."""
+def classified(classifier: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+    """Float[n]: whether the evaluation classifier sees the right class in a picture."""
     small = resize(image, SCORED).clamp(0, 1)
     return metrics.correct(torch.cat([classifier(part) for part in small.split(BATCH)]), label)
 

@@ -32,7 +32,7 @@ def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str
     data = load(data_file, choose(device, threads))
     trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    replace(out, safetensors.torch.save(weights, {"judge": data_file.stem}))
+    replace(out, safetensors.torch.save(weights, {"classifier": data_file.stem}))
 
 
 def train(spec_file: Path, device: str) -> None:

@@ -129,22 +129,16 @@ class Float32Sigmoid(nn.Sigmoid):
         return super().forward(x.float() if x.dtype == torch.bfloat16 else x)
 
 
-def image_decoder(colours: int, inputs: int = FEATURES) -> nn.Sequential:
-    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1]. Attackers use the same architecture."""
+def image_decoder(colours: int, inputs: int = FEATURES, doublings: int = 3) -> nn.Sequential:
+    """Features [b, 4, S/8, S/8] to an image [b, C, S, S] in [0, 1], through three doublings of its side.
 
-    def double(channels: int, outputs: int) -> nn.Sequential:
-        up = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)
-        return nn.Sequential(up, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-    return nn.Sequential(
-        ResidualBlock(inputs, 64),
-        ResidualBlock(64, 64),
-        double(64, 64),
-        ResidualBlock(64, 32),
-        ResidualBlock(32, 32),
-        double(32, 32),
-        ResidualBlock(32, 16),
-        ResidualBlock(16, 16),
-        nn.ConvTranspose2d(16, colours, 4, 2, 1),
-        Float32Sigmoid(),
-    )
+    Attackers use the same architecture, with fewer doublings where that is large enough to be compared.
+    """
+    layers: list[nn.Module] = []
+    for number, outputs in enumerate((64, 32, 16)[:doublings]):
+        if number:
+            up = nn.ConvTranspose2d(inputs, inputs, 4, 2, 1, bias=False)
+            layers.append(nn.Sequential(up, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)))
+        layers += [ResidualBlock(inputs, outputs), ResidualBlock(outputs, outputs)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, colours, 4, 2, 1), Float32Sigmoid())

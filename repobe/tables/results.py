@@ -65,7 +65,7 @@ def tables(results: Path, specs: list[Path]) -> None:
     for table in KEYS:
         paths = [spec.parent / f"{table}.csv" for spec in specs]
         if table == "audit":
-            paths.insert(0, results / "white.csv")
+            paths.insert(0, results / "cipher_audit.csv")
         frame = pd.concat([read(path) for path in paths], ignore_index=True)
         check(frame, table, out / f"{table}.csv")
         write(frame, out / f"{table}.csv")

@@ -1,4 +1,4 @@
-"""The judge: a classifier independent of every method that says whether a picture, clean or spoilt, shows its class."""
+"""The evaluation classifier: independent of every method, it says which class a picture shows, clean or spoilt."""
 
 from pathlib import Path
 
@@ -35,8 +35,8 @@ def network(colours: int, classes: int) -> nn.Sequential:
 def degrade(image: Tensor) -> Tensor:
     """Half the pictures Float[b, c, h, w] as an attacker's decoder leaves them, each to a degree of its own.
 
-    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy: a judge of clean pictures
-    alone reads one class in all that a decoder rebuilt, digits that anyone can read among them.
+    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy. A classifier that learned
+    clean pictures alone sees one class in everything that a decoder rebuilt, even in digits that anyone can read.
     """
     blur, pale, noise = torch.rand(3, len(image), 1, 1, 1, device=image.device).unbind()
     ground = torch.rand(*image.shape[:2], 1, 1, device=image.device)
@@ -47,28 +47,28 @@ def degrade(image: Tensor) -> Tensor:
 
 
 def train(data: Data, epochs: int) -> nn.Sequential:
-    """The judge of a dataset, in evaluation mode; crop and flip where the dataset's own training has them."""
-    torch.manual_seed(seed("judge", data.name))
-    judge = network(data.colours, data.classes).to(data.device)
+    """The evaluation classifier of a dataset, in evaluation mode; it crops and flips where training does."""
+    torch.manual_seed(seed("judge", data.name))  # the name of a random stream: another would change every number
+    classifier = network(data.colours, data.classes).to(data.device)
     batch_size = 64 if len(data.train[0]) < 10_000 else 256
     updates = epochs * -(-len(data.train[0]) // batch_size)
-    optimiser = SGD(judge.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True, fused=True)
+    optimiser = SGD(classifier.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True, fused=True)
     schedule = OneCycleLR(optimiser, 0.1, updates + 1)
     for _ in range(epochs):
         for pixels, label in batches(*data.train, batch_size):
             pixels = augment(pixels) if data.augmented else pixels
-            loss = cross_entropy(judge(degrade(images(pixels, SCORED))), label)
+            loss = cross_entropy(classifier(degrade(images(pixels, SCORED))), label)
             descend(loss, optimiser, schedule)
-    return judge.eval()
+    return classifier.eval()
 
 
 def load(data: Data, path: Path) -> nn.Sequential:
-    """The trained judge from its file, in evaluation mode."""
-    judge = network(data.colours, data.classes).to(data.device)
+    """The trained classifier from its file, in evaluation mode."""
+    classifier = network(data.colours, data.classes).to(data.device)
     try:
-        judge.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+        classifier.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; `python -m repobe judge` makes it") from None
+        raise ValueError(f"{path} does not exist; `python -m repobe classifier` makes it") from None
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run again") from None
-    return judge.eval()
+    return classifier.eval()

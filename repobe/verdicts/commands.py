@@ -38,15 +38,15 @@ class Commands:
 
     def measures(self, row: dict, file: str) -> str:
         """For a row of a summary: `file` (evasion, inversion, audit or cost) of each run of the row's method."""
-        if row["method"] == "white":
-            return self._made([f"{self.results}/white.csv"], "white")
+        if row["method"] == "random_features":
+            return self._made([f"{self.results}/cipher_audit.csv"], "cipher_audit")
         prefix = f"{row['dataset']}/{row['channel']}/{row['method']}/"
         return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
 
     def judges(self, claim: dict) -> str:
         """For a claim: the runs of its method and of the rivals, at the paper's size."""
         runs = runs_of(claim)
-        return at_papers_size(runs) if runs else self._made([f"{self.results}/claims.csv"], "white")
+        return at_papers_size(runs) if runs else self._made([f"{self.results}/claims.csv"], "cipher_audit")
 
     def _made(self, targets: list[str], rule: str) -> str:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""

@@ -1,5 +1,7 @@
 """Checks of claims about secrecy: what attackers rebuild, and what the cipher is."""
 
+import math
+
 import pandas as pd
 
 from repobe.tables.statistics import unpaired
@@ -76,8 +78,20 @@ def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[d
     return [{"outcome": "note", "evidence": evidence}]
 
 
-def key_space(tables: Tables, claim: dict) -> list[dict]:
-    """Enumeration against Eq. 12 on every grid of up to 4×4 places."""
+def keys_counted(tables: Tables, claim: dict) -> list[dict]:
+    """How many tuples (K_r, K_c, r, c) there are on every grid of up to 4×4 places, against H'!·W'!·H'·W'."""
+    rows = tables.audit[tables.audit["quantity"] == "distinct_ciphers"]
+    if rows.empty:
+        return [missing("the enumeration of keys")]
+    sides = rows["grid"].str.split("x", expand=True).astype(int)
+    counted = [math.factorial(h) * math.factorial(w) * h * w for h, w in sides.itertuples(index=False)]
+    same = int((rows["n"] == counted).sum())
+    evidence = f"as many tuples (K_r, K_c, r, c) as Eq. 12 counts on {same} of {len(rows)} grids, H·W read as H'·W'"
+    return [{"outcome": "yes" if same == len(rows) else "no", "evidence": evidence}]
+
+
+def keys_differ(tables: Tables, claim: dict) -> list[dict]:
+    """How many of these tuples shuffle differently from all others."""
     rows = tables.audit[tables.audit["quantity"] == "distinct_ciphers"]
     if rows.empty:
         return [missing("the enumeration of keys")]

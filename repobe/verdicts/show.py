@@ -1,4 +1,4 @@
-"""All that is known of one printed number, claim or decision, as text for a terminal."""
+"""All that is known of one printed number, claim, decision or contradiction, as text for a terminal."""
 
 import textwrap
 from pathlib import Path
@@ -9,6 +9,7 @@ import pandas as pd
 from repobe.tables.results import read, told
 from repobe.tables.statistics import interval
 from repobe.verdicts import paper
+from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, at_papers_size, runs_of
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
@@ -18,21 +19,24 @@ WIDTH = 110
 
 
 def show(name: str, results: Path) -> str:
-    """Of n01 …, c01 … or D1 …, from the tables in `results`; ValueError where no such thing is known."""
-    numbers, claims, decisions = (
+    """Of n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError where no such thing is known."""
+    cost = _table(results / "tables" / "cost.csv")
+    numbers, claims, decisions, itself = (
         {one["id"]: one for one in stated}
-        for stated in (paper.numbers().to_dict("records"), paper.claims(), paper.decisions())
+        for stated in (paper.numbers().to_dict("records"), paper.claims(), paper.decisions(), entries(cost))
     )
-    name = next((one for one in (*numbers, *claims, *decisions) if _same(one, name)), name)
+    name = next((one for one in (*numbers, *claims, *decisions, *itself) if _same(one, name)), name)
     if name in numbers:
         lines = _number(numbers[name], results, decisions)
     elif name in claims:
         lines = _claim(claims[name], results)
     elif name in decisions:
         lines = _decision(decisions[name], results)
+    elif name in itself:
+        lines = _against_itself(itself[name])
     else:
-        known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions))
-        raise ValueError(f"'{name}' is no number, claim or decision; there are {known}")
+        known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions, itself))
+        raise ValueError(f"'{name}' is no number, claim, decision or contradiction; there are {known}")
     return "\n".join(lines)
 
 
@@ -160,6 +164,14 @@ def _decision(decision: dict, results: Path) -> list[str]:
     mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
     lines += _columns(mine) if len(mine) else [f"no run in {results} weighs it"]
     return [*lines, "", "run it again", ABLATIONS]
+
+
+def _against_itself(one: dict) -> list[str]:
+    lines = [f"{one['id']}  {one['where']}: the paper against itself", ""]
+    for key, what in (("says", "it says"), ("but", "but"), ("see", "see")):
+        first, *rest = textwrap.wrap(one[key], WIDTH - 18)
+        lines += [_pair(what, first), *(_pair("", line) for line in rest)]
+    return lines
 
 
 def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:

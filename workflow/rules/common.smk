@@ -70,11 +70,11 @@ def data_of(wildcards):
     return f"{RESULTS}/data/{EVERY[wildcards.run].dataset}.safetensors"
 
 
-def judge_of(wildcards):
-    """None where nobody rebuilds a picture that it would judge."""
+def classifier_of(wildcards):
+    """The evaluation classifier; none where nobody rebuilds a picture that it would classify."""
     spec = EVERY[wildcards.run]
-    judge = f"{RESULTS}/data/{spec.dataset}.judge.safetensors"
-    return judge if spec.inversion.attackers else []
+    file = f"{RESULTS}/data/{spec.dataset}.classifier.safetensors"
+    return file if spec.inversion.attackers else []
 
 
 def method_of(wildcards):

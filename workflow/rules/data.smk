@@ -9,15 +9,15 @@ rule data:
         "python -m repobe data {wildcards.dataset:q} {output:q} 2> {log:q}"
 
 
-rule judge:
+rule classifier:
     input:
         data=f"{RESULTS}/data/{{dataset}}.safetensors",
-        judge="repobe/training/evaluation_classifier.py",  # one that was trained otherwise reads the same pictures otherwise
+        code="repobe/training/evaluation_classifier.py",  # another training would classify the same pictures otherwise
     output:
-        f"{RESULTS}/data/{{dataset}}.judge.safetensors",
+        f"{RESULTS}/data/{{dataset}}.classifier.safetensors",
     log:
-        f"{RESULTS}/logs/judge/{{dataset}}.log",
+        f"{RESULTS}/logs/classifier/{{dataset}}.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe judge {input.data:q} {output:q} 2> {log:q}"
+        "python -m repobe classifier {input.data:q} {output:q} 2> {log:q}"

@@ -1,20 +1,20 @@
-rule layers:
+rule layer_table:
     input:
         "repobe/systems/layer_table.py",
         "repobe/systems/networks.py",
         "repobe/systems/system.py",
     output:
         report(
-            f"{RESULTS}/summary/layers.csv",
-            caption="../report/layers.rst",
+            f"{RESULTS}/summary/layer_table.csv",
+            caption="../report/layer_table.rst",
             category="Tables",
         ),
     log:
-        f"{RESULTS}/logs/layers.log",
+        f"{RESULTS}/logs/layer_table.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe layers {output:q} 2> {log:q}"
+        "python -m repobe layer_table {output:q} 2> {log:q}"
 
 
 rule figures:
@@ -23,7 +23,7 @@ rule figures:
         f"{RESULTS}/summary/inversion.csv",
         f"{RESULTS}/summary/audit.csv",
         f"{RESULTS}/summary/cost.csv",
-        f"{RESULTS}/summary/layers.csv",
+        f"{RESULTS}/summary/layer_table.csv",
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",

@@ -12,6 +12,7 @@ rule report:
         f"{RESULTS}/tables/provenance.json",
         PAGE,
         "workflow/paper/decisions.yaml",
+        "workflow/paper/against_itself.yaml",
         figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
     output:
         f"{RESULTS}/report.html",

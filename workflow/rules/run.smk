@@ -55,7 +55,7 @@ rule measure:
         data=data_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
         surrogates=surrogates_of,
-        judge=judge_of,
+        classifier=classifier_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",
         f"{RUNS}/{{run}}/outcomes.parquet",
@@ -73,14 +73,14 @@ rule measure:
         "python -m repobe measure {input.spec:q} 2> {log:q}"
 
 
-rule white:
+rule cipher_audit:
     output:
-        f"{RESULTS}/white.csv",
+        f"{RESULTS}/cipher_audit.csv",
     params:
         audit=json.dumps(config["audit"]),
     log:
-        f"{RESULTS}/logs/white.log",
+        f"{RESULTS}/logs/cipher_audit.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe white {params.audit:q} {output:q} 2> {log:q}"
+        "python -m repobe cipher_audit {params.audit:q} {output:q} 2> {log:q}"

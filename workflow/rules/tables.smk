@@ -6,7 +6,7 @@ rule tables:
         inversion=of_runs("inversion.csv"),
         pictures=of_runs("reconstructions.npz"),
         audit=of_runs("audit.csv"),
-        white=f"{RESULTS}/white.csv",
+        cipher=f"{RESULTS}/cipher_audit.csv",
         cost=of_runs("cost.csv"),
         history=of_runs("history.csv"),
         provenance=of_runs("provenance.json"),
