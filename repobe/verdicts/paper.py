@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What the paper says and leaves open, as facts: numbers, claims, readings, decisions. Only here is it read."""
-=======
 """What the paper says, as facts: every file of workflow/paper is read here, and nowhere else."""
->>>>>>> main
 
 from functools import cache
 from pathlib import Path
@@ -36,15 +32,15 @@ def decisions() -> list[dict]:
 
 
 @cache
-<<<<<<< HEAD
 def readings() -> list[dict]:
     """Every reading that the paper allows: id, reading, paper, bears_on, and what it changes; the first is ours."""
     return _yaml("readings")
-=======
+
+
+@cache
 def against_itself() -> list[dict]:
     """Where the paper contradicts itself: id, where, says, but (with words in braces to compute), and see."""
     return _yaml("against_itself")
->>>>>>> main
 
 
 def _yaml(name: str) -> list[dict]:

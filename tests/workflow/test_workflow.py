@@ -16,13 +16,8 @@ from repobe.cipher.keys import FixedKey, derive
 from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
-<<<<<<< HEAD
-RULES = {"data", "judge", "spec", "train", "measure", "white", "tables", "summary", "compare"}
-RULES |= {"claims", "decisions", "readings", "layers", "figures", "report", "track"}
-=======
 RULES = {"data", "classifier", "spec", "train", "measure", "cipher_audit", "tables", "summary", "compare"}
-RULES |= {"claims", "decisions", "layer_table", "figures", "report", "track"}
->>>>>>> main
+RULES |= {"claims", "decisions", "readings", "layer_table", "figures", "report", "track"}
 
 
 def snakemake(*arguments: str) -> subprocess.CompletedProcess:
