@@ -11,10 +11,10 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
-from repobe.verdicts import claims, comparison, decisions
+from repobe.verdicts import claims, comparison, decisions, readings
 from repobe.verdicts.show import show
 
-DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
+DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
 
 
