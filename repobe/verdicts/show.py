@@ -91,7 +91,7 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
     size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
-    return f"{size}; {history.loc[same, 'epoch'].max()} epochs, {rows['seed'].nunique()} seed(s)"
+    return f"{size}; {history.loc[same, 'epoch'].max():g} epochs, {rows['seed'].nunique()} seed(s)"
 
 
 def _summary(results: Path, number: dict) -> list[str]:
