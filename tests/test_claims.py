@@ -192,6 +192,11 @@ def test_accuracy_levels_off_where_its_last_rise_is_surely_small():
         found = judged(tables(rows(5000, 10_000), low, high), part)
         assert (found["verdict"], found["snr_db"], found["rival"]) == (verdict, 19, "itself at 23 dB")
     assert judged(tables(rows(0)), part)["verdict"] == "not run"
+    # Two trainings, each measured at one SNR: the step of neither is known.
+    apart = tables(rows(0, snr_test_db=19.0), rows(0, snr_test_db=23.0, seed=1))
+    found, comparisons = claims.verdict(apart, {"parts": [part]})
+    assert found["verdict"] == "not run"
+    assert [one["evidence"] for one in comparisons] == ["one training of repobe over awgn at 19 and 23 dB"]
 
 
 def test_less_leaks_where_the_means_over_images_surely_differ():
@@ -248,10 +253,7 @@ def test_a_comparison_that_fails_a_gate_has_no_part_in_the_verdict_whatever_its_
     found = judged(replace(table, history=untrained), both)
     assert (found["verdict"], found["rival"], found["trained"]) == ("inconclusive: not trained", "ibal", "no")
     assert found["p_holm"] is None
-    assert (
-        "no verdict: ibal gained 5.0 points of its 45.0 points of validation in the last epoch of 3"
-        in found["evidence"]
-    )
+    assert "no verdict: ibal gained 5.0 points of its 45.0 points of validation after epoch 2 of 3" in found["evidence"]
     assert "of 2 comparisons 1 hold, 0 fail, 0 are open, 1 fail a gate" in found["evidence"]
     # Nor does it refute, and what is left is corrected for itself alone.
     lag = claim(method="ibal", rivals=["repobe"])
