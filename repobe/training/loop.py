@@ -21,6 +21,7 @@ from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
 from repobe.systems.precision import autocast, warn_where_emulated
+from repobe.systems.recompute import recompute
 from repobe.training import method
 from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
@@ -72,6 +73,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     """
     peak = Peak(data.device)
     student = build(spec, data)
+    if spec.recompute:
+        recompute(student)
     student.optimise()
     size, device = spec.image_size, data.device
     # Single precision, as in the channel; on the host, because each batch's noise power is drawn there.
