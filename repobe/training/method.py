@@ -5,13 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.keys import FixedKey, Key, Keys
+from repobe.cipher.interface import Keys
+from repobe.cipher.keys import FixedKey, Key
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
 from repobe.runs.spec import from_plain
@@ -59,6 +61,12 @@ class Method(nn.Module, ABC):
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
         self.sent: dict[str, int] = {}  # messages so far, by the purpose that they were sent for
+        self.updated = 0  # how many steps its first optimiser has made
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds its weights."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     @property
     def shuffles(self) -> bool:
@@ -102,17 +110,21 @@ class Method(nn.Module, ABC):
         self.sent[purpose] = first + messages
         return (self.keys.session(purpose) if purpose else self.keys).sending(first, messages)
 
-    def get_extra_state(self) -> dict[str, dict[str, int]]:
-        """How many messages were sent, so that a continued training uses no key twice."""
-        return {"sent": self.sent}
+    def get_extra_state(self) -> dict:
+        """How many messages were sent, so that a continued training uses no key twice, and how many updates made.
 
-    def set_extra_state(self, state: dict[str, dict[str, int]]) -> None:
-        """Takes it from a checkpoint."""
-        self.sent = dict(state["sent"])
+        Python's own numbers: a counter on a GPU would make the host wait for it whenever it is asked.
+        """
+        return {"sent": self.sent, "updated": self.updated}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Takes both from a checkpoint."""
+        self.sent, self.updated = dict(state["sent"]), state["updated"]
 
     def descend(self, loss: Tensor, turn: int = 0) -> None:
         """One step of one optimiser, what it moves clipped by its gradient (D19); players in turn have one each."""
         descend(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
+        self.updated += turn == 0
 
     def optimise(self) -> None:
         """Makes the optimisers, which only training needs: SGD with Nesterov momentum, in one cycle (D10)."""
