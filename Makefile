@@ -4,7 +4,7 @@ SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
 SYNC = uv sync --no-python-downloads --compile-bytecode
 READY = .venv/.ready
 
-.PHONY: help demo test lint quick tables clean
+.PHONY: help demo test lint quick tables quotes clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -20,6 +20,9 @@ tables: $(READY) ## figures, comparison, claims and report of the committed tabl
 	@for name in $(REFERENCE); do $(SNAKEMAKE) report --cores all --profile profiles/tables \
 	  --configfile config/$$name.yaml --config results_dir=results/reference/$$name \
 	  figures_dir=figures/reference/$$name || exit 1; done
+
+quotes: $(READY) ## the numbers that the READMEs quote, written anew from the committed tables
+	.venv/bin/python -m repobe.report.quotes README.md results/reference/README.md
 
 test: lint ## lint, unit tests and the miniature workflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto

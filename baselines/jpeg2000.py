@@ -149,9 +149,9 @@ class DigitalSystem(System):
         """Image [b, C, h, w] to the logits of its classifier where no codec and no link has touched it."""
         return self.receive(self.native(image))
 
-    def deliver(self, symbols, n0, key=None, generator=None) -> Tensor:
+    def carried(self, symbols, n0, generator=None) -> Tensor:
         arrives = self.link.arrives(each(n0, symbols), generator)
-        return self.receive(torch.where(arrives[:, None, None, None], symbols, self.mean), key, n0)
+        return torch.where(arrives[:, None, None, None], symbols, self.mean)
 
 
 def resize_matrix(pixels: int, size: int) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks import cores, steps, workflow
 from benchmarks.setup import Setup, first
-from benchmarks.table import PROPORTIONAL, Goal, Row, alone, compared, scaled
+from benchmarks.table import PROPORTIONAL, Goal, Row, compared, scaled
 from repobe.images.resizing import Resized
 from repobe.runs.spec import Training
 from repobe.stages.evaluate import unattacked
@@ -61,6 +61,5 @@ def _runs(setup: Setup) -> Iterator[Row]:
     few, many, goal = one, two, None
     if not setup.quick:
         few, many = (workflow.planned(1 + round((jobs - one[0]) / (two[0] - one[0]))) for jobs in (JOBS // 10, JOBS))
-        goal = Goal(1000 * JOBS_SECONDS, at_least=False)
-    yield alone("scaling", f"dry run of {many[0]} jobs", 1000 * many[1], "ms", goal)
-    yield _row(f"dry run of {many[0]} jobs", [many[1]], f"that of {few[0]}", [few[1]], many[0] / few[0])
+        goal = Goal(1000 * JOBS_SECONDS, at_least=False, of_value=True)
+    yield _row(f"dry run of {many[0]} jobs", [many[1]], f"that of {few[0]}", [few[1]], many[0] / few[0], goal)

@@ -13,15 +13,17 @@ BEGIN, END = "<!-- written by `python -m benchmarks --readme` -->", "<!-- until 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on a row's ratio, or on its value where it has no ratio."""
+    """A bound on a row's ratio, or on its value: where `of_value`, or where it has no ratio."""
 
     bound: float
     at_least: bool = True
+    of_value: bool = False
 
     def said(self, reached: float) -> str:
         """As the table has it: `at least 4: met`."""
         met = reached >= self.bound if self.at_least else reached <= self.bound
-        return f"{'at least' if self.at_least else 'at most'} {self.bound:g}: {'met' if met else 'not met'}"
+        bound = f"{'measured ' if self.of_value else ''}{'at least' if self.at_least else 'at most'} {self.bound:g}"
+        return f"{bound}: {'met' if met else 'not met'}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def compared(
     value, other_value = statistics.median(ours), statistics.median(other)
     pairs = [(value, other_value), *zip(ours, other, strict=True)]
     ratio, *each = ((b / a if meaning == FASTER else a / b) for a, b in pairs)
-    said = goal.said(ratio) if goal else ""
+    said = goal.said(value if goal.of_value else ratio) if goal else ""
     return Row(part, subject, value, unit, beside, other_value, ratio, min(each), max(each), meaning, said, data)
 
 
@@ -96,7 +98,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def line(row: dict[str, str]) -> str:
     """One line of the printed table."""
-    return f"{row['subject']:58}  {_value(row):22}  {_ratio(row)}  {row['goal']}".rstrip()
+    return f"{_subject(row):66}  {_value(row):22}  {_ratio(row)}  {row['goal']}".rstrip()
 
 
 def markdown(folder: Path, about: dict[str, str]) -> str:
@@ -124,11 +126,14 @@ def _machine(rows: list[dict[str, str]], about: dict[str, str]) -> str:
         lines += [f"**{part}**: {about[part]} ({'; '.join(runs)})", ""]
         lines += ["| what | measured | beside | ratio (least to greatest round) | goal |", "|---|---|---|---|---|"]
         for row in own:
-            subject = f"{row['subject']} ({row['data']})" if row["data"] else row["subject"]
             beside = f"{row['beside']}: {row['beside_value']}" if row["beside_value"] else row["beside"]
-            lines.append(f"| {subject} | {_value(row)} | {beside} | {_ratio(row)} | {row['goal']} |")
+            lines.append(f"| {_subject(row)} | {_value(row)} | {beside} | {_ratio(row)} | {row['goal']} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _subject(row: dict[str, str]) -> str:
+    return f"{row['subject']} ({row['data']})" if row["data"] else row["subject"]
 
 
 def _value(row: dict[str, str]) -> str:

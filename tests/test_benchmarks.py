@@ -71,6 +71,9 @@ def test_a_ratio_is_of_medians_and_its_range_is_of_rounds():
     assert row.goal == "at least 3: met"
     cost = table.compared("part", "ours", [2.0], "other", [1.0], table.COST, goal=table.Goal(1.5, at_least=False))
     assert cost.ratio == 2 and cost.goal == "at most 1.5: not met"
+    goal = table.Goal(1.5, at_least=False, of_value=True)
+    measured = table.compared("part", "ours", [1.0], "other", [0.5], table.COST, goal=goal)
+    assert measured.ratio == 2 and measured.goal == "measured at most 1.5: met"
 
 
 def test_a_part_that_is_measured_again_replaces_its_rows_alone(tmp_path):

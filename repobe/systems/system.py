@@ -22,7 +22,7 @@ class System(nn.Module):
     image_size: S in pixels; k: channel uses of an image; grid: (H, W) of the feature map that a key shuffles, or (1, 1)
     where symbols have no places. Both ends know the SNR: n0 is the noise power per complex symbol, a float or Float[b].
     digital: the air carries bits of a public code, which an eavesdropper decodes as well as the receiver; then
-    `transmit` returns decoded images in place of Symbols, and `deliver` decides which of them arrive.
+    `transmit` returns decoded images in place of Symbols, and `carried` decides which of them arrive.
     random_transmitter: `transmit` draws random numbers, so that two transmissions of an image differ.
     """
 
@@ -50,6 +50,10 @@ class System(nn.Module):
         """Equalised Symbols to Logits [b, classes] or Image [b, c, S, S]."""
         raise NotImplementedError
 
+    def carried(self, symbols: Tensor, n0: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """What `receive` reads of Symbols after one draw of the channel, before any key: of the same shape."""
+        return self.channel(symbols, n0, generator)
+
     def deliver(
         self,
         symbols: Tensor,
@@ -58,7 +62,7 @@ class System(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """receive ∘ channel: the output of the receiver for Symbols, after one draw of the channel."""
-        return self.receive(self.channel(symbols, n0, generator), key, n0)
+        return self.receive(self.carried(symbols, n0, generator), key, n0)
 
     def forward(
         self,

@@ -1,0 +1,145 @@
+"""Numbers that a document quotes from committed tables: each says in a comment where it stands, and is written anew.
+
+    0.965<!-- = mnist32/summary/evasion mean method=undefended channel=rayleigh snr_test_db=7 attack=paper -->
+
+says the table, the column and what chooses the row. A table of numbers has one comment above it,
+
+    <!-- table mnist32/summary/evasion mean metric=natural_accuracy
+    columns: channel=awgn snr_test_db=7; channel=awgn snr_test_db=23
+    rows: method=repobe; -; method=necst -->
+
+whose columns are the last ones of the table; a row `-` is left as it stands, and so is a column `-`. A column may begin
+with a table and a column of its own. `make quotes` writes all numbers of the READMEs anew, each in as many decimals as
+it had; tests/test_quotes.py says that none is out of date and none is without a comment.
+"""
+
+import re
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from repobe.runs.files import replace
+from repobe.tables.results import read
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+NUMBER = re.compile(r"(?P<shown>[+−-]?\d[\d.,]*)(?P<comment><!-- = (?P<query>[^>]*?) -->)")
+TABLE = re.compile(r"<!-- table(?P<query>[^>]*?)-->\n(?P<body>(?:\|.*\n)+)")
+
+
+def refresh(text: str, reference: Path = REFERENCE) -> str:
+    """The document with every number as the tables under `reference` have it; ValueError names a query that fails."""
+
+    def number(found: re.Match) -> str:
+        return _like(found["shown"], quoted(found["query"], reference)) + found["comment"]
+
+    return TABLE.sub(lambda found: _table(found, reference), NUMBER.sub(number, text))
+
+
+def unmarked(text: str) -> str:
+    """What of a document is neither a marked number or table, nor code."""
+    text = TABLE.sub(lambda found: _labels(found), NUMBER.sub("", text))
+    text = re.sub(r"^    .*$", "", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def quoted(query: str, reference: Path = REFERENCE):
+    """The cell that a query names: <table> <column> <name>=<value> …
+
+    A column `100*x` is in points; `max:x` and `min:x` are of all rows that fit, of others one must. ValueError where no
+    row or more than one fits.
+    """
+    cells, factor, extreme = _cells(query, reference)
+    if len(cells) == 0 or (len(cells) > 1 and not extreme):
+        raise ValueError(f"{query}: {len(cells)} rows fit, where one should")
+    cell = cells.agg(extreme) if extreme else cells.iloc[0]
+    return cell * float(factor) if factor else cell
+
+
+def _cells(query: str, reference: Path) -> tuple[pd.Series, str, str]:
+    """(the column of the rows that fit a query, its factor, whether their max or min is asked for)."""
+    path, column, *chosen = shlex.split(query)
+    frame = _read(reference / f"{path}.csv")
+    factor, _, column = column.rpartition("*")
+    extreme, _, column = column.rpartition(":")
+    for name, _, value in (one.partition("=") for one in chosen):
+        if name not in frame:
+            raise ValueError(f"{query}: {path}.csv has no column {name}")
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        frame = frame[(frame[name] - float(value)).abs() < 1e-9] if numeric else frame[frame[name] == value]
+    return frame[column], factor, extreme
+
+
+@cache
+def _read(path: Path) -> pd.DataFrame:
+    return read(path)
+
+
+def _table(found: re.Match, reference: Path) -> str:
+    first, columns, rows = _spec(found["query"])
+    lines = found["body"].splitlines()
+    if len(lines) != len(rows) + 2:
+        raise ValueError(f"table {first}: {len(lines) - 2} rows, but its comment names {len(rows)}")
+    for place, row in enumerate(rows, start=2):
+        lines[place] = _row(lines[place], [_query(first, column, row) for column in columns], reference)
+    return f"<!-- table{found['query']}-->\n" + "\n".join(lines) + "\n"
+
+
+def _row(line: str, queries: list[str | None], reference: Path) -> str:
+    """One line of a table, its last cells written anew."""
+    cells = line.strip().strip("|").split("|")
+    labels, shown = cells[: -len(queries)], [cell.strip() for cell in cells[-len(queries) :]]
+    values = [
+        one if query is None else _value(one, query, reference) for one, query in zip(shown, queries, strict=True)
+    ]
+    return "|" + "|".join([*labels, *(f" {value} " for value in values)]) + "|"
+
+
+def _value(shown: str, query: str, reference: Path) -> str:
+    """A cell written anew; one that shows – must have nothing to show."""
+    if shown != "–":
+        return _like(shown, quoted(query, reference))
+    if len(_cells(query, reference)[0]):
+        raise ValueError(f"{query}: its cell shows –, but it is measured; write a number there")
+    return shown
+
+
+def _query(first: str, column: str, row: str) -> str | None:
+    if "-" in (column, row):
+        return None
+    return f"{column} {row}" if "/" in column.split()[0] else f"{first} {column} {row}"
+
+
+def _spec(text: str) -> tuple[str, list[str], list[str]]:
+    """(the query that all cells share, that of each column, that of each row)."""
+    first, _, rest = text.partition("columns:")
+    columns, _, rows = rest.partition("rows:")
+    return " ".join(first.split()), *([" ".join(one.split()) for one in part.split(";")] for part in (columns, rows))
+
+
+def _labels(found: re.Match) -> str:
+    """A marked table without the cells that its comment covers."""
+    _, columns, rows = _spec(found["query"])
+    lines = found["body"].splitlines()
+    kept = lines[:2]
+    for line, row in zip(lines[2:], rows, strict=True):
+        cells = line.strip().strip("|").split("|")
+        values = [cell for cell, column in zip(cells[-len(columns) :], columns, strict=True) if "-" in (column, row)]
+        kept.append("|".join([*cells[: -len(columns)], *values]))
+    return "\n".join(kept) + "\n"
+
+
+def _like(shown: str, value) -> str:
+    """A value in as many decimals as what stands there, with a sign where that has one."""
+    if isinstance(value, str):
+        return value
+    decimals = len(shown.partition(".")[2])
+    sign = "+" if shown[:1] in "+−" else ""
+    return f"{value:{sign}.{decimals}f}".replace("-", "−")
+
+
+if __name__ == "__main__":
+    for path in map(Path, sys.argv[1:]):
+        replace(path, refresh(path.read_text()))

@@ -1,0 +1,82 @@
+"""The numbers that the READMEs quote, against the committed tables."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from repobe.report.quotes import refresh, unmarked
+from repobe.tables.results import write
+from repobe.verdicts import paper
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ["README.md", "results/reference/README.md"]
+# Decimal numbers that are no measurements: what the paper prints, and settings.
+SETTINGS = {"0.016", "0.1", "0.125", "0.25"}  # radii
+SETTINGS |= {"0.05", "0.9"}  # NECST-DP's budgets; 0.9 is also the momentum of a variant
+SETTINGS |= {"3.11"}  # Python
+PRINTED = {f"{value:.4f}" for value in paper.numbers()["value"]}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_number_that_a_readme_quotes_is_that_of_the_tables(name):
+    text = (ROOT / name).read_text()
+    # python -m repobe.report.quotes README.md results/reference/README.md writes them anew.
+    assert text.splitlines() == refresh(text).splitlines()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_decimal_number_of_a_readme_says_where_it_comes_from(name):
+    found = re.findall(r"(?<![\w.])\d+\.\d+", unmarked((ROOT / name).read_text()))
+    assert not [one for one in found if one not in SETTINGS | PRINTED]
+
+
+@pytest.fixture
+def reference(tmp_path) -> Path:
+    rows = [("repobe", 7, 0.91234), ("repobe", 23, 0.95), ("necst", 7, 0.8)]
+    (tmp_path / "set").mkdir()
+    write(pd.DataFrame(rows, columns=["method", "snr", "mean"]), tmp_path / "set" / "table.csv")
+    return tmp_path
+
+
+def test_a_number_is_written_anew_in_as_many_decimals_as_it_had(reference):
+    at_7, highest = "<!-- = set/table mean method=repobe snr=7 -->", "<!-- = set/table 100*max:mean method=repobe -->"
+    text = f"reads 0.77{at_7} of them, at best 1.0{highest} points"
+    assert refresh(text, reference) == f"reads 0.91{at_7} of them, at best 95.0{highest} points"
+    less = "<!-- = set/table 100*min:mean -->"
+    assert refresh(f"+1.0{less}", reference) == f"+80.0{less}"
+
+
+def test_a_table_is_written_anew_by_its_columns_and_rows(reference):
+    comment = "<!-- table set/table mean\ncolumns: snr=7; snr=23\nrows: -; method=repobe; method=necst -->\n"
+    head = "| | k | 7 dB | 23 dB |\n|---|---|---|---|\n| printed | 1 | 0.5 | 0.6 |\n"
+    text = comment + head + "| RepObE | 3.5 | 0.0000 | 0.00 |\n| NECST | 100 | 0.1 | – |\n"
+    wanted = comment + head + "| RepObE | 3.5 | 0.9123 | 0.95 |\n| NECST | 100 | 0.8 | – |\n"
+    assert refresh(text, reference) == wanted
+    left = unmarked(wanted)
+    assert "0.5" in left
+    assert "3.5" in left
+    assert "0.9123" not in left
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("set/table mean method=repobe", "2 rows fit, where one should"),
+        ("set/table mean method=ibal", "0 rows fit"),
+        ("set/table mean methods=repobe", "has no column methods"),
+        ("set/other mean", "other.csv does not exist"),
+    ],
+)
+def test_a_query_that_names_no_single_cell_is_refused(query, fault, reference):
+    with pytest.raises(ValueError, match=fault):
+        refresh(f"0.1<!-- = {query} -->", reference)
+
+
+def test_an_empty_cell_of_what_is_measured_is_refused(reference):
+    text = "<!-- table set/table mean\ncolumns: snr=7\nrows: method=necst -->\n| | 7 dB |\n|---|---|\n| NECST | – |\n"
+    with pytest.raises(ValueError, match="but it is measured"):
+        refresh(text, reference)
+    with pytest.raises(ValueError, match="1 rows, but its comment names 2"):
+        refresh(text.replace("method=necst", "method=necst; method=repobe"), reference)
