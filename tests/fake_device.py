@@ -6,7 +6,7 @@
         with no_waiting():
             x.sum().item()      # Waits: the host would stand still until the GPU had caught up
 
-Every operation on such a tensor passes `_run`, which holds its arguments against what CUDA accepts and computes it on the
+Every operation on such a tensor passes `_run`, which checks it as CUDA would and computes it on the
 CPU. A generator claims a device too, but draws the CPU's numbers, so that a computation gives the CPU's results bit
 for bit. Not covered: kernels that CUDA lacks or that are not deterministic there, memory, autocast (which stays off).
 
@@ -24,7 +24,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "fake"
-DEVICE = torch.device("cpu")  # `fake_device` says which, once torch knows the name
 TrueGenerator = torch.Generator
 aten = torch.ops.aten
 INDEXING = {  # by a tensor on the CPU is allowed: CUDA copies it
@@ -46,6 +45,7 @@ class Waits(Exception):
     """An operation that makes the host wait for the device, where it must not."""
 
 
+_claims: dict[int, str] = {}  # the kinds of device of generators
 _forbidden = False  # whether to wait is forbidden now
 _copies: Counter = Counter()  # host to device, by shape
 
@@ -55,6 +55,7 @@ class FakeTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, value: torch.Tensor) -> "FakeTensor":
+        value = value.resolve_conj().resolve_neg()  # torch notes either in a tensor's keys, which this one would lack
         like = {name: getattr(value, name) for name in ("dtype", "layout")}
         at = {"strides": value.stride(), "storage_offset": value.storage_offset()}
         fake = torch.Tensor._make_wrapper_subclass(cls, value.size(), device=DEVICE, **like, **at)
@@ -81,13 +82,11 @@ class FakeTensor(torch.Tensor):
 class FakeGenerator(TrueGenerator):
     """A generator of the CPU that claims a device."""
 
-    claims: torch.device
-
     def __new__(cls, device="cpu"):
         return super().__new__(cls, "cpu")
 
     def __init__(self, device="cpu"):
-        self.claims = torch.device(device)
+        _claims[self._cdata] = torch.device(device).type  # an operation is handed another object around the same one
 
 
 class Everywhere(TorchDispatchMode):
@@ -97,13 +96,29 @@ class Everywhere(TorchDispatchMode):
         return _run(function, args, kwargs or {})
 
 
+def _backend() -> SimpleNamespace:
+    """What torch asks a backend's module for. Its global random stream is the CPU's."""
+    return SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        device_count=lambda: 1,
+        current_device=lambda: 0,
+        _is_in_bad_fork=lambda: False,
+        manual_seed_all=lambda seed: None,
+        get_rng_state=lambda device=None: torch.get_rng_state(),
+        set_rng_state=lambda state, device=None: torch.set_rng_state(state),
+        get_amp_supported_dtype=lambda: [torch.bfloat16],
+    )
+
+
+# When this module is imported, because the first backward pass of a process fixes which devices autograd knows.
+_setup_privateuseone_for_python_backend(NAME, _backend())
+DEVICE = torch.device(NAME, 0)
+
+
 @contextmanager
 def fake_device() -> Iterator[torch.device]:
-    """The device, for the block: torch knows its name for the life of the process, but no tensor is on it outside."""
-    global DEVICE
-    if DEVICE.type == "cpu":
-        _setup_privateuseone_for_python_backend(NAME, _backend())
-        DEVICE = torch.device(NAME, 0)
+    """The device, for the block."""
     torch.Generator = FakeGenerator
     torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device=…) is made on the CPU and copied, as for CUDA
     try:
@@ -124,21 +139,6 @@ def no_waiting() -> Iterator[Counter]:
         yield _copies
     finally:
         _forbidden = False
-
-
-def _backend() -> SimpleNamespace:
-    """What torch asks a backend's module for. Its global random stream is the CPU's."""
-    return SimpleNamespace(
-        is_available=lambda: True,
-        is_initialized=lambda: True,
-        device_count=lambda: 1,
-        current_device=lambda: 0,
-        _is_in_bad_fork=lambda: False,
-        manual_seed_all=lambda seed: None,
-        get_rng_state=lambda device=None: torch.get_rng_state(),
-        set_rng_state=lambda state, device=None: torch.set_rng_state(state),
-        get_amp_supported_dtype=lambda: [torch.bfloat16],
-    )
 
 
 def _run(function, args: tuple, kwargs: dict):
@@ -180,12 +180,10 @@ def _check(function, args: tuple, leaves: list, fakes: list, on_device: bool) ->
     if name in WAITING and fakes:
         _wait(name)
     for leaf in leaves:
-        if isinstance(leaf, TrueGenerator) and (_claimed(leaf).type == NAME) != on_device:
-            raise WrongDevice(f"{name}: a generator of {_claimed(leaf)} draws on {NAME if on_device else 'cpu'}")
-
-
-def _claimed(generator: TrueGenerator) -> torch.device:
-    return getattr(generator, "claims", generator.device)
+        if isinstance(leaf, TrueGenerator):
+            claimed, needed = _claims.get(leaf._cdata, "cpu"), NAME if on_device else "cpu"
+            if claimed != needed:
+                raise WrongDevice(f"{name}: a generator of {claimed} draws on {needed}")
 
 
 def _copy(name: str, source: torch.Tensor, to_device: bool) -> None:
