@@ -293,6 +293,13 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert show("C3", made) == show("c03", made)
 
 
+@pytest.mark.parametrize("name", ["tables/evasion.csv", "tables/history.csv", "summary/evasion.csv"])
+def test_show_names_a_table_that_is_gone(name, made):
+    (made / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} does not exist"):
+        show("n21", made)
+
+
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
     assert f"There is nothing measured in {tmp_path}" in show("n21", tmp_path)
     assert f"There is nothing measured in {tmp_path}" in show("c04", tmp_path)

@@ -20,7 +20,7 @@ class MessageKeys(Protocol):
 class Keys(Protocol):
     """The keys of all messages. Messages of a session are counted from 0."""
 
-    def session(self, *name) -> "Keys":
+    def session(self, *name: object) -> "Keys":
         """The keys of a session that both ends name; the same name continues the same session."""
 
     def sending(self, first: int, count: int) -> MessageKeys | None:

@@ -63,4 +63,5 @@ def hyper_parameters(method: str, where: str) -> list[str]:
     hyper = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Hyper"]
     if not hyper:
         raise ValueError(f"{where}: {path} has no class Hyper")
-    return [node.target.id for node in hyper[0].body if isinstance(node, ast.AnnAssign)]
+    fields = [node.target for node in hyper[0].body if isinstance(node, ast.AnnAssign)]
+    return [field.id for field in fields if isinstance(field, ast.Name)]

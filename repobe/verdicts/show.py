@@ -64,7 +64,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
         lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
-    rows = chosen(_table(results / "tables" / "evasion.csv"), number)
+    rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
         lines.insert(-1, _pair("ours is of", _scale(results, rows)))
         bounds = [interval(np.array([value]), n, True) for value, n in zip(rows["value"], rows["n"], strict=True)]
@@ -86,7 +86,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
     """What a reader must know before they compare: the paper trains at 224×224 pixels."""
-    history = _table(results / "tables" / "history.csv")
+    history = read(results / "tables" / "history.csv")
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
     size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
@@ -94,7 +94,7 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
 
 
 def _summary(results: Path, number: dict) -> list[str]:
-    rows = chosen(_table(results / "summary" / "evasion.csv"), number)
+    rows = chosen(read(results / "summary" / "evasion.csv"), number)
     if rows["seeds"].max() < 2:
         return ["one seed: another's may lie outside its interval", ""]
     return ["over seeds", *_columns(rows[["snr_test_db", "mean", "low", "high", "seeds"]]), ""]

@@ -30,7 +30,15 @@ FIGURES = sorted(
 # The modules that every figure is drawn with.
 DRAWING = expand(
     "repobe/report/{name}.py",
-    name=["styles", "headings", "canvas", "channel_uses", "curves", "galleries", "saving"],
+    name=[
+        "styles",
+        "headings",
+        "canvas",
+        "channel_uses",
+        "curves",
+        "galleries",
+        "saving",
+    ],
 )
 PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
 # The one that the user named, else the default: for the commands that the report shows.
