@@ -1,4 +1,4 @@
-"""The device that a stage computes on: how it is chosen, what it is called, its arithmetic and its random stream."""
+"""The device of a stage: its choice, name, arithmetic and random stream."""
 
 import sys
 from contextlib import AbstractContextManager

@@ -22,6 +22,7 @@ from repobe.runs.progress import Progress
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
 from repobe.systems.precision import autocast, warn_where_emulated
+from repobe.systems.recompute import recompute
 from repobe.training import method
 from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
@@ -73,6 +74,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     """
     peak = Peak(data.device)
     student = build(spec, data)
+    if spec.recompute:
+        recompute(student)
     student.optimise()
     size, device = spec.image_size, data.device
     # In single precision, in which the channel reckons; on the host, where a batch's is drawn.

@@ -144,7 +144,7 @@ def _readings(claim: dict, results: Path) -> list[str]:
         told += f"; the whole interval is ahead under {one['ahead']}"
         lines += [_pair("kindest", f"{one['kindest']}, {names[one['kindest']]}: {one['outcome']}"), _pair("", told)]
     shown = mine.assign(reading=mine["reading"] + " " + mine["reading"].map(names))
-    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "rival", "channel", "snr_db", "not_run"]
+    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "method", "rival", "channel", "snr_db"]
     return [*lines, *_columns(shown[columns]), ""]
 
 
