@@ -50,11 +50,10 @@ def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> N
 
 
 def _metrics(run: Path) -> list[tuple[str, float, int]]:
-    """(name, value, step): history by epoch, the receiver's and the attackers' figures by SNR in dB."""
+    """(name, value, step): history by look at validation, the receiver's and the attackers' figures by SNR in dB."""
     rows = []
-    for row in read(run / "history.csv").to_dict("records"):
-        epoch = int(row.pop("epoch"))
-        rows += [(f"history/{name}", value, epoch) for name, value in row.items()]
+    for step, row in enumerate(read(run / "history.csv").to_dict("records"), start=1):
+        rows += [(f"history/{name}", value, step) for name, value in row.items()]
     for row in read(run / "evasion.csv").to_dict("records"):
         radius = f"/eps {row['eps']:g}" if row["eps"] else ""
         rows.append((f"{row['metric']}/{row['attack']}{radius}", row["value"], int(row["snr_test_db"])))

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from repobe.images.datasets import Data, augment, batches
+from repobe.images.datasets import Data, augment, shuffled
 from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
@@ -22,6 +22,7 @@ from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
 from repobe.systems.precision import autocast, warn_where_emulated
 from repobe.training import method
+from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
 
 VALIDATED = 2000  # images at most: the standard error is then about 0.3 points at 0.98
@@ -82,34 +83,44 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
     origin = _origin(spec, data, teacher)
-    _load_resume(run / "resume.pt", student, history, best, origin)
+    order = _load_resume(run / "resume.pt", student, history, best, origin)
 
-    progress = Progress(spec, run, "train", spec.training.epochs, len(history))
+    epochs, count = spec.training.epochs, len(data.train[1])
+    looks = looks_an_epoch(epochs, -(-count // spec.training.batch_size))
+    progress = Progress(spec, run, "train", epochs * looks, len(history))
     # Algorithm 1: the counter starts (line 2), the loop stops after the last epoch (line 3); lines 10-11 are its end.
-    for epoch in range(len(history), spec.training.epochs):
+    for step in range(len(history), epochs * looks):
         began = time.perf_counter()
         student.train()
         total: dict[str, Tensor] = {}
-        for pixels, label in batches(*data.train, spec.training.batch_size):
+        if step % looks == 0:
+            order = shuffled(count, spec.training.batch_size, device)
+        batches = part(order, step % looks, looks)
+        for index in batches:
+            pixels, label = data.train[0][index], data.train[1][index]
             pixels = augment(pixels) if data.augmented else pixels
             n0 = noise[int(torch.randint(len(noise), ()))]
             with autocast(precision, device):
                 losses = student.update(images(pixels, size), label, n0)
             for name, value in losses.items():
                 total[name] = total.get(name, 0) + value.double() * len(label)
-        terms = {name: (value / len(data.train[0])).item() for name, value in total.items()}
+        seen = sum(len(index) for index in batches)
+        terms = {name: (value / seen).item() for name, value in total.items()}
+        epoch = (step + 1) / looks
         if bad := [name for name, value in terms.items() if value != value or abs(value) == float("inf")]:
             raise ValueError(
-                f"{run}: the term '{bad[0]}' is {terms[bad[0]]} in epoch {epoch + 1}; "
+                f"{run}: the term '{bad[0]}' is {terms[bad[0]]} by epoch {epoch:g}; "
                 "lower training.learning_rate (epochs before it are kept in resume.pt)"
             )
         seconds = time.perf_counter() - began
         score = validate(student, spec, data)
-        history.append({"epoch": epoch + 1, **terms, "validation_score": score, "seconds": seconds})
+        history.append(
+            {"epoch": int(epoch) if looks == 1 else epoch, **terms, "validation_score": score, "seconds": seconds}
+        )
         if score >= best["score"]:  # between equals the later epoch wins: its learning rate is lower
             best["score"] = score
             best["weights"] = _weights(student)
-        _save_resume(run / "resume.pt", student, history, best, origin)
+        _save_resume(run / "resume.pt", student, history, best, origin, order)
         progress.step(f"validation {score:.4f}")
 
     student.system.load_state_dict(best["weights"])
@@ -163,7 +174,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
         "symbols_k": student.system.k,
         "flops": counter.get_total_flops(),
         "train_seconds": seconds,
-        "images_per_second": len(history) * len(data.train[0]) / seconds,
+        "images_per_second": history[-1]["epoch"] * len(data.train[0]) / seconds,
         "peak_memory_mb": peak / 2**20,
         "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
         "threads": spec.threads,
@@ -181,7 +192,9 @@ def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
     return digest.hexdigest()
 
 
-def _save_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> None:
+def _save_resume(
+    path: Path, student: Method, history: list[dict], best: dict, origin: str, order: list[Tensor]
+) -> None:
     state = {
         "origin": origin,
         "method": student.state_dict(),
@@ -190,6 +203,7 @@ def _save_resume(path: Path, student: Method, history: list[dict], best: dict, o
         "random": torch.get_rng_state(),
         "history": history,
         "best": best,
+        "order": [index.cpu() for index in order],
     }
     if torch.cuda.is_available():
         state["random_cuda"] = torch.cuda.get_rng_state()
@@ -198,22 +212,25 @@ def _save_resume(path: Path, student: Method, history: list[dict], best: dict, o
     replace(path, content.getvalue())
 
 
-def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> None:
+def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> list[Tensor]:
+    """Takes up what was saved; the batches of the epoch at work, as indices."""
     if not path.exists():
-        return
+        return []
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a cut zip shows itself as RuntimeError, EOFError, UnpicklingError, …
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
     if state.get("origin") != origin:
-        return  # another training's epochs: this one starts anew and overwrites them
+        return []  # another training's epochs: this one starts anew and overwrites them
     student.load_state_dict(state["method"])
     for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
-        for part, saved in zip(owner, state[states], strict=True):
-            part.load_state_dict(saved)
+        for one, saved in zip(owner, state[states], strict=True):
+            one.load_state_dict(saved)
     torch.set_rng_state(state["random"])
     if "random_cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["random_cuda"])
     history.extend(state["history"])
     best.update(state["best"])
+    device = next(student.system.parameters()).device
+    return [index.to(device) for index in state["order"]]

@@ -13,7 +13,7 @@ from repobe.verdicts import paper
 # D31: how far apart two accuracies may lie and still agree.
 TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}
 SSIM_TOLERANCE = 0.02
-# D32: the last tenth of a training, one epoch at least, gains no more than the tolerance (of a reconstruction, in dB)
+# D32: the last tenth of a training, one look at least, gains no more than the tolerance (of a reconstruction, in dB)
 # and no more than a twentieth of the whole rise, half of what a steady rise would gain in it.
 LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
 # D33: how far below the printed accuracy the undefended network may lie.
@@ -50,15 +50,17 @@ class Gates:
             return Gate("unknown", f"these tables have no history of {method}")
         scores = [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
         if min(len(score) for score in scores) < 2:
-            return Gate("no", f"{method} has one epoch, which shows no end of its rise")
+            return Gate("no", f"{method} was validated once, which shows no end of its rise")
         gain, whole = np.mean([rises(score) for score in scores], axis=0)
         decibels = _is_error(scores[0])
         if gain <= min(DECIBEL_TOLERANCE if decibels else tolerance(dataset), SHARE * whole) + ROUNDING:
             return Gate("yes")
         said = [f"{value:.1f} dB" if decibels else f"{100 * value:.1f} points" for value in (gain, whole)]
-        epochs = max(1, len(scores[0]) // LAST)
-        last = f"last {epochs} epochs" if epochs > 1 else "last epoch"
-        return Gate("no", f"{method} gained {said[0]} of its {said[1]} of validation in the {last} of {len(scores[0])}")
+        epochs = rows["epoch"].drop_duplicates().to_numpy()
+        since = epochs[-1 - max(1, len(epochs) // LAST)]
+        return Gate(
+            "no", f"{method} gained {said[0]} of its {said[1]} of validation after epoch {since:.3g} of {epochs[-1]:g}"
+        )
 
     def competent(self, dataset: str, channel: str) -> Gate:
         """Whether the undefended network, or RepObE, which is that network, comes close to what the paper prints."""
@@ -102,9 +104,9 @@ class Gates:
 
 
 def rises(score: np.ndarray) -> tuple[float, float]:
-    """How far the best of a training's last tenth lies above the best before, and above the first epoch.
+    """How far the best of a training's last tenth lies above the best before, and above the first look.
 
-    score: Float[epochs], accuracy, or −MSE of a reconstruction, whose rises are in dB. A fall counts as no rise.
+    score: Float[looks], accuracy, or −MSE of a reconstruction, whose rises are in dB. A fall counts as no rise.
     """
     score = -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
     last = max(1, len(score) // LAST)

@@ -91,7 +91,7 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
     size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
-    return f"{size}; {history.loc[same, 'epoch'].max()} epochs, {rows['seed'].nunique()} seed(s)"
+    return f"{size}; {history.loc[same, 'epoch'].max():g} epochs, {rows['seed'].nunique()} seed(s)"
 
 
 def _summary(results: Path, number: dict) -> list[str]:
@@ -144,7 +144,7 @@ def _readings(claim: dict, results: Path) -> list[str]:
         told += f"; the whole interval is ahead under {one['ahead']}"
         lines += [_pair("kindest", f"{one['kindest']}, {names[one['kindest']]}: {one['outcome']}"), _pair("", told)]
     shown = mine.assign(reading=mine["reading"] + " " + mine["reading"].map(names))
-    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "rival", "channel", "snr_db", "not_run"]
+    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "method", "rival", "channel", "snr_db"]
     return [*lines, *_columns(shown[columns]), ""]
 
 
