@@ -1,4 +1,4 @@
-"""The device and the number of threads that a stage computes with."""
+"""The device and the number of threads of a stage."""
 
 import torch
 
@@ -6,7 +6,7 @@ import torch
 def choose(name: str, threads: int) -> torch.device:
     """The device called `name` (auto: a GPU where there is one), with `threads` CPU threads.
 
-    ValueError where torch cannot use the device.
+    ValueError if torch cannot use the device.
     """
     torch.set_num_threads(threads)  # weights differ in their last bits between thread counts
     if name == "auto":
