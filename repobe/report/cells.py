@@ -1,4 +1,4 @@
-"""Tables of the page: each cell has a text to read, a value to sort by and a kind that the style sheet knows."""
+"""Tables of the page: each cell has a text, a value to sort by, and a kind that the style sheet knows."""
 
 import pandas as pd
 
