@@ -12,6 +12,7 @@ from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channels import noise_power
+from repobe.runs.devices import forked_random, random_state, set_random_state
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, generator_for
@@ -98,16 +99,15 @@ class GlobalStream:
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
+        self.device = device
         self.state = torch.Generator().manual_seed(seed).get_state()
-        self.on_device = [torch.Generator(one).manual_seed(seed).get_state() for one in self.devices]
+        self.on_device = None if device.type == "cpu" else torch.Generator(device).manual_seed(seed).get_state()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """A block that draws from this stream."""
-        with torch.random.fork_rng(self.devices):
+        with forked_random(self.device):
             torch.set_rng_state(self.state)
-            for one, state in zip(self.devices, self.on_device, strict=True):
-                torch.cuda.set_rng_state(state, one)
+            set_random_state(self.device, self.on_device)
             yield
-            self.state, self.on_device = torch.get_rng_state(), [torch.cuda.get_rng_state(one) for one in self.devices]
+            self.state, self.on_device = torch.get_rng_state(), random_state(self.device)

@@ -26,7 +26,7 @@ def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str
     import safetensors.torch
 
     from repobe.images.datasets import load
-    from repobe.stages.device import choose
+    from repobe.runs.devices import choose
     from repobe.training import evaluation_classifier
 
     data = load(data_file, choose(device, threads))
