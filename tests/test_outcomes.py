@@ -56,7 +56,7 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
     ("spoil", "fault"),
     [
         (lambda rows: rows.set_column(9, "correct", pa.array([9, 9, 9], pa.uint8())), "more correct draws than draws"),
-        (lambda rows: pa.concat_tables([rows, rows]), "the same image stands twice"),
+        (lambda rows: pa.concat_tables([rows, rows]), "the same image appears twice"),
     ],
 )
 def test_faulty_outcomes_are_refused_by_name(spoil, fault, specs, tmp_path):
