@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repobe.runs.code import measured_by
-from repobe.runs.files import about, arrays, replace, table
+from repobe.runs.files import about, arrays, table
 from repobe.runs.spec import Spec
 from repobe.tables.schema import KEYS, VALUES
 
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
 # The columns of tables that may have no rows.
 AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
-
-
-def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
-    """Trains a dataset's evaluation classifier. epochs: by default 7, or 4 from 10,000 training images on."""
-    import safetensors.torch
-
-    from repobe.images.datasets import load
-    from repobe.runs.devices import choose
-    from repobe.training import evaluation_classifier
-
-    data = load(data_file, choose(device, threads))
-    trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
-    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    replace(out, safetensors.torch.save(weights, {"classifier": data_file.stem}))
 
 
 def train(spec_file: Path, device: str) -> None:
