@@ -284,7 +284,7 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert "itself at 7 dB" in text
     assert "mnist/awgn/repobe mnist/rayleigh/repobe" in text
     assert "no run in" in show("D7", made)
-    assert "as what PGD maximises" in " ".join(show("D7", made).split())
+    assert "the objective that PGD maximises" in " ".join(show("D7", made).split())
     assert "no run weighs it" in show("D16", made)
     assert show("d16", made) == show("D16", made)
     text = " ".join(show("p06", made).split())

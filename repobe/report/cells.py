@@ -30,7 +30,7 @@ HEADINGS = {
     "spec_sha256": "config hash (SHA-256)",
     "id": "",
     "allows": "the paper",
-    "lead": "lead of the furthest back",
+    "lead": "lead of the least favourable comparison",
 }
 VERDICTS = {
     "reproduced": "✓",

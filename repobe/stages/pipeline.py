@@ -56,19 +56,27 @@ def evaluate(spec_file: Path, device: str) -> None:
 
 
 def invert(spec_file: Path, device: str) -> None:
-    """Writes inversion.csv and reconstructions.npz; without attackers, both are empty."""
+    """Writes inversion.csv and reconstructions.npz; without attackers, both are empty and torch is not imported."""
+    if not Spec.load(spec_file).inversion.attackers:
+        return _write_inversion(spec_file.parent, [], {})
+
     from repobe.stages.opening import open_run
 
     for partial in _invert(open_run(spec_file, device)):
         partial.clear()
+    return None
 
 
 def audit(spec_file: Path, device: str) -> None:
-    """Writes audit.csv; it has no rows for a method that does not shuffle."""
+    """Writes audit.csv; it has no rows for a method that does not shuffle, and torch is not imported."""
+    if not about(spec_file.parent / "model.safetensors").get("shuffles", True):
+        return table(spec_file.parent / "audit.csv", [], AUDIT)
+
     from repobe.stages.opening import open_run
 
     for partial in _audit(open_run(spec_file, device)):
         partial.clear()
+    return None
 
 
 def _evaluate(run: "Opened") -> "Partial":
@@ -107,9 +115,13 @@ def _invert(run: "Opened") -> list["Partial"]:
             sources = (folder / "spec.yaml", run.model_file(spec.path), weights)
             kept.append(Partial(folder / "partial_inversion", *sources, told=progress.step))
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, kept[0])
-    arrays(folder / "reconstructions.npz", {name: picture.cpu().numpy() for name, picture in pictures.items()})
-    table(folder / "inversion.csv", _signed(rows, spec), INVERSION)
+    _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
     return kept
+
+
+def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
+    arrays(folder / "reconstructions.npz", pictures)
+    table(folder / "inversion.csv", rows, INVERSION)
 
 
 def _audit(run: "Opened") -> list["Partial"]:
