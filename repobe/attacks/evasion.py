@@ -8,8 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from repobe.attacks.noisy import NoisyClassifier, frozen
 from repobe.images.metrics import correct
+from repobe.runs import plugins
 from repobe.runs.spec import Attack
 
+SLACK = 1e-6  # of a radius, for sums in single precision
 SELECTION = 20  # fresh draws at least, by which one of several attacks on an image is picked
 
 
@@ -128,9 +130,11 @@ def _harm(model: NoisyClassifier, image: Tensor, label: Tensor) -> Tensor:
     return wrong + loss / (1 + loss)
 
 
-# What a config calls an attack's kind: candidates for each image, of which `most_harmful` picks. `keyless` and
-# `transfer` are attacks on another model: the attacker's copy without a shuffle, and the surrogate.
-KINDS: dict[str, Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list[Tensor]]] = {
+# An attack gives candidates for each image, of which `most_harmful` picks.
+Candidates = Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list[Tensor]]
+# What a config calls an attack's kind. `keyless` and `transfer` are attacks on another model: the attacker's copy
+# without a shuffle, and the surrogate.
+KINDS: dict[str, Candidates] = {
     "pgd": pgd5,
     "keyless": pgd5,
     "transfer": eot_pgd,
@@ -139,3 +143,25 @@ KINDS: dict[str, Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list
     "autoattack_standard": autoattack_standard,
     "square": square,
 }
+
+
+def of_kind(kind: str) -> Candidates:
+    """The attack of a kind: one of KINDS, or the function `attack` of a file, path.py; ValueError without it."""
+    if not plugins.is_file(kind):
+        return KINDS[kind]
+    found = getattr(plugins.imported(kind), "attack", None)
+    if not callable(found):
+        raise ValueError(f"{kind} has no function attack")
+    return lambda *asked: _allowed(kind, found(*asked), *asked)
+
+
+def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, attack) -> list[Tensor]:
+    """The candidates of a user's own attack; ValueError where one is outside the ball or is no image."""
+    if not candidates:
+        raise ValueError(f"{kind}: attack gave no candidates; return a list of images, at least one")
+    for candidate in candidates:
+        if candidate.shape != image.shape:
+            raise ValueError(f"{kind}: attack gave {[*candidate.shape]} for images {[*image.shape]}")
+        if not ((candidate - image).abs() <= eps + SLACK).all() or not ((candidate >= 0) & (candidate <= 1)).all():
+            raise ValueError(f"{kind}: attack left the ball of radius {eps:g} around the image, or [0, 1], or gave NaN")
+    return [candidate.detach() for candidate in candidates]

@@ -29,7 +29,7 @@ VALIDATED = 2000  # images at most that an epoch is judged on: three of its stan
 
 def build(spec: Spec, data: Data) -> Method:
     """The untrained method of a spec, its weights drawn from the spec's seed."""
-    channel = channels.named(spec.channel)
+    channel = channels.named(spec.channel, spec.channel_source)
     updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
     torch.manual_seed(seed("weights", spec.dataset, spec.method, spec.task, spec.image_size, spec.seed))
     problem = Problem(

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from repobe.runs.config import check, source_of
+from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
 
 
@@ -80,6 +81,30 @@ def classifier_of(wildcards):
 def method_of(wildcards):
     """The method's own file: editing a baseline trains its runs again."""
     return source_of(EVERY[wildcards.run].method)
+
+
+def channel_of(wildcards):
+    """The channel's file where it is the user's own."""
+    return EVERY[wildcards.run].channel_source or []
+
+
+def attacks_of(wildcards):
+    """The files of the attacks that are the user's own."""
+    attacks = EVERY[wildcards.run].evaluation.attacks.values()
+    return sorted({attack.kind for attack in attacks if is_file(attack.kind)})
+
+
+def source_of_data(wildcards):
+    """Of a dataset of the user's own its file, or its folder and the class folders, whose times tell of new images."""
+    source = config["datasets"][wildcards.dataset].get("source")
+    if not source:
+        return []
+    return [source, *sorted(str(path) for path in Path(source).rglob("*/"))]
+
+
+def source_options(wildcards):
+    source = config["datasets"][wildcards.dataset].get("source")
+    return ["--source", source] if source else []
 
 
 def teacher_of(wildcards):
