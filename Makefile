@@ -4,7 +4,7 @@ SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
 SYNC = uv sync --no-python-downloads --compile-bytecode
 READY = .venv/.ready
 
-.PHONY: help demo test lint quick tables quotes clean
+.PHONY: help demo test lint coverage quick tables quotes clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -27,11 +27,17 @@ quotes: $(READY) ## the numbers that the READMEs quote, written anew from the co
 test: lint ## lint, unit tests and the miniature workflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto
 
-lint: $(READY) ## ruff, snakefmt and the import contracts
+lint: $(READY) ## style, spelling, types and the import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow/rules
+	.venv/bin/codespell
+	.venv/bin/mypy
 	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
+
+coverage: $(READY) ## which lines the unit tests run: a list here, pages in htmlcov/
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto --ignore tests/workflow \
+	  --cov repobe --cov baselines --cov figures --cov-report term-missing:skip-covered --cov-report html
 
 clean: ## removes what the default config made
 	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html \

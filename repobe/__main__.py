@@ -159,6 +159,13 @@ def decisions(o: argparse.Namespace) -> None:
     room.weigh(o.results)
 
 
+def readings(o: argparse.Namespace) -> None:
+    """The claims again, under every reading that the paper allows."""
+    from repobe.verdicts import readings as room
+
+    room.judge(o.results)
+
+
 def verify(o: argparse.Namespace) -> int:
     """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
     from repobe.verdicts import verification
@@ -237,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
     command(merge, "results", "sources")
-    for stage in (summary, compare, claims, decisions):
+    for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
     command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")

@@ -192,6 +192,11 @@ def test_accuracy_levels_off_where_its_last_rise_is_surely_small():
         found = judged(tables(rows(5000, 10_000), low, high), part)
         assert (found["verdict"], found["snr_db"], found["rival"]) == (verdict, 19, "itself at 23 dB")
     assert judged(tables(rows(0)), part)["verdict"] == "not run"
+    # Two trainings, each measured at one SNR: the step of neither is known.
+    apart = tables(rows(0, snr_test_db=19.0), rows(0, snr_test_db=23.0, seed=1))
+    found, comparisons = claims.verdict(apart, {"parts": [part]})
+    assert found["verdict"] == "not run"
+    assert [one["evidence"] for one in comparisons] == ["one training of repobe over awgn at 19 and 23 dB"]
 
 
 def test_less_leaks_where_the_means_over_images_surely_differ():

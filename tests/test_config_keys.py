@@ -66,7 +66,7 @@ VALUES = {
 }  # fmt: skip
 RULES = {  # not of any run: where things lie
     **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri")},
-    "datasets.mine.source": 'config["datasets"][wildcards.dataset].get("source")',
+    "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
 }
 CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}
 

@@ -15,6 +15,7 @@ from repobe.attacks.cryptanalysis import (
 from repobe.cipher.keys import Key
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.cipher.obfuscation import encrypt
+from repobe.images.resizing import images
 from repobe.phy.channel import complex_normal
 from repobe.phy.channels import AWGN, Rayleigh, normalise_power
 from repobe.runs.spec import Audit
@@ -76,6 +77,25 @@ def test_a_known_message_gives_the_fixed_key_away_and_no_per_message_key():
         assert rate["per_message", 1] == rate["per_message", 3] == 0
         places = [r["value"] for r in rows if r["quantity"] == "places_recovered" and r["schedule"] == "per_message"]
         assert max(places) < 0.1  # by chance one place in 64
+
+
+@pytest.mark.slow
+def test_one_known_message_gives_a_key_of_the_papers_own_size_away_on_features_of_an_encoder_that_has_trained(
+    specs, digits
+):
+    """28×28 places, S = 224, after a few updates: smooth features, alike from place to place, unlike white ones."""
+    spec = replace(specs["repobe"], image_size=224)
+    student = build(replace(spec, training=replace(spec.training, epochs=5)), digits)
+    student.optimise()
+    for number in range(8):
+        batch = slice(16 * number, 16 * number + 16)
+        student.update(images(digits.train[0][batch], 224), digits.train[1][batch], 0.01)
+    with torch.no_grad():
+        known = student.eval().system.transmit(images(digits.test[0][:30], 224))
+    rows = recovery(known, 28, AWGN(), Audit(trials=20, snr_db=(23,), known_messages=(1,)), "test")
+    rate = {r["schedule"]: r["value"] for r in rows if r["quantity"] == "key_recovered"}
+    assert rate["fixed"] >= 0.9
+    assert rate["per_message"] == 0
 
 
 def test_noise_hides_the_key_at_last():

@@ -72,6 +72,8 @@ def results(tmp_path_factory) -> Path:
     decision = {"id": "D1", "change": "one", "dataset": "digits", "channel": "awgn", "quantity": "natural_accuracy"}
     decision |= {"variant": 0.9, "reference": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2, "seeds": 1, "n": 9}
     write(pd.DataFrame([decision]), folder / "decisions.csv")
+    read = {"claim": "c08", "dataset": "digits", "outcome": "stand-in", "lead": 0.01, "low": -0.01, "high": 0.03}
+    write(pd.DataFrame([read | {"reading": f"r{number:02d}"} for number in range(3)]), folder / "readings.csv")
     np.savez_compressed(folder / "summary" / "reconstructions.npz")
     return folder
 

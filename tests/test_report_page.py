@@ -91,6 +91,9 @@ def page(tmp_path_factory) -> Path:
     ]
     write(pd.DataFrame(comparison), results / "comparison.csv")
     columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
+    read = {"claim": "c08", "reading": "r01", "dataset": "mnist", "outcome": "holds", "lead": 0.0123}
+    read |= {"low": 0.001, "high": 0.02, "method": "repobe_adversarial", "rival": "undefended", "snr_db": 7.0}
+    write(pd.DataFrame([read, read | {"reading": "r00", "outcome": "fails", "low": -0.5}]), results / "readings.csv")
     weighed = ["D8", "beta 1", "digits", "awgn", "natural_accuracy", 0.91, 0.9, 0.01, -0.02, 0.04, 1, 321]
     write(pd.DataFrame([weighed], columns=[*columns, "seeds", "n"]), results / "decisions.csv")
     run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
@@ -115,6 +118,13 @@ def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given
     assert "0.75 of the trials" in text  # the threat model quotes the audit
     assert "0.1234 of its pictures" in text
     assert text.count('role="img" aria-label="A &quot;drawing&quot; of two &amp; four"') == 2
+
+
+def test_the_page_names_the_reading_kindest_to_the_paper_and_quotes_what_allows_it(page):
+    text = _section(page.read_text(), "claims")
+    assert "r01: ε of Eq. 16 is 0.016" in text
+    assert "adjust the magnitude of KL divergence loss" in text
+    assert "0.001 to 0.02" in text
 
 
 def _section(text: str, name: str) -> str:

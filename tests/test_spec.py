@@ -71,12 +71,16 @@ def test_a_training_of_no_method_is_refused_by_name():
         grid(CONFIG | {"datasets": {"digits": digits}})
 
 
-def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(specs, tmp_path):
+def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(specs, digits_file, tmp_path):
     silent = replace(specs["repobe"], inversion=replace(specs["repobe"].inversion, attackers=()))
-    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(silent.as_dict()))
-    assert main(["invert", str(tmp_path / "spec.yaml")]) == 0
-    assert (tmp_path / "inversion.csv").read_text() == ",".join(KEYS["inversion"] + VALUES["inversion"]) + "\n"
-    assert pictures_of(tmp_path / "reconstructions.npz") == {}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "digits.safetensors").symlink_to(digits_file)
+    run = tmp_path / "runs" / silent.path
+    run.mkdir(parents=True)
+    (run / "spec.yaml").write_text(silent.dump())
+    assert main(["invert", str(run / "spec.yaml")]) == 0
+    assert (run / "inversion.csv").read_text() == ",".join(KEYS["inversion"] + VALUES["inversion"]) + "\n"
+    assert pictures_of(run / "reconstructions.npz") == {}
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
-from repobe.verdicts import claims, comparison, decisions
+from repobe.verdicts import claims, comparison, decisions, readings
 from repobe.verdicts.show import show
 
-DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh)
+DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
 
 
@@ -291,6 +291,13 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert "no method's number of channel uses k is stated" in text
     assert "In these tables k is 1 (" in text
     assert show("C3", made) == show("c03", made)
+
+
+@pytest.mark.parametrize("name", ["tables/evasion.csv", "tables/history.csv", "summary/evasion.csv"])
+def test_show_names_a_table_that_is_gone(name, made):
+    (made / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} does not exist"):
+        show("n21", made)
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):

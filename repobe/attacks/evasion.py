@@ -114,7 +114,7 @@ def classes_of(model: nn.Module, image: Tensor) -> int:
 
 
 def most_harmful(model: NoisyClassifier, candidates: list[Tensor], label: Tensor) -> Tensor:
-    """Of each image the candidate that is misread oftenest on fresh draws, of equals the one of the highest loss."""
+    """For each image the candidate that is misread most often on fresh draws; ties are broken by the loss."""
     harm = torch.stack([_harm(model, candidate, label) for candidate in candidates])
     return torch.stack(candidates)[harm.argmax(dim=0), torch.arange(len(label), device=label.device)]
 

@@ -68,7 +68,7 @@ class FrozenClassifier(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         which = torch.cdist(image.detach().flatten(1), self.known, p=torch.inf).argmin(dim=1)
         if self.noise is None:
-            # One by one, for such systems draw for a whole batch what its images must each have of their own.
+            # One by one: such a system draws for a whole batch at once, but each image needs draws of its own.
             return torch.cat([self.alone(one, int(i)) for one, i in zip(image.split(1), which, strict=True)])
         sent = self.system.transmit(image, self.key and self.key[which.cpu()], self.n0).repeat(self.draws, 1)
         draw = [part if part is None else part[:, which].flatten(0, 1) for part in (self.gain, self.noise)]

@@ -133,7 +133,7 @@ class MessageKeys(Protocol):
 class Keys(Protocol):
     """What the two ends of a method share. Messages of a session are counted from 0."""
 
-    def session(self, *name) -> "Keys":
+    def session(self, *name: object) -> "Keys":
         """The keys of a session that both ends name; the same name continues the same session."""
 
     def sending(self, first: int, count: int) -> MessageKeys | None:
@@ -166,7 +166,7 @@ class CountedKeys(ABC):
     def _derived(self, first: int, count: int) -> MessageKeys:
         """The keys of messages first … first+count−1."""
 
-    def session(self, *name) -> Self:
+    def session(self, *name: object) -> Self:
         """Keys of their own, counted from 0, for a session that both ends name; the same name continues its counter."""
         if repr(name) not in self._sessions:
             self._sessions[repr(name)] = self._open(name)
@@ -225,9 +225,9 @@ class FixedKey:
     @classmethod
     def derive(cls, secret: bytes, height: int, width: int) -> "FixedKey":
         """The key of a 256-bit secret."""
-        return cls(PerMessageKeys(secret, height, width).receiving(0, 1)[0])
+        return cls(PerMessageKeys(secret, height, width)._derived(0, 1)[0])
 
-    def session(self, *name) -> "FixedKey":
+    def session(self, *name: object) -> "FixedKey":
         """Itself: no session changes the key."""
         return self
 

@@ -8,6 +8,7 @@ places that the four steps of encryption make.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ def decrypt(x: Tensor, key: Key) -> Tensor:
     return _Move.apply(x, back, forth)
 
 
-def shuffle(symbols: Tensor, key: Key | None, move=encrypt) -> Tensor:
+def shuffle(symbols: Tensor, key: Key | None, move: Callable[[Tensor, Key], Tensor] = encrypt) -> Tensor:
     """Moves the H·W places of Symbols Complex[b, H·W·m] by the key; without a key they stay.
 
     move: encrypt, or decrypt to shuffle back. ValueError where the key does not fit the number of symbols.
@@ -115,12 +116,12 @@ class _Move(torch.autograd.Function):
     """x[:, index]. Its gradient is moved back by the inverse index, which is faster than autograd's scatter-add."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
         ctx.save_for_backward(index, inverse)
         return _moved(x, index)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         index, inverse = ctx.saved_tensors
         return _Move.apply(gradient, inverse, index), None, None
 

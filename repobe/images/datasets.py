@@ -35,7 +35,7 @@ CIFAR = {"cifar10": ("CIFAR10", "label"), "cifar100": ("CIFAR100", "fine_label")
 EMBEDDED = ("digits", "digits_rgb")
 NAMES = (*EMBEDDED, *IDX, *CIFAR)
 CLASSES = {"cifar100": 100}  # all others have ten
-AUGMENTED = ("cifar10", "cifar100")  # crop and flip; a flipped digit is another sign (D10)
+AUGMENTED = ("cifar10", "cifar100")  # crop and flip; flipping would change what a digit means (D10)
 VALIDATION = 5000  # images kept from the training split of the downloaded datasets
 
 Split = tuple[Tensor, Tensor]  # uint8 [n, c, h, w], int64 [n]
@@ -72,7 +72,7 @@ class Data:
     def limit(self, images: int | None) -> "Data":
         """The same with at most `images` of the training split, drawn evenly from all classes (D29); None keeps all.
 
-        Of a smaller number the images are the first of a larger one's.
+        A smaller number gives the first images of a larger number.
         """
         image, label = self.train
         if images is None or images >= len(label):
@@ -87,7 +87,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
     folder: where the files of a known dataset lie; None downloads them into the user's cache. source: of a dataset of
     the user's own, its folder of class folders or its .npz file (see `own`).
 
-    ValueError, one line, names what is unknown, missing, cut or corrupt, and the fix.
+    ValueError names what is unknown, missing, cut or corrupt, and the fix.
     """
     if source is None and name not in NAMES:
         known = ", ".join(NAMES)
@@ -122,7 +122,7 @@ def _held_out(name: str, train: Split, test: Split, validation: int) -> dict[str
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
     """Reads and checks a dataset's file; ValueError where it is missing, cut or altered."""
-    mend = "delete it and run again"
+    fix = "delete it and run again"
     if not Path(path).exists():
         raise ValueError(f"{path} does not exist; `python -m repobe data NAME {path}` makes it")
     try:
@@ -130,9 +130,9 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
             about = json.loads(file.metadata()["about"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); {mend}") from None
+        raise ValueError(f"{path} is damaged ({error}); {fix}") from None
     if _digest(tensors) != about["sha256"]:
-        raise ValueError(f"{path} is not what was written (its checksum differs); {mend}")
+        raise ValueError(f"{path} is not what was written (its checksum differs); {fix}")
     name = about["name"]
     split = {part: (tensors[f"{part}_image"], tensors[f"{part}_label"]) for part in ("train", "validation", "test")}
     order = {part: stratified(split[part][1], part) for part in ("validation", "test")}
@@ -145,7 +145,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
 def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
     """One shuffled pass over a split, by torch's global random stream; the tensors never leave their device.
 
-    A last batch of one image joins the one before it, for batch norm needs two.
+    A last batch of one image joins the batch before it, because batch norm needs two.
     """
     cut = list(torch.randperm(len(label), device=image.device).split(size))
     if len(cut) > 1 and len(cut[-1]) == 1:

@@ -1,4 +1,4 @@
-"""How anything is measured. Images are Float[b, c, h, w] in [0, 1]; a value for each image, never pooled."""
+"""Every measure of an output: one value an image, not pooled. Images are Float[b, c, h, w] in [0, 1]."""
 
 import torch
 from torch import Tensor

@@ -3,6 +3,7 @@
 Block fading needs no rows of its own: while h lasts the channel is AWGN at the SNR |h|²/n0.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,7 @@ def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _curves(lengths: tuple[int, ...]):
+def _curves(lengths: tuple[int, ...]) -> Iterator[tuple[str, int, str, str]]:
     return ((c, n, m, r) for c in CHANNELS for n in lengths for m in qam.BITS for r in BASE)
 
 

@@ -46,5 +46,6 @@ def message_error_rates(channel: Channel, n0: float, messages: int, device: torc
     if not channel.block:
         return torch.full((messages, 1), channel.bit_error_rate(n0), device=device)
     h = channel.gain(torch.empty(messages, 1, dtype=torch.complex64, device=device), None)
+    assert h is not None  # block fading draws one for each message
     amplitude = h.abs() if channel.coherent else h.real
     return torch.erfc(amplitude / n0**0.5) / 2

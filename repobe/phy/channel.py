@@ -6,6 +6,7 @@ x ─ times h ─ plus noise CN(0, n0) ─ equaliser, if the receiver knows h �
 import dataclasses
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from repobe.phy import fading
 
 
-def complex_normal(shape, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def complex_normal(shape: Sequence[int], like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """CN(0, 1): each of the real and the imaginary part has variance 1/2."""
     parts = torch.randn(*shape, 2, device=like.device, dtype=like.real.dtype, generator=generator)
     return torch.view_as_complex(parts) * 0.5**0.5
@@ -49,7 +50,7 @@ class Channel(ABC):
     @property
     def label(self) -> str:
         """The name of this channel in a config: its `name`, and each parameter that is not the default."""
-        fields = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
+        fields: tuple[dataclasses.Field, ...] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
         given = {
             field.name: getattr(self, field.name) for field in fields if getattr(self, field.name) != field.default
         }

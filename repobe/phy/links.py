@@ -8,13 +8,14 @@ that they arrive, and takes the one of the greatest value.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from repobe.phy.channel import Channel
+from repobe.phy.channel import Channel, Fading
 from repobe.phy.fading import equally_likely
 from repobe.phy.ldpc import BASE, BASE_COLUMNS
 from repobe.phy.qam import BITS
@@ -34,6 +35,7 @@ def expected_bytes(size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
 def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """|h|² of each message, Float[b], drawn exactly as the channel draws it for symbols (D4)."""
     h = channel.gain(torch.empty(len(like), 1, dtype=torch.complex64, device=like.device), generator)
+    assert h is not None  # block fading draws one for each message
     return h.abs().square().flatten()
 
 
@@ -53,8 +55,9 @@ class Ideal:
         channel = self.channel
         if not channel.block:
             return np.array([channel.ergodic_capacity(n0)]), np.ones(1)
-        rates = [channel.outage_rate(n0, outage) for outage in OUTAGES if not self.outage or outage < self.outage]
-        rates = np.array([channel.outage_rate(n0, self.outage), *rates])
+        assert isinstance(channel, Fading)  # only a random h can last for a block
+        outages = [self.outage, *(outage for outage in OUTAGES if not self.outage or outage < self.outage)]
+        rates = np.array([channel.outage_rate(n0, outage) for outage in outages])
         return rates, 1 - channel.power_distribution((2**rates - 1) * n0)
 
     def rate(self, n0: float) -> float:
@@ -112,9 +115,13 @@ class Coded:
         simulated = table[table["channel"] == ("awgn" if channel.block else channel.label)]
         if simulated.empty:
             raise ValueError(f"the table of block error rates has no rows of {channel.label}; simulate it again")
-        self.gains = equally_likely(channel.power_quantile) if channel.block else np.ones(1)
+        self.gains = np.ones(1)
+        if channel.block:
+            assert isinstance(channel, Fading)  # only a random h can last for a block
+            self.gains = equally_likely(channel.power_quantile)
         self.curves: dict[Scheme, tuple[np.ndarray, np.ndarray]] = {}
-        for (bits, modulation, rate), rows in simulated.groupby(["bits", "modulation", "rate"]):
+        for key, rows in simulated.groupby(["bits", "modulation", "rate"]):
+            bits, modulation, rate = cast(tuple[int, str, str], key)
             blocks = k * BITS[modulation] // bits
             if blocks:
                 message = bits - len(BASE[rate].split()) // BASE_COLUMNS * (bits // BASE_COLUMNS)
@@ -146,7 +153,8 @@ class Coded:
     def delivery(self, n0: float) -> float:
         """P(a message arrives); 0 where there is no scheme."""
         schemes, delivery = self.offers(n0)
-        return float(delivery[schemes.index(self.scheme(n0))]) if schemes else 0.0
+        scheme = self.scheme(n0)
+        return float(delivery[schemes.index(scheme)]) if scheme else 0.0
 
     def budget(self, n0: float) -> int:
         """Bytes of a message; 0 where there is no scheme."""

@@ -30,6 +30,8 @@ HEADINGS = {
     "spec_sha256": "config hash (SHA-256)",
     "data_sha256": "data (SHA-256)",
     "id": "",
+    "allows": "the paper",
+    "lead": "lead of the furthest back",
 }
 VERDICTS = {
     "reproduced": "✓",
@@ -62,7 +64,7 @@ def _cell(name: str, row: dict) -> dict:
         return {"text": _interval(row, number), "sort": value, "kind": "interval"}
     if name in ("difference", "margin") and value is not None:
         return {"text": _difference(name, row), "sort": value, "kind": "interval"}
-    if name in ("command", "claim", "evidence", "change", "run"):
+    if name in ("command", "claim", "evidence", "allows", "change", "run"):
         return {"text": number(value), "sort": value, "kind": name}
     if name in ("says", "but", "why"):
         return {"text": number(value), "sort": value, "kind": "text"}

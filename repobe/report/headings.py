@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-# The paper's datasets, and the embedded ones that replace them where they have not run.
-STANDS_IN = {"mnist": "digits", "cifar10": "digits_rgb"}
+from repobe.verdicts.gates import STAND_INS
+
 TITLES = {
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
@@ -37,7 +37,7 @@ def preferred_channel(frame: pd.DataFrame) -> str:
 
 def dataset_shown(dataset: str, datasets: set[str]) -> str:
     """The stand-in if it has run and the paper's dataset has not; else the paper's dataset."""
-    stand_in = STANDS_IN[dataset]
+    stand_in = STAND_INS[dataset]
     return stand_in if dataset not in datasets and stand_in in datasets else dataset
 
 

@@ -10,13 +10,14 @@ import pandas as pd
 
 from repobe.report.cells import number, table
 from repobe.report.drawings import drawing
-from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, withstood
+from repobe.report.sections import about, channel_uses, cipher, counts, leaks, named, rebuilt_images, withstood
 from repobe.runs.files import replace
 from repobe.tables.results import read
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
 from repobe.verdicts.gates import COLUMNS as GATES
+from repobe.verdicts.readings import headline
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order.
@@ -30,6 +31,9 @@ COMPARED = ["figure", "where", "quantity", "method", "rival", "channel", "snr_db
 COMPARED += [*GATES, "test", "seeds", "images", "spread"]
 CLAIMS = ["id", "verdict", "claim", "evidence", *COMPARED, "comparisons"]
 EVIDENCE = ["id", "outcome", *COMPARED[2:], "p"]
+READINGS = ["claim", "reading", "allows", "dataset", "outcome", "lead", "low", "method", "rival", "channel", "snr_db"]
+READINGS += ["quantity", "margin", "hold", "fail", "undecided", "not_run"]
+HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "as_decided", "holds", "fails", "open", "ahead", "readings"]
 WEIGHED = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]
 
 
@@ -52,8 +56,8 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
     configfile: the config that described the runs; the page's re-run commands name it.
     """
     provenance = pd.read_json(results / "tables" / "provenance.json", dtype=False)
-    claims, evidence, comparison, weighed = (
-        read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions")
+    claims, evidence, comparison, weighed, readings = (
+        read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )
     evasion, inversion, audit, cost = (
         read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
@@ -71,6 +75,8 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
         .render(
             claims=table(claims, CLAIMS),
             evidence=table(evidence, EVIDENCE),
+            headline=table(named(headline(readings), "kindest"), HEADLINE),
+            readings=table(named(readings, "reading"), READINGS),
             comparison=table(comparison, NUMBERS),
             verdicts=counts(claims),
             numbers=counts(comparison),

@@ -6,6 +6,7 @@ from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
 from repobe.report.channel_uses import over_channel_uses
 from repobe.tables.schema import family
+from repobe.verdicts import paper
 from repobe.verdicts.gates import plain
 
 
@@ -13,6 +14,13 @@ def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
     """(verdict, its sign, how many rows), the favourable verdicts first."""
     counts = frame["verdict"].map(plain).value_counts()
     return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
+
+
+def named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """With the words of the readings whose ids stand in a column, and with what of the paper allows them."""
+    known = {one["id"]: one for one in paper.readings()}
+    words = frame[column].map({id_: f"{id_}: {one['reading']}" for id_, one in known.items()})
+    return frame.assign(**{column: words, "allows": frame[column].map({i: one["paper"] for i, one in known.items()})})
 
 
 def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:

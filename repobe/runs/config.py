@@ -85,4 +85,5 @@ def hyper_parameters(method: str, where: str) -> list[str]:
         hyper = plugins.defines(path, ast.ClassDef, "Hyper")
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return [node.target.id for node in hyper.body if isinstance(node, ast.AnnAssign)]
+    fields = [node.target for node in hyper.body if isinstance(node, ast.AnnAssign)]
+    return [field.id for field in fields if isinstance(field, ast.Name)]

@@ -24,16 +24,24 @@ def channels(source: str | None = None) -> dict[str, list[str]]:
     """
     found = {}
     for kind in plugins.parsed(source or CHANNELS).body:
-        lines = kind.body if isinstance(kind, ast.ClassDef) else []
-        name = [line.value.value for line in lines if isinstance(line, ast.Assign) and line.targets[0].id == "name"]
-        if name:
-            found[name[0]] = [line.target.id for line in lines if isinstance(line, ast.AnnAssign)]
+        if isinstance(kind, ast.ClassDef) and (name := _name_of(kind)):
+            targets = [line.target for line in kind.body if isinstance(line, ast.AnnAssign)]
+            found[name] = [target.id for target in targets if isinstance(target, ast.Name)]
     for name in found if source else ():
         if not SAFE.fullmatch(name):
             raise ValueError(f"{source}: '{name}' cannot name a folder; use small letters, digits and _")
         if name in channels():
             raise ValueError(f"{source}: a channel of the suite is called '{name}' already; use another name")
     return found
+
+
+def _name_of(kind: ast.ClassDef) -> str | None:
+    """The value of the class attribute `name`; None where the class has none."""
+    for line in kind.body:
+        match line:
+            case ast.Assign(targets=[ast.Name("name")], value=ast.Constant(value)):
+                return str(value)
+    return None
 
 
 def located(entry: str) -> tuple[str | None, str]:
@@ -56,7 +64,7 @@ def channel(label: str, source: str | None = None) -> tuple[str, dict[str, float
     name = max((name for name in known if label.startswith(f"{name}_")), key=len, default="")
     if not known.get(name):
         raise ValueError(f"channel '{label}' is unknown; it is one of {', '.join(known)}")
-    parameters = {}
+    parameters: dict[str, float] = {}
     for part in label.removeprefix(f"{name}_").split("_"):
         written = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", part)
         free = set(known[name]) - set(parameters)

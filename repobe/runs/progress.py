@@ -57,7 +57,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: type | None, error: object, trace: object) -> None:
         if kind is None:
             self.close()
 

@@ -3,12 +3,12 @@
 import hashlib
 
 
-def seed(*parts) -> int:
+def seed(*parts: object) -> int:
     """A 63-bit seed named by `parts`, so that no random stream depends on the order of calls."""
     return int.from_bytes(_digest(parts)[:8], "big") >> 1
 
 
-def secret(*parts) -> bytes:
+def secret(*parts: object) -> bytes:
     """The 256-bit secret of an experiment's two ends; whoever has the spec can make it, so it protects nothing."""
     return _digest(("secret", *parts))
 

@@ -5,6 +5,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -138,7 +139,7 @@ class Spec:
     @property
     def surrogates(self) -> dict[str, str]:
         """The paths of the other runs that transfer attacks are crafted on, by their labels."""
-        labels = {attack.surrogate for attack in self.evaluation.attacks.values()} - {None, self.label}
+        labels = {attack.surrogate for attack in self.evaluation.attacks.values() if attack.surrogate} - {self.label}
         return {label: self.sibling(label) for label in sorted(labels)}
 
     @property
@@ -204,7 +205,7 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def from_plain(cls, values: dict, where: str):
+def from_plain(cls: Any, values: dict, where: str) -> Any:
     """A dataclass from plain values; ValueError names the key that is unknown, missing or of another type.
 
     where: the place of the values in the file, for the message.
@@ -232,7 +233,7 @@ def from_plain(cls, values: dict, where: str):
         raise ValueError(f"{where}: {error}") from None
 
 
-def _is(value, kind) -> bool:
+def _is(value: object, kind: Any) -> bool:
     """Whether a plain value has the type of a field; an integer is also accepted as a float."""
     inner = typing.get_args(kind)
     if isinstance(kind, types.UnionType):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -16,7 +17,8 @@ def merge(out: Path, sources: list[Path]) -> None:
     a file of a source is missing or not what was gathered.
     """
     frames: dict[str, pd.DataFrame] = {}
-    pictures, provenance = {}, {}
+    pictures: dict[str, np.ndarray] = {}
+    provenance: dict[str, dict] = {}
     for tables in [source / "tables" for source in sources]:
         _refuse_changed(tables)
         entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}

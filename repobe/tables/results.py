@@ -5,6 +5,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,7 @@ def gathered(folder: Path) -> list[tuple[str, bool]]:
     return said
 
 
-def told(path: Path):
+def told(path: Path) -> Any:
     """What a JSON file holds; ValueError names the file that is missing or damaged."""
     try:
         return json.loads(path.read_text())
@@ -160,8 +161,8 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     key = [column for column in KEYS[table] if column != "seed"]
     rows = []
     for values, group in frame.groupby(key, sort=False, dropna=False):
-        row = dict(zip(key, values, strict=True))
-        measured = row.get("metric", row.get("quantity"))
+        row: dict[str, Any] = dict(zip(key, values, strict=True))
+        measured = row["metric" if "metric" in row else "quantity"]
         accuracy = is_proportion(measured) and not is_over_keys(measured)
         spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
         sd = float(group[spread].iloc[0]) if spread else np.nan

@@ -52,10 +52,10 @@ def mcnemar(more: int, fewer: int) -> float:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Holm's step-down (1979): each p times how many are not smaller, never below the one before, at most 1."""
-    p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    raw = np.asarray(p, float)
+    order = np.argsort(raw, kind="stable")
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
     return adjusted
 
 

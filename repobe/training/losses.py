@@ -24,7 +24,7 @@ def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
 def prototypes(logits: Tensor, label: Tensor, classes: int) -> Tensor:
     """p_y, the mean logits of each class (Eqs. 18-19): Logits [n, K] to Float[classes, K].
 
-    ValueError where a class has no sample, for it has no mean.
+    ValueError if a class has no sample, because then it has no mean.
     """
     count = torch.bincount(label, minlength=classes)
     if (count == 0).any():
@@ -42,8 +42,8 @@ def squared_distance(logits: Tensor, prototype: Tensor) -> Tensor:
 def prototype_weights(logits_adv: Tensor, prototype: Tensor, tau: float | Tensor) -> Tensor:
     """ŵ = N w / Σ w with w = 1 − exp(−‖M(I_adv) − p_y‖² / τ) (Eqs. 20-21): Float[b] of mean 1.
 
-    prototype: Float[b, K], each image's own p_y. Constants for the gradient: a weight says how much an image
-    counts, and is not to be lowered by training (D17).
+    prototype: Float[b, K], each image's own p_y. They are constants for the gradient: training must not lower a
+    weight in place of a loss (D17).
     """
     weight = -torch.expm1(-squared_distance(logits_adv, prototype).detach() / tau)
     return weight / weight.mean().clamp_min(torch.finfo(weight.dtype).tiny)

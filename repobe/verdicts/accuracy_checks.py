@@ -70,6 +70,11 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
         for snr, other, margin in steps(snrs):
             spread = pooled(_steps(_accuracies(tables, claim), snr, other), {"channel": channel})
             found = _paired(mine[snr], mine[other], margin, spread)
+            if found is None:
+                comparisons.append(
+                    missing(f"one training of {claim['method']} over {channel} at {snr:g} and {other:g} dB")
+                )
+                continue
             what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
             comparisons.append(compared(*found, passed, **what, channel=channel, snr_db=snr, margin=margin))
     return comparisons

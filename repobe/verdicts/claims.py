@@ -18,13 +18,14 @@ from repobe.verdicts.evidence import Tables
 # Of one comparison; what no comparison has, an enumeration's say, is empty. Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
 COLUMNS += ["seeds", "images", "test", "spread", *gates.COLUMNS]
-GATED = ["not trained", "training unknown", "not competent", "competence unknown"]  # the first is said
+GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is said
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
     "ahead": accuracy_checks.ahead,
     "rising": accuracy_checks.rising,
     "levels_off": accuracy_checks.levels_off,
     "leaks_less": secrecy_checks.leaks_less,
+    "rebuilds_less": secrecy_checks.rebuilds_less,
     "shows_nothing": secrecy_checks.shows_nothing,
     "keys_counted": secrecy_checks.keys_counted,
     "keys_differ": secrecy_checks.keys_differ,

@@ -51,7 +51,7 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     found = found[found["snr_test_db"].between(wanted[0], wanted[-1])]
     if found.empty or not set(wanted) <= set(found["snr_test_db"]):
         return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
-    one = found.loc[found["mean"].idxmin() if number["relation"] == "minimum" else found["mean"].idxmax()]
+    one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
     low, high, spread = _interval(one, number, evasion)
     passed = gates.passed(number["dataset"], number["channel"], [number["method"]])
     within = tolerance(number["dataset"])
@@ -73,7 +73,7 @@ def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[floa
     low, high = wilson(one["mean"], int(one["n"]))
     seeds = int(one["seeds"])
     if seeds > 1:
-        spread = Spread(one["sd"], seeds - 1, "seeds")
+        spread: Spread | None = Spread(one["sd"], seeds - 1, "seeds")
     else:
         same = (evasion["dataset"] == number["dataset"]) & (evasion["metric"] == number["quantity"])
         rows = evasion[same & (evasion["attack"] == one["attack"])]

@@ -60,7 +60,7 @@ def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
         each = group.groupby("seed")[["value", "value_of"]].mean()
         n, n_of = int(group["n"].min()), int(group["n_of"].min())
         values = each["value"].to_numpy(), each["value_of"].to_numpy()
-        low, high = _bounds(*values, n, n_of, is_proportion(key[-1]))
+        low, high = _bounds(*values, n, n_of, is_proportion(str(key[-1])))
         row = dict(zip(("dataset", "channel", "quantity"), key, strict=True))
         variant_mean, reference = each["value"].mean(), each["value_of"].mean()
         row |= {"variant": variant_mean, "reference": reference, "difference": variant_mean - reference}

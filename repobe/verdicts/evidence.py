@@ -37,7 +37,7 @@ class Tables:
         return Gates(self.history, self.cost, self.evasion)
 
 
-def compared(found: Difference, seeds: int, images: int, passed: dict, **what) -> dict:
+def compared(found: Difference, seeds: int, images: int, passed: dict, **what: object) -> dict:
     """A row: what was compared, what was found, and the gates. Its outcome is open, or the gate that it failed."""
     outcome = passed["failed"] or "open"
     return {"outcome": outcome, **what, **vars(found), "seeds": seeds, "images": images, **passed}

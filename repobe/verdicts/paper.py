@@ -32,6 +32,12 @@ def decisions() -> list[dict]:
 
 
 @cache
+def readings() -> list[dict]:
+    """Every reading that the paper allows: id, reading, paper, bears_on, and what it changes; the first is ours."""
+    return _yaml("readings")
+
+
+@cache
 def against_itself() -> list[dict]:
     """Where the paper contradicts itself: id, where, says, but (with words in braces to compute), and see."""
     return _yaml("against_itself")

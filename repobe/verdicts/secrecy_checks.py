@@ -18,6 +18,12 @@ def leaks_less(tables: Tables, claim: dict) -> list[dict]:
     return _above_keyless(tables, claim, others, 0)
 
 
+def rebuilds_less(tables: Tables, claim: dict) -> list[dict]:
+    """The keyless attacker's SSIM or accuracy from every rival lies above that from the method by more than margin."""
+    others = {name: (name, "keyless") for name in claim["rivals"]}
+    return _above_keyless(tables, claim, others, claim["margin"], claim["quantity"])
+
+
 def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM is above the mean image's, which shows nothing, by less than the tolerance.
 
@@ -29,11 +35,15 @@ def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
     ]
 
 
-def _above_keyless(tables: Tables, claim: dict, others: dict[str, tuple[str, str]], margin: float) -> list[dict]:
-    """SSIM of each (method, attacker) against that of the claim's method under the keyless attacker, by tap SNR."""
+def _above_keyless(
+    tables: Tables, claim: dict, others: dict[str, tuple[str, str]], margin: float, quantity: str = "ssim"
+) -> list[dict]:
+    """What each (method, attacker) rebuilds against the keyless attacker of the claim's method, by tap SNR."""
     comparisons = []
     every = tables.inversion
-    every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == "ssim")]
+    every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == quantity)]
+    if quantity == "attacker_accuracy":  # of a proportion no table keeps the standard deviation
+        every = every.assign(images_sd=(every["value"] * (1 - every["value"])) ** 0.5)
     for channel in claim["channels"]:
         rows = every[every["channel"] == channel]
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
@@ -49,7 +59,7 @@ def _above_keyless(tables: Tables, claim: dict, others: dict[str, tuple[str, str
                 spread = between_two(pooled(every, {"channel": channel, "snr_tap_db": snr}))
                 gaps = (each["value"] - each["value_mine"]).to_numpy()
                 found = unpaired(gaps, variance.to_numpy(), margin, spread)
-                about = {"quantity": "ssim", "method": name, "rival": claim["method"], "channel": channel}
+                about = {"quantity": quantity, "method": name, "rival": claim["method"], "channel": channel}
                 images = int(each["n"].min())
                 comparisons.append(compared(found, len(each), images, passed, **about, snr_db=snr, margin=margin))
     return once(comparisons)

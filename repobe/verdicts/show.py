@@ -13,6 +13,7 @@ from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, at_papers_size, runs_of
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
+from repobe.verdicts.readings import headline
 
 WIDTH = 110
 
@@ -64,7 +65,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
         lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
-    rows = chosen(_table(results / "tables" / "evasion.csv"), number)
+    rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
         lines.insert(-1, _pair("ours is of", _scale(results, rows)))
         bounds = [interval(np.array([value]), n, True) for value, n in zip(rows["value"], rows["n"], strict=True)]
@@ -86,7 +87,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
     """What a reader must know before they compare: the paper trains at 224×224 pixels."""
-    history = _table(results / "tables" / "history.csv")
+    history = read(results / "tables" / "history.csv")
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
     size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
@@ -94,7 +95,7 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
 
 
 def _summary(results: Path, number: dict) -> list[str]:
-    rows = chosen(_table(results / "summary" / "evasion.csv"), number)
+    rows = chosen(read(results / "summary" / "evasion.csv"), number)
     if rows["seeds"].max() < 2:
         return ["one seed: another's may lie outside its interval", ""]
     return ["over seeds", *_columns(rows[["snr_test_db", "mean", "low", "high", "seeds"]]), ""]
@@ -126,7 +127,25 @@ def _claim(claim: dict, results: Path) -> list[str]:
         names = ["outcome", "quantity", "method", *tested, "margin", "difference", "low", "high", "p_holm", "seeds"]
         run = all_of_it[all_of_it["outcome"] != "not run"]
         lines += ["every comparison; differences and SSIM are fractions", *_columns(run[[*names, "images"]]), ""]
+    lines += _readings(claim, results)
     return [*lines, "run it at the paper's size", at_papers_size(runs_of(claim))]
+
+
+def _readings(claim: dict, results: Path) -> list[str]:
+    """The kindest reading, and a line for each."""
+    every = _table(results / "readings.csv")
+    if every is None or not (every["claim"] == claim["id"]).any():
+        return []
+    mine = every[every["claim"] == claim["id"]]
+    names = {one["id"]: one["reading"] for one in paper.readings()}
+    lines = ["under every reading of the paper, by what ran: the comparison that lies furthest back"]
+    for one in headline(mine).to_dict("records"):
+        told = f"holds under {one['holds']} of {one['readings']} readings, fails under {one['fails']}"
+        told += f"; the whole interval is ahead under {one['ahead']}"
+        lines += [_pair("kindest", f"{one['kindest']}, {names[one['kindest']]}: {one['outcome']}"), _pair("", told)]
+    shown = mine.assign(reading=mine["reading"] + " " + mine["reading"].map(names))
+    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "rival", "channel", "snr_db", "not_run"]
+    return [*lines, *_columns(shown[columns]), ""]
 
 
 def _decision(decision: dict, results: Path) -> list[str]:

@@ -9,11 +9,11 @@ import numpy as np
 from repobe.tables import outcomes
 from repobe.tables import results as tables
 from repobe.tables.results import read
-from repobe.verdicts import claims, comparison, decisions
+from repobe.verdicts import claims, comparison, decisions, readings
 
 DERIVED = [*(f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost"))]
 DERIVED += ["summary/reconstructions.npz", "summary/provenance.json"]
-DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv"]
+DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv", "readings.csv"]
 
 
 def verify(results: Path) -> list[tuple[str, bool]]:
@@ -32,7 +32,7 @@ def verify(results: Path) -> list[tuple[str, bool]]:
         try:
             said.append(_accuracies(raw))
             said += [(line, True) for line in tables.mixed_code(raw)]  # named; nothing in the tables is wrong
-            for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh):
+            for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge):
                 make(again)
             said += [_same(results / name, again / name, name) for name in DERIVED]
         except (ValueError, OSError) as error:  # of a damaged or missing table: its line above says so too

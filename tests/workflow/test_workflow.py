@@ -17,7 +17,7 @@ from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = {"data", "classifier", "spec", "train", "measure", "cipher_audit", "tables", "summary", "compare"}
-RULES |= {"claims", "decisions", "layer_table", "figures", "report", "track"}
+RULES |= {"claims", "decisions", "readings", "layer_table", "figures", "report", "track"}
 
 
 def snakemake(*arguments: str) -> subprocess.CompletedProcess:

@@ -31,7 +31,15 @@ FIGURES = sorted(
 # The modules that every figure is drawn with.
 DRAWING = expand(
     "repobe/report/{name}.py",
-    name=["styles", "headings", "canvas", "channel_uses", "curves", "galleries", "saving"],
+    name=[
+        "styles",
+        "headings",
+        "canvas",
+        "channel_uses",
+        "curves",
+        "galleries",
+        "saving",
+    ],
 )
 PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
 # The one that the user named, else the default: for the commands that the report shows.
@@ -94,16 +102,21 @@ def attacks_of(wildcards):
     return sorted({attack.kind for attack in attacks if is_file(attack.kind)})
 
 
-def source_of_data(wildcards):
-    """Of a dataset of the user's own its file, or its folder and the class folders, whose times tell of new images."""
-    source = config["datasets"][wildcards.dataset].get("source")
+def source_of_data(dataset):
+    """Where a dataset of the user's own lies; None for a dataset of the suite."""
+    return config["datasets"].get(dataset, {}).get("source")
+
+
+def files_of_data(wildcards):
+    """The source's file, or its folder and the class folders, whose times tell of new images."""
+    source = source_of_data(wildcards.dataset)
     if not source:
         return []
     return [source, *sorted(str(path) for path in Path(source).rglob("*/"))]
 
 
 def source_options(wildcards):
-    source = config["datasets"][wildcards.dataset].get("source")
+    source = source_of_data(wildcards.dataset)
     return ["--source", source] if source else []
 
 

@@ -1,6 +1,6 @@
 rule data:
     input:
-        source_of_data,
+        files_of_data,
     output:
         f"{RESULTS}/data/{{dataset}}.safetensors",
     params:

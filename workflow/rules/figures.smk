@@ -27,6 +27,7 @@ rule figures:
         f"{RESULTS}/summary/reconstructions.npz",
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
+        f"{RESULTS}/readings.csv",
         expand("figures/{figure}.py", figure=FIGURES),
         DRAWING,
     output:

@@ -4,6 +4,7 @@ rule report:
         f"{RESULTS}/claims.csv",
         f"{RESULTS}/evidence.csv",
         f"{RESULTS}/decisions.csv",
+        f"{RESULTS}/readings.csv",
         f"{RESULTS}/summary/cost.csv",
         f"{RESULTS}/summary/audit.csv",
         f"{RESULTS}/summary/evasion.csv",

@@ -128,3 +128,30 @@ rule decisions:
         ENVIRONMENT
     shell:
         "python -m repobe decisions {params.results:q} 2> {log:q}"
+
+
+rule readings:
+    input:
+        f"{RESULTS}/tables/outcomes.parquet",
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/inversion.csv",
+        f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/tables/cost.csv",
+        "workflow/paper/claims.yaml",
+        "workflow/paper/readings.yaml",
+        "workflow/paper/numbers.csv",
+    output:
+        report(
+            f"{RESULTS}/readings.csv",
+            caption="../report/readings.rst",
+            category="Tables",
+        ),
+    params:
+        results=results_dir,
+    log:
+        f"{RESULTS}/logs/readings.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m repobe readings {params.results:q} 2> {log:q}"

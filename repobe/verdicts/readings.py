@@ -1,0 +1,140 @@
+"""Claims under every reading that the paper allows, in the manner of a multiverse analysis (Simonsohn et al. 2020).
+
+A reading puts other runs in the place of those that a claim names. Each claim is judged again by the same checks, tests
+and gates, with two differences. Comparisons that have not run are left out, so that all readings of a folder are judged
+by what ran there. And a stand-in dataset is compared too, but never judged.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from repobe.tables.results import write_derived
+from repobe.verdicts import paper
+from repobe.verdicts.claims import GATED, verdict
+from repobe.verdicts.evidence import Tables
+from repobe.verdicts.gates import STAND_INS
+
+COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "quantity", "method", "rival", "channel"]
+COLUMNS += [
+    "snr_db",
+    "margin",
+    "difference",
+    "p_holm",
+    "seeds",
+    "images",
+    "size",
+    "hold",
+    "fail",
+    "undecided",
+    "not_run",
+]
+HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
+HEADLINE += ["holds", "fails", "open", "ahead", "readings"]
+OUTCOMES = ["fails", "open", "holds"]  # the kindest to the paper is last
+AS_DECIDED = "r00"
+
+
+def judge(results: Path) -> None:
+    """Writes readings.csv: of each claim under each reading, on each dataset, the outcome and the comparison that
+    lies furthest back.
+
+    lead: by how much the difference exceeds the claim's margin, with its 95 % interval low to high. hold, fail,
+    undecided: how many of the claim's comparisons. not_run: how many runs, or SNRs of a run, the claim lacks.
+    """
+    tables = Tables.read(results / "tables")
+    rows = [
+        {"claim": claim["id"], "reading": reading["id"]} | row
+        for claim in paper.claims()
+        for reading in paper.readings()
+        if claim["id"] in reading["bears_on"]
+        for row in judged(tables, claim, reading)
+    ]
+    write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "readings.csv")
+
+
+def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
+    """A row for each dataset that the claim is of, and for its stand-in; without those where nothing has run."""
+    datasets = dict.fromkeys(part["dataset"] for part in claim["parts"])
+    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset))]
+    rows = []
+    for dataset in shown:
+        if not (tables.cost["dataset"] == dataset).any():
+            continue
+        parts = [part for part in claim["parts"] if dataset in (part["dataset"], STAND_INS.get(part["dataset"]))]
+        _, comparisons = verdict(tables, under(reading, claim | {"parts": parts}, dataset, _snrs(tables, dataset)))
+        ran = [one for one in comparisons if one["outcome"] != "not run"]
+        if ran and _touched(reading, ran):
+            rows.append({"dataset": dataset} | _row(ran, len(comparisons) - len(ran)))
+    return rows
+
+
+def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
+    """The claim with the reading's runs, on that dataset; snrs: those at which the dataset was tested, in dB."""
+    offset = reading.get("snr_offset_db", 0)
+    parts = []
+    for part in reading.get("parts", {}).get(claim["id"], claim["parts"]):
+        changed = part | {"dataset": dataset}
+        for key, names in (("method", "methods"), ("rivals", "methods"), ("channels", "channels")):
+            if key in part:
+                changed[key] = _renamed(part[key], reading.get(names, {}))
+        if offset:
+            stated = part.get("snr_db", [snr - offset for snr in snrs])
+            changed["snr_db"] = sorted(snr + offset for snr in stated if {snr, snr + offset} <= snrs)
+        parts.append(changed)
+    return claim | {"parts": parts}
+
+
+def headline(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each claim: the reading kindest to the paper and its outcome, and under how many readings it holds, fails or
+    is open. ahead: under how many the whole interval lies above the claim's margin, whatever the gates say. A claim
+    that only a stand-in was run of has no row.
+    """
+    found = []
+    for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
+        # A claim of two datasets is, under a reading, as the worse of them.
+        rank = mine["outcome"].map(_rank)
+        each = mine.assign(rank=rank).sort_values(["rank", "lead"]).groupby("reading").first()
+        best = each.sort_values(["rank", "lead"]).iloc[-1]
+        counts = {outcome: int((each["rank"] == place).sum()) for place, outcome in enumerate(OUTCOMES)}
+        counts |= {"ahead": int((each["low"] > 0).sum()), "readings": len(each)}
+        kindest = {"kindest": best.name} | best[["outcome", "lead", "low", "high"]].to_dict()
+        found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
+    return pd.DataFrame(found, columns=HEADLINE)
+
+
+def _rank(outcome: str) -> int:
+    return OUTCOMES.index(outcome.partition(":")[0])
+
+
+def _renamed(names: str | list[str], changes: dict[str, str]):
+    return changes.get(names, names) if isinstance(names, str) else [changes.get(name, name) for name in names]
+
+
+def _snrs(tables: Tables, dataset: str) -> set[float]:
+    return set(tables.evasion.loc[tables.evasion["dataset"] == dataset, "snr_test_db"])
+
+
+def _touched(reading: dict, comparisons: list[dict]) -> bool:
+    """Whether any comparison is of a run that the reading puts in; otherwise it is the suite's own reading again."""
+    put_in = {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
+    if not put_in:
+        return True
+    return any(put_in & {one["method"], one["rival"], one["channel"]} for one in comparisons)
+
+
+def _row(ran: list[dict], not_run: int) -> dict:
+    """What stands in readings.csv of the comparisons that ran."""
+    last = min(ran, key=lambda one: one["difference"] - one["margin"])
+    kinds = [one["outcome"] for one in ran]
+    gated = next((words for words in GATED if words in kinds), None)
+    if "stand-in" in kinds:
+        outcome = "stand-in"
+    elif "no" in kinds:
+        outcome = "fails"
+    else:
+        outcome = f"open: {gated}" if gated else "open" if "open" in kinds else "holds"
+    counts = {"hold": kinds.count("yes"), "fail": kinds.count("no"), "not_run": not_run}
+    lead = {name: last[of] - last["margin"] for name, of in (("lead", "difference"), ("low", "low"), ("high", "high"))}
+    same = {name: last.get(name) for name in COLUMNS if name in last and name not in lead}
+    return same | {"outcome": outcome} | lead | counts | {"undecided": len(ran) - counts["hold"] - counts["fail"]}
