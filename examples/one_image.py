@@ -88,9 +88,9 @@ def show_image(axes: Axes, image: Tensor, title: str) -> None:
 def show_constellation(axes: Axes, sent: Tensor, heard: Tensor, title: str) -> None:
     """Complex[1, k] as sent, and after the channel and its equaliser, in the complex plane."""
     for symbols, colour, size, name in ((heard, ORANGE, 12, "received"), (sent, BLUE, 12, "sent")):
-        x = symbols[0].cpu()
+        x = symbols[0].cpu().numpy()
         axes.scatter(x.real, x.imag, s=size, color=colour, alpha=0.7, linewidths=0, label=name)
-    moved = torch.stack([sent[0], heard[0]]).cpu()
+    moved = torch.stack([sent[0], heard[0]]).cpu().numpy()
     axes.plot(moved.real, moved.imag, color=GREY, linewidth=0.8, zorder=1)  # what the noise did to each
     axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
@@ -114,7 +114,7 @@ def show_places(axes: Axes, heard: Tensor, grid: tuple[int, int], title: str) ->
 
 def show_classes(axes: Axes, logits: Tensor, label: int, title: str) -> None:
     """The probability of every class; the right one is blue."""
-    probability = logits[0].softmax(dim=0).cpu()
+    probability = logits[0].softmax(dim=0).cpu().numpy()
     axes.bar(
         range(len(probability)), probability, color=[BLUE if c == label else GREY for c in range(len(probability))]
     )

@@ -12,6 +12,7 @@ import yaml
 from conftest import CONFIG
 from PIL import Image
 
+import repobe
 from repobe.__main__ import main
 from repobe.images import datasets, own
 from repobe.images.datasets import build, load
@@ -20,6 +21,7 @@ from repobe.runs import names
 from repobe.runs.config import ROOT, check
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
+from repobe.training.loop import train
 
 DOC = (ROOT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r"```python file=(\S+)\n(.*?)```", DOC, re.DOTALL))
@@ -84,10 +86,21 @@ def test_a_method_outside_the_repository_trains_and_is_measured(folder, results)
     check(config)
     specs = run_all(config, results)
     assert [spec.label for spec in specs] == ["mine", "mine_strong"]
-    losses = [pd.read_csv(results / "runs" / spec.path / "history.csv").loc[0, "loss"] for spec in specs]
-    assert losses[1] > losses[0]  # the same weights and batches, and the loss of smoother labels is higher
-    for spec in specs:
-        assert set(pd.read_csv(results / "runs" / spec.path / "evasion.csv")["method"]) == {spec.label}
+    for spec, smoothing in zip(specs, (0.1, 0.3), strict=True):
+        run = results / "runs" / spec.path
+        assert repobe.load(run, "cpu").method.hyper.smoothing == smoothing
+        assert set(pd.read_csv(run / "evasion.csv")["method"]) == {spec.label}
+
+
+def test_where_a_methods_file_lies_changes_no_number(folder, digits, tmp_path):
+    models = []
+    for place in (folder, tmp_path / "elsewhere"):
+        place.mkdir(exist_ok=True)
+        (place / "mine.py").write_text(FILES["mine.py"])
+        config = config_of(place, "methods")
+        train(grid(config)[0], digits, place)
+        models.append((place / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
 
 
 def test_a_channel_outside_the_repository_trains_and_is_measured(folder, results):

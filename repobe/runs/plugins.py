@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,10 @@ def parsed(path: str | Path) -> ast.Module:
         raise ValueError(f"{path} is not Python ({error})") from None
 
 
-def defines(path: str | Path, kind: type[ast.stmt], name: str) -> ast.stmt:
+Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
+
+
+def defines(path: str | Path, kind: type[Definition], name: str) -> Definition:
     """The class or function of that name at the top of the file; ValueError where there is none."""
     for node in parsed(path).body:
         if isinstance(node, kind) and node.name == name:
@@ -49,6 +53,7 @@ def _imported(path: Path) -> ModuleType:
     # Dataclasses look their module up by its name, so it must be listed, and no two files may share a name.
     name = f"repobe plugin {path}"
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # as for every .py file
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
