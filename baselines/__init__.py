@@ -1,1 +1,1 @@
-"""The systems that the paper compares with: one method a file."""
+"""The systems that the paper compares with: one file per method."""

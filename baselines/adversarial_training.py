@@ -1,7 +1,8 @@
 """AT: adversarial training (Madry et al. 2018) on RepObE's network without the shuffle, a rival in Figs. 4c-d.
 
-Known: cross-entropy on PGD's examples alone, PGD from a uniform start. Ours: radius and steps as RepObE's (D7), its
-optimiser and early stopping (D10). The published recipe's ten steps of eps/4: `hyper: {steps: 10, step: 0.004}`.
+Known: the loss is the cross-entropy on PGD's examples alone, and PGD starts from a uniform draw. Ours: the radius and
+the steps are RepObE's (D7), and so are the optimiser and early stopping (D10). To use the published recipe's ten steps
+of eps/4: `hyper: {steps: 10, step: 0.004}`.
 k = 2·(S/8)².
 """
 
@@ -20,7 +21,7 @@ from repobe.training.method import Problem
 
 @dataclass(frozen=True)
 class Hyper:
-    """The ball in [0, 1] pixels of the S×S image, and PGD's way through it."""
+    """Radius and steps of PGD, in [0, 1] pixels of the S×S image."""
 
     eps: float = 0.016  # Sec. 4.2 of the RepObE paper
     step: float = 0.0032  # D7, as RepObE; Madry et al. 2018, CIFAR-10: 2/255 of 8/255
@@ -43,7 +44,7 @@ class Method(method.Method):
         return {"loss": loss.detach()}
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
-        """I_adv that raises the cross-entropy, by PGD from anywhere in the ball; each step meets fresh noise: Image."""
+        """PGD on the cross-entropy from a uniform start in the ball: Image. Each step draws fresh noise."""
 
         hyper, system = self.hyper, folded(self.system)
 

@@ -1,21 +1,29 @@
 """IBAL: information bottleneck and adversarial learning against model inversion (Wang et al., IEEE TWC 23(8), 2024).
 
-Known: CE + β·anneal·KL − λ·MSE of a simulated inversion adversary, λ = 1/(1+σ), the two stepping in turn; the KL's
-log-uniform prior and approximation; the networks for MNIST and CIFAR-10; Adam 1e-3 with weight decay 1e-4, halved every
-60 epochs. Ours: halves of each batch where theirs are of the training data, for the one loop of all methods gives both
-players every image; what the schedules' epochs are in a shorter training, σ as the noise's standard deviation per real
-dimension, N(z, n0/2) in the bound over Rayleigh fading too, as if the receiver met AWGN of the mean SNR, the pairing of
-the 64 numbers into symbols, the adversary's own draw of the same channel, and a reconstruction task, in which an image
-decoder stands in the classifier's place and MSE in that of cross-entropy: a receiver at odds with its own adversary.
-Grey images go by MNIST's network at 28×28 pixels, colour ones by CIFAR-10's at 32×32. k = 32.
+Known: the loss CE + β·anneal·KL − λ·MSE, where the MSE is that of a simulated inversion adversary and λ = 1/(1+σ);
+transmitter and adversary step in turn; the KL's log-uniform prior and its approximation; the networks for MNIST and
+CIFAR-10; Adam at 1e-3 with weight decay 1e-4, halved every 60 epochs.
 
-Ours leaves out two things that the authors' released code has. Its transmitter normalises each row of its last layer
-and scales it by a fixed gain, 64 for the first row down to 1 for the last, before the tanh; `row_gains` turns that on.
-It costs accuracy here: MNIST at 32×32, AWGN, 15 epochs, one seed, test accuracy at 7 and 23 dB 0.962 and 0.974 without,
-0.823 and 0.863 with. Its SNR embedding has three layers, ours one. Five checkpoints that the authors published read
-0.946 to 0.951 of MNIST's test set over their own channel and 0.943 to 0.951 over ours; this file reads 0.970 to 0.977
-after 60 epochs. So the rival of our figures is the stronger one; with the gains it is weaker than the checkpoints, and
-their inputs or schedules must differ from ours in more than is known.
+Ours:
+- The two players take halves of each batch. Theirs take halves of the training data, but our single training loop
+  gives every image to both.
+- The schedules' epochs scale with the length of the training.
+- σ is the standard deviation of the noise per real dimension.
+- The bound uses N(z, n0/2) over Rayleigh fading too, as if the receiver saw AWGN at the mean SNR.
+- How the 64 numbers are paired into symbols.
+- The adversary has its own draw of the same channel.
+- The reconstruction task: an image decoder replaces the classifier, MSE replaces cross-entropy. The receiver then wants
+  what the adversary must not get.
+- Grey images use MNIST's network at 28×28 pixels, colour images CIFAR-10's at 32×32.
+k = 32.
+
+We leave out two parts of the authors' released code. First, its transmitter normalises each row of the last layer and
+scales it by a fixed gain, from 64 in the first row down to 1 in the last, before the tanh. `row_gains` turns that on.
+It costs accuracy here (MNIST at 32×32, AWGN, 15 epochs, one seed): test accuracy at 7 and 23 dB is 0.962 and 0.974
+without, 0.823 and 0.863 with. Second, its SNR embedding has three layers, ours has one. Five checkpoints that the
+authors published reach 0.946 to 0.951 on MNIST's test set over their own channel and 0.943 to 0.951 over ours; this
+file reaches 0.970 to 0.977 after 60 epochs. So our figures show the stronger rival. With the gains ours is weaker than
+the checkpoints, so their inputs or schedules must differ from ours in ways that are not published.
 
 image ─ resize ─ encoder, tanh ─▶ 64 numbers ─ pair, unit power ═ air ═▶ classifier, which knows the SNR
                                                                 ═ air ═▶ simulated adversary ─▶ image
@@ -39,30 +47,30 @@ from repobe.training import method
 from repobe.training.method import Problem
 
 FEATURES = 64  # Wang et al. 2024: real numbers on the air
-UNSAID = noise_power(15)  # n0 where the receiver is not told: the middle of D2's grid
+UNSAID = noise_power(15)  # n0 that the classifier assumes if it is not told: the middle of D2's grid
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """The loss's weights and the schedules, whose epochs are `epochs`-ths of the training.
+    """Weights of the loss, and schedules. One epoch of a schedule is 1/`epochs` of the training.
 
-    row_gains: the last layer of the transmitter as in the released code, see `GainedRows`.
+    row_gains: use the last layer of the released code's transmitter, see `GainedRows`.
     """
 
     beta: float = 1e-3  # Wang et al. 2024
-    silent_epochs: int = 5  # Wang et al. 2024: the KL's weight is 0 for so long,
-    rising_epochs: int = 10  # and then rises for so long
+    silent_epochs: int = 5  # Wang et al. 2024: the KL's weight is 0 at first,
+    rising_epochs: int = 10  # and then rises to 1
     halving_epochs: int = 60  # Wang et al. 2024: StepLR(60, 0.5)
-    row_gains: bool = False  # decision: off makes the stronger rival (0.974 against 0.863); the released code: on
-    epochs: int = 120  # ours: how many there were is not known; any budget then sees every part of the schedules
+    row_gains: bool = False  # decision: off is the stronger rival (0.974 against 0.863); the released code has it on
+    epochs: int = 120  # ours: the number is not published; any budget passes through the whole schedule
     learning_rate: float = 1e-3  # Wang et al. 2024
     weight_decay: float = 1e-4  # Wang et al. 2024
 
 
 def kl_to_log_uniform(alpha: Tensor) -> Tensor:
-    """D_KL(N(θ, αθ²) ‖ log-uniform), as approximated by Molchanov et al. 2017, Eq. 14, in nats: the same shape.
+    """D_KL(N(θ, αθ²) ‖ log-uniform), as approximated by Molchanov et al. 2017, Eq. 14, in nats; same shape as α.
 
-    −KL ≈ k₁ σ(k₂ + k₃ log α) − ½ log(1 + 1/α) − k₁, whose constant makes it vanish as α grows.
+    −KL ≈ k₁ σ(k₂ + k₃ log α) − ½ log(1 + 1/α) − k₁. The constant −k₁ lets the KL vanish as α grows.
     """
     k1, k2, k3 = 0.63576, 1.8732, 1.48695
     log_alpha = alpha.log()
@@ -70,7 +78,7 @@ def kl_to_log_uniform(alpha: Tensor) -> Tensor:
 
 
 class Classifier(nn.Module):
-    """64 received numbers to logits: 1024, beside them 16 that embed the SNR, 256."""
+    """64 received numbers to logits. Hidden layers: 1024 units beside 16 that embed the SNR, then 256."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -79,16 +87,17 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(nn.Linear(1024 + 16, 256), nn.ReLU(inplace=True), nn.Linear(256, classes))
 
     def forward(self, z: Tensor, n0: float | Tensor) -> Tensor:
-        """n0: noise power per complex symbol, a float or Float[b]; what is embedded is the SNR in tens of dB."""
-        snr = -torch.as_tensor(n0, dtype=z.dtype, device=z.device).clamp_min(1e-6).log10()
-        snr = snr.reshape(-1, 1).expand(len(z), 1)
+        """n0: noise power per complex symbol, a float or Float[b]. It embeds the SNR in units of 10 dB."""
+        snr = -torch.as_tensor(n0, dtype=z.dtype).clamp_min(1e-6).log10()
+        # One number for all is filled in on the device: copying it there would make the host wait.
+        snr = snr.reshape(-1, 1) if isinstance(n0, Tensor) else z.new_full((len(z), 1), snr.item())
         return self.head(torch.cat([relu(self.hidden(z)), relu(self.embedding(snr))], dim=1))
 
 
 class GainedRows(nn.Linear):
-    """y_i = g_i ⟨w_i / ‖w_i‖, x⟩ + b_i with fixed gains g = outputs … 1: rows of unit norm, from steep to flat.
+    """y_i = g_i ⟨w_i / ‖w_i‖, x⟩ + b_i with fixed gains g that fall from `outputs` to 1; rows have unit norm.
 
-    After the tanh the first numbers are nearly signs, the last nearly linear in the image.
+    After the tanh, the first outputs are nearly signs, the last ones nearly linear in the image.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,7 +130,7 @@ def colour_encoder(last: type[nn.Linear] = nn.Linear) -> nn.Sequential:
 
 
 class Bottleneck(System):
-    """The transmitter and its legitimate receiver; side is the pixels of a row that the transmitter works on."""
+    """The transmitter and its legitimate receiver. side: the transmitter works on side×side pixels."""
 
     def __init__(self, problem: Problem, row_gains: bool = False) -> None:
         super().__init__()
@@ -145,7 +154,7 @@ class Bottleneck(System):
 
 
 class Method(method.Method):
-    """Each batch's first half trains the simulated adversary, its second transmitter and receiver against it."""
+    """The first half of a batch trains the simulated adversary, the second half transmitter and receiver."""
 
     autocasts = False  # dense layers gain nothing, and its bound needs float32
     max_gradient_norm = None  # Wang et al. 2024: no clipping is published
@@ -155,11 +164,10 @@ class Method(method.Method):
         self.hyper = hyper
         self.system = Bottleneck(problem, hyper.row_gains)
         self.adversary = nn.Linear(FEATURES, problem.colours * self.system.side**2)
-        self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         half, system, hyper = len(image) // 2, self.system, self.hyper
-        first = image[: len(image) - half]  # of an odd batch the middle image serves both
+        first = image[: len(image) - half]  # in an odd batch, the middle image is in both halves
         with torch.no_grad():
             sent = system.transmit(first)
         self.descend(self.inversion_error(sent, first, n0), turn=1)
@@ -172,22 +180,21 @@ class Method(method.Method):
         lamda = 1 / (1 + (n0 / 2) ** 0.5)
         loss = task + hyper.beta * self.anneal() * terms["kl"] - lamda * terms["adversary"]
         self.descend(loss)
-        self.updated += 1
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def inversion_error(self, sent: Tensor, image: Tensor, n0: float) -> Tensor:
-        """MSE of what the simulated adversary rebuilds from Symbols that reach it through air of its own."""
+        """MSE of the simulated adversary's reconstruction from Symbols sent through its own channel draw."""
         heard = features(self.system.channel(sent, n0), self.system.grid).flatten(1)
         return mse_loss(self.adversary(heard), resize(image, self.system.side).flatten(1))
 
     def kl(self, sent: Tensor, n0: float) -> Tensor:
-        """The bottleneck's bound for an image, nats: Σ over its real numbers z of N(z, n0/2) to the log-uniform."""
+        """The bottleneck's bound in nats per image: Σ over the real numbers z of D_KL(N(z, n0/2) ‖ log-uniform)."""
         z = features(sent, self.system.grid).flatten(1)
         return kl_to_log_uniform(0.5 * n0 / (z.square() + 1e-4)).sum(dim=1).mean()
 
     def anneal(self) -> Tensor:
-        """The KL's weight over time, 0 to 1."""
-        epoch = self.updated * (self.hyper.epochs / self.problem.updates)
+        """The KL's current weight: 0 at first, then rising to 1; a number on the host."""
+        epoch = torch.tensor(self.updated) * (self.hyper.epochs / self.problem.updates)
         return ((epoch - self.hyper.silent_epochs) / self.hyper.rising_epochs).clamp(0, 1)
 
     def optimise(self) -> None:

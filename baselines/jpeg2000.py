@@ -1,35 +1,38 @@
-"""JPEG2000 over a digital link: source and channel coded apart, then a classifier of what was decoded.
+"""JPEG2000 over a digital link: separate source and channel coding, then a classifier of the decoded image.
 
-image ─ native pixels ─ JPEG2000 in as many bytes as the link carries at this SNR ─▶ link ─▶ decoded, or the mean image
-decoded ─ classifier ─▶ logits   or, as it is, the reconstruction
+image ─ native pixels ─ JPEG2000, as many bytes as the link carries at this SNR ─▶ link ─▶ decoded, or the mean image
+decoded ─ classifier ─▶ logits   (for reconstruction, the decoded image is the output)
 
-Known: separation is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest, because
-the paper names JPEG2000 alone. k = 2·(S/8)², RepObE's, or Hyper.symbols. With the 1568 symbols of S = 224 the ideal
-link carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. MNIST is 784 bytes raw: there the
-source coder is nearly lossless. With the 32 symbols of S = 32 it carries 10 to 30 bytes, where OpenJPEG needs about 20
-to 40 for anything at all: nearly every receiver sees the mean image, and guesses, unless Hyper.symbols says otherwise.
+Known: separate coding is the classical rival; the channel's capacity bounds what it can send. Ours: all the rest,
+because the paper gives no more than the name JPEG2000. k = 2·(S/8)² as RepObE's, or Hyper.symbols. With the 1568
+symbols of S = 224, the ideal link carries 507, 737, 985, 1240 and 1498 bytes at 7, 11, 15, 19 and 23 dB over AWGN. A
+raw MNIST image has 784 bytes, so the source coder is nearly lossless there. With the 32 symbols of S = 32, the link
+carries 10 to 30 bytes, but OpenJPEG needs about 20 to 40 for any image at all. Then nearly every receiver sees the mean
+image and guesses, unless Hyper.symbols gives more.
 
-Over block fading, and where blocks fail, a link offers many rates: a high one carries a better image and is lost more
-often. The transmitter takes the one of the greatest expected accuracy, P(arrives)·A(bytes) + P(lost)·A(mean image), A
-being the classifier's accuracy on validation images that were coded in so many bytes. That curve is measured once after
-training and stored with the system, so that evaluation needs no validation image. What it weighs, against the rate that
-delivers most bytes (`rate: payload`): CIFAR-10 at 32×32 over Rayleigh fading, k = 1568, 12 epochs, accuracy on the
-10,000 test images at 7, 11, 15, 19, 23 dB and the messages lost; the classifier reads 0.837 of images never coded.
+Over block fading, and with codes that can fail, the link offers many rates: a higher rate carries a better image and
+is lost more often. The transmitter takes the rate with the greatest expected accuracy, P(arrives)·A(bytes) +
+P(lost)·A(mean image), where A(bytes) is the classifier's accuracy on validation images coded in that many bytes. The
+curve A is measured once after training and stored with the system, so evaluation needs no validation images. The table
+compares this choice with the rate that delivers most bytes (`rate: payload`): CIFAR-10 at 32×32 over Rayleigh fading,
+k = 1568, 12 epochs, accuracy on the 10,000 test images at 7, 11, 15, 19, 23 dB, and the fraction of lost messages. The
+classifier's accuracy on images that were never coded is 0.837.
 
     ideal  payload   0.518 0.571 0.613 0.648 0.676   lost 43, 36, 31, 26, 22 %
            accuracy  0.630 0.717 0.774 0.802 0.817   lost 20, 10,  6,  4,  2 %
     ldpc   payload   0.518 0.472 0.614 0.617 0.658   lost 41, 49, 30, 30, 24 %
            accuracy  0.590 0.689 0.752 0.790 0.810   lost 24, 16,  7,  4,  2 %
 
-Images are coded at their own 28×28 (grey) or 32×32 pixels (colour), at S×S where that is less. What the receiver can
-rebuild is not sent: the header (98 bytes in colour, constant but for the length) and the encoder's comment (39 bytes).
-A message arrives whole or not at all; one that did not, or does not fit, or does not decode shows the mean training
-image. `transmit` gives what the transmitter's own decoder makes of the message, `deliver` draws what the link loses.
+Images are coded at their native 28×28 (grey) or 32×32 pixels (colour), or at S×S if that is less. The receiver can
+rebuild the header (98 bytes in colour, constant except for the length) and the encoder's comment (39 bytes), so neither
+is sent. A message arrives whole or not at all. If it is lost, does not fit or does not decode, the receiver uses the
+mean training image. `transmit` returns the image that the receiver will decode if the message arrives; `deliver` draws
+which messages are lost.
 
-The bits on the air are a public code's: no key, and whoever hears them decodes as well as the receiver. Rayleigh fading
-without channel state (`rayleigh_blind`) counts as block fading with it: a pilot is one symbol of the k.
+The link uses a public code and no key, so anyone who hears the bits decodes as well as the receiver. Rayleigh fading
+without channel state (`rayleigh_blind`) is treated as block fading with it, because a pilot costs one symbol of the k.
 
-Gradients: coding counts as the identity (BPDA, Athalye et al. 2018); the mean image has none.
+Gradients: the codec counts as the identity (BPDA, Athalye et al. 2018); the mean image has none.
 """
 
 from dataclasses import dataclass
@@ -49,30 +52,33 @@ from repobe.systems.system import System
 from repobe.training import evaluation_classifier, method
 from repobe.training.method import Problem
 
-# Bytes of a message that the curve of rates is measured at, up to an image as it is; closest where it bends.
+# Message sizes in bytes at which the curve A is measured, up to a raw image; densest where the curve bends.
 SIZES = (0, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512, 768)
-NATIVE = {1: 28, 3: 32}  # pixels: MNIST and its kin are grey, CIFAR in colour
+NATIVE = {1: 28, 3: 32}  # pixels by colour channels: MNIST and similar sets are grey, CIFAR is in colour
 ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """link: ideal, or ldpc; rate: of what the link offers at an SNR, by `accuracy` that of the greatest expected
-    accuracy on validation images, by `payload` that which delivers most bytes; outage: how many messages may be lost
-    at most, 0 for as many as is worth it; symbols: k, 0 for RepObE's; block_error_rates: their table, from the
-    suite's root; fine_tune: the second half of training sees decoded images, each batch at its SNR and at the rate that
-    delivers most, for no accuracy is known yet, in place of clean ones.
+    """What a config may set.
+
+    link: `ideal` or `ldpc`.
+    rate: `accuracy` takes the rate with the greatest expected accuracy on validation images, `payload` the one that
+        delivers most bytes.
+    outage: the largest fraction of messages that may be lost; 0 sets no limit beside the choice of the rate.
+    symbols: k; 0 for RepObE's.
+    block_error_rates: the table of block error rates, relative to the suite's root.
+    fine_tune: in the second half of training, the classifier sees decoded images instead of clean ones. Each batch is
+        coded for its SNR at the rate that delivers most bytes, because no accuracy is known yet.
     """
 
-    link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is what a real one does
-    rate: str = "accuracy"  # decision: as good a rival as the classifier allows; see the table above
-    outage: float = 0.0  # decision: no bound beside the rate's; 0.1 is a common target
-    symbols: int = 0  # decision: RepObE's k, so that both spend the same air
-    block_error_rates: str = (
-        "results/reference/block_error_rates.csv"  # decision: simulated once, a row ends at 1,000 blocks or
-    )
-    # at 100 that failed
-    fine_tune: bool = False  # decision: the classifier that is not told of the codec is the reference
+    link: str = "ideal"  # decision: capacity, an upper bound of every code; ldpc is a real code
+    rate: str = "accuracy"  # decision: the strongest rival that the classifier allows; see the table above
+    outage: float = 0.0  # decision: no limit beside the choice of the rate; 0.1 is a common target
+    symbols: int = 0  # decision: RepObE's k, so that both use the same number of channel uses
+    block_error_rates: str = "results/reference/block_error_rates.csv"  # decision: simulated once; a row ends after
+    # 1,000 blocks or 100 failed ones
+    fine_tune: bool = False  # decision: the reference classifier never sees coded images
 
 
 class DigitalSystem(System):
@@ -97,14 +103,14 @@ class DigitalSystem(System):
         )
         self.register_buffer("mean", torch.full((1, problem.colours, self.pixels, self.pixels), 0.5))
         sizes = torch.tensor([*SIZES, problem.colours * self.pixels**2], dtype=torch.float64).unique()
-        self.register_buffer("curve", torch.stack([sizes, sizes]))  # until `Method.finish`: a byte is worth a byte
+        self.register_buffer("curve", torch.stack([sizes, sizes]))  # until `Method.finish`, the score is the size
         enlarge = resize_matrix(self.pixels, problem.image_size)
         self.register_buffer("shrink", torch.linalg.pinv(enlarge).float(), persistent=False)
 
     def native(self, image: Tensor) -> Tensor:
         """Image [b, C, h, w] as [b, C, n, n]: the least-squares inverse of the enlargement to S×S.
 
-        An image of the dataset comes back as it was; resizing once more would blur it.
+        It returns an image of the dataset unchanged; resizing again would blur it.
         """
         image = resize(image, self.image_size)
         if self.image_size == self.pixels:
@@ -112,16 +118,16 @@ class DigitalSystem(System):
         return (self.shrink @ image @ self.shrink.T).clamp(0, 1)
 
     def worth(self, size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
-        """The expected score of messages of so many bytes that arrive with these probabilities.
+        """The expected score of messages of `size` bytes that arrive with probability `delivery`.
 
-        `curve` is Float64[2, m]: sizes in bytes from 0 on, and the mean score of images that are coded in as many; lost
-        messages score as the mean image does, which is what 0 bytes show.
+        `curve` is Float64[2, m]: sizes in bytes from 0 on, and the mean score of images coded in that many bytes. A
+        lost message scores as the mean image does; that is the score at 0 bytes.
         """
         sizes, score = self.curve.cpu().numpy()
         return delivery * np.interp(size, sizes, score) + (1 - delivery) * score[0]
 
     def coded(self, native: Tensor, budgets: list[int]) -> tuple[Tensor, Tensor]:
-        """(what decodes to, [b, C, n, n]; Bool[b]: whether anything did), each image in as many bytes at most."""
+        """(decoded images [b, C, n, n]; Bool[b], whether coding succeeded); budgets: most bytes per image."""
         pixels = (native * 255).round().byte().cpu()
         decoded, fits = self.mean.repeat(len(native), 1, 1, 1), torch.zeros(len(native), dtype=torch.bool)
         for number, budget in enumerate(budgets):
@@ -146,7 +152,7 @@ class DigitalSystem(System):
         return self.classifier(resize(symbols, SCORED))
 
     def classify(self, image: Tensor) -> Tensor:
-        """Image [b, C, h, w] to the logits of its classifier where no codec and no link has touched it."""
+        """Image [b, C, h, w] to the classifier's logits, without codec and link."""
         return self.receive(self.native(image))
 
     def carried(self, symbols, n0, generator=None) -> Tensor:
@@ -161,12 +167,12 @@ def resize_matrix(pixels: int, size: int) -> Tensor:
 
 
 def each(n0: float | Tensor, like: Tensor) -> Tensor:
-    """n0 as Float64[b], so that both ends reckon with the very same number."""
+    """n0 as Float64[b], so that both ends compute with exactly the same number."""
     return torch.as_tensor(n0, dtype=torch.float64, device=like.device).expand(len(like))
 
 
 class Method(method.Method):
-    """Trains the classifier alone; where the image itself is asked for there is nothing to train."""
+    """Trains the classifier only; for reconstruction there is nothing to train."""
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
@@ -180,7 +186,6 @@ class Method(method.Method):
             raise ValueError(f"hyper.symbols: {hyper.symbols} is not a number of channel uses; 0 stands for RepObE's")
         self.hyper = hyper
         self.system = DigitalSystem(problem, hyper)
-        self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
     def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
@@ -188,7 +193,7 @@ class Method(method.Method):
         self.system.mean.copy_(total / len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
-        """Cross-entropy on clean images, or on decoded ones: all of a batch is coded, 128 of CIFAR-10 in 0.1 s."""
+        """Cross-entropy on clean or decoded images. Coding a batch of 128 CIFAR-10 images takes 0.1 s."""
         if self.problem.reconstruct:
             with torch.no_grad():
                 return {"loss": mse_loss(self.system(image, n0), image)}
@@ -197,12 +202,11 @@ class Method(method.Method):
             seen = self.system.transmit(image, n0=n0) if tuning else self.system.native(image)
         loss = cross_entropy(self.system.receive(seen), label)
         self.descend(loss)
-        self.updated += 1
         return {"loss": loss.detach()}
 
     @torch.no_grad()
     def finish(self, image: Resized, label: Tensor) -> None:
-        """Measures the curve that the link chooses its rates by: for each size, all validation images coded in it."""
+        """Measures the curve A by which the link chooses rates: codes all validation images in each size."""
         system = self.system
         if self.hyper.rate == "payload":
             return

@@ -1,13 +1,15 @@
-"""NECST (Choi et al., ICML 2019): a discrete code, learned through VIMCO for bits that the channel flips.
+"""NECST (Choi et al., ICML 2019): a discrete code for a channel that flips bits, learned with VIMCO.
 
 Known: the MNIST networks 784-500-100 bits and 500-500, the CIFAR-10 encoder (convolutions of 64, 32, 16, 500 bits),
-the collapsed Bernoulli, five VIMCO samples, Adam 1e-3, L2 1e-4 on the encoder. Ours: a decoder that classifies, by
-cross-entropy in place of the reconstruction likelihood; for reconstruction the Gaussian likelihood of the released
-code. The learning rate decays by a cosine, as those of all that it is compared with: constant, as published, it stayed
-at 0.968 of MNIST through a hundred epochs. Bits are BPSK symbols over the suite's channels. In training each bit flips
-by itself, as published, at that channel's mean bit error rate at the batch's SNR: the receiver of block fading instead
-meets messages that are whole and messages whose bits are half wrong. `training_channel: block` trains on those.
-k = 100 (grey), 500 (colour), or `bits`: one bit a symbol.
+the collapsed Bernoulli, five VIMCO samples, Adam 1e-3, L2 1e-4 on the encoder.
+
+Ours: the decoder classifies, and cross-entropy replaces the reconstruction likelihood; for reconstruction we use the
+Gaussian likelihood of the released code. The learning rate decays by a cosine, as for all rivals; with the published
+constant rate, accuracy on MNIST stayed at 0.968 through a hundred epochs. Bits are sent as BPSK symbols over the
+suite's channels. In training, as published, each bit flips independently, at the channel's mean bit error rate at the
+batch's SNR. Over block fading, a receiver instead gets some messages whole and others with half their bits wrong;
+`training_channel: block` trains on those.
+k = 100 (grey), 500 (colour), or `bits`: one bit per symbol.
 """
 
 from dataclasses import dataclass
@@ -25,24 +27,24 @@ from repobe.training.method import Problem
 class Hyper:
     """bits: k, 0 for the published number.
 
-    training_channel: `flips`, each bit at the channel's mean error rate; `block`, at the rate of its message's own
-    fading. They are the same where no block fades.
-    released_sign: the sign that the released code gives VIMCO's learning signal, see repobe.systems.vimco.
+    training_channel: `flips` flips each bit at the channel's mean error rate; `block` at the error rate of its
+    message's fading. Without block fading both are the same.
+    released_sign: use the released code's sign of VIMCO's learning signal, see repobe.systems.vimco.
     """
 
     bits: int = 0  # Choi et al. 2019: 100 of MNIST, 500 of CIFAR-10
     training_channel: str = "flips"  # Choi et al. 2019, Sec. 3: a binary symmetric channel
     samples: int = 5  # VIMCO's K: Choi et al. 2019
     learning_rate: float = 1e-3  # Adam's: Choi et al. 2019
-    last_learning_rate: float = 0.0  # by a cosine, as all that is compared here decays; published: constant, 1e-3
+    last_learning_rate: float = 0.0  # end of the cosine, as for all rivals; published: constant, 1e-3
     encoder_l2: float = 1e-4  # the released default
     released_sign: bool = False  # the published form, Mnih & Rezende 2016
 
 
 class Method(method.Method):
-    """Maximises VIMCO's multi-sample bound; Problem's learning rate and weight decay are not NECST's and not used."""
+    """Maximises VIMCO's multi-sample bound. NECST has its own learning rate and weight decay, not Problem's."""
 
-    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
+    autocasts = False  # dense layers gain nothing, and the probabilities of bits need float32
     max_gradient_norm = None  # Choi et al. 2019: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
@@ -64,7 +66,7 @@ class Method(method.Method):
         )
 
     def rate(self, n0: float, image: Tensor) -> float | Tensor:
-        """How likely a bit arrives flipped: one rate for all messages, or Float[b, 1]."""
+        """The probability that a bit arrives flipped: one for all messages, or Float[b, 1]."""
         if self.hyper.training_channel == "flips":
             return self.problem.channel.bit_error_rate(n0)
         return message_error_rates(self.problem.channel, n0, len(image), image.device)

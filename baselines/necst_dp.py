@@ -1,11 +1,12 @@
-"""NECST-DP: NECST whose bits the sender randomises before they are sent. The paper names it and defines it nowhere.
+"""NECST-DP: NECST whose sender randomises the bits before it sends them. The paper names it but does not define it.
 
-Known: NECST (see necst.py); that the suffix runs from 0.05, the worst, to 0.9, good enough to show. Ours: all else.
-A suffix that gets better as it grows behaves as a privacy budget, so each bit goes through randomised response, flipped
-with probability 1/(1+e^budget): 0.4875 at 0.05, 0.289 at 0.9. That is budget-local differential privacy of each bit;
-of all k bits it is k times the budget, and a message sent again is drawn again. Training knows ε ⊕ ρ, the air's and the
-mechanism's flips in cascade. The other reading, a Gaussian mechanism whose standard deviation is the suffix, is a
-variant; under it 0.05 protects least and fares best. k = 100 (grey), 500 (colour), one bit a symbol.
+Known: NECST (see necst.py); the number in the name runs from 0.05, which performs worst, to 0.9, which the paper plots.
+Ours: all else. Performance grows with the number, as with a privacy budget, so we take it for one: randomised response
+flips each bit with probability 1/(1+e^budget), which is 0.4875 at 0.05 and 0.289 at 0.9. Each bit then has
+budget-local differential privacy, all k bits together k times the budget; a repeated message is randomised anew.
+Training uses ε ⊕ ρ, the flips of the channel and of the mechanism in cascade. The number could also be the standard
+deviation of a Gaussian mechanism. That is a variant; in it, 0.05 protects least and performs best.
+k = 100 (grey), 500 (colour): one bit per symbol.
 """
 
 import math
@@ -26,30 +27,30 @@ from repobe.training.method import Problem
 
 @dataclass(frozen=True)
 class Hyper:
-    """budget: of randomised response its ε of differential privacy; of `gaussian` the noise's standard deviation."""
+    """budget: the ε of randomised response; for `gaussian`, the standard deviation of the noise."""
 
     budget: float = 0.9  # Figs. 3d, 3e: NECST-DP0.9
     mechanism: str = "randomised_response"  # not stated in the paper; or gaussian
     samples: int = 5  # VIMCO's K: Choi et al. 2019
     learning_rate: float = 1e-3  # Adam's: Choi et al. 2019
-    last_learning_rate: float = 0.0  # by a cosine, as all that is compared here decays; published: constant, 1e-3
+    last_learning_rate: float = 0.0  # end of the cosine, as for all rivals; published: constant, 1e-3
     encoder_l2: float = 1e-4  # the released default
     released_sign: bool = False  # the published form, Mnih & Rezende 2016
 
 
 def flip_probability(budget: float) -> float:
-    """1/(1+e^budget), so that no answer is e^budget times as likely from one bit as from the other (Warner 1965)."""
+    """1/(1+e^budget): an answer is at most e^budget times as likely for one bit as for the other (Warner 1965)."""
     return 1 / (1 + math.exp(budget))
 
 
 def randomised_response(budget: float, symbols: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """BPSK Symbols with each bit flipped, which negates its symbol; the gradient knows which were."""
+    """BPSK Symbols, some negated because their bit is flipped; the gradient passes with the same signs."""
     draw = torch.rand(symbols.shape, device=symbols.device, generator=generator)
     return torch.where(draw < flip_probability(budget), -symbols, symbols)
 
 
 def gaussian(deviation: float, symbols: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Symbols with CN(0, deviation²) added, then of unit power again."""
+    """Symbols plus CN(0, deviation²), scaled back to unit power."""
     return normalise_power(symbols + deviation * complex_normal(symbols.shape, symbols, generator))
 
 
@@ -57,12 +58,12 @@ MECHANISMS = {"randomised_response": randomised_response, "gaussian": gaussian}
 
 
 class Method(method.Method):
-    """NECST's training with the flips of mechanism and air together.
+    """NECST's training, with the flips of the mechanism and of the channel together.
 
-    Problem's learning rate and weight decay are not NECST's and not used.
+    NECST has its own learning rate and weight decay, not Problem's.
     """
 
-    autocasts = False  # dense layers gain nothing, and its bits' probabilities need float32
+    autocasts = False  # dense layers gain nothing, and the probabilities of bits need float32
     max_gradient_norm = None  # as NECST: no clipping is published
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
@@ -74,14 +75,14 @@ class Method(method.Method):
         if hyper.samples < 2:
             raise ValueError(f"hyper.samples: {hyper.samples} leaves none out; VIMCO needs two or more")
         self.hyper = hyper
-        # An eavesdropper hears the symbols after it.
+        # The mechanism acts before the air, so an eavesdropper hears its output.
         protect = partial(MECHANISMS[hyper.mechanism], hyper.budget)
         self.system = BitSystem(
             problem.colours, problem.classes, problem.image_size, problem.channel, problem.reconstruct, protect
         )
 
     def rate(self, n0: float) -> float:
-        """How likely a bit arrives flipped, by the mechanism or by the air."""
+        """The probability that a bit arrives flipped, by the mechanism or by the channel."""
         if self.hyper.mechanism == "gaussian":
             return self.problem.channel.bit_error_rate(n0, self.hyper.budget**2)
         return flipped(flip_probability(self.hyper.budget), self.problem.channel.bit_error_rate(n0))

@@ -1,9 +1,9 @@
 """TRADES (Zhang et al. 2019) on RepObE's network without the shuffle, a rival in Figs. 4c-d.
 
-Known: CE(nat) + β·KL(nat ‖ adv), β 6, PGD on that KL from x + 0.001·randn, batch norm in evaluation mode while
-crafting. Ours: radius and steps as RepObE's (D7), its optimiser and early stopping (D10); natural and adversarial
-images pass the training network as one batch, each with its own noise, as RepObE's do. The published recipe's ten
-steps of eps/4: `hyper: {steps: 10, step: 0.004}`. k = 2·(S/8)².
+Known: CE(nat) + β·KL(nat ‖ adv) with β = 6; PGD on that KL from x + 0.001·randn; batch norm in evaluation mode while
+crafting. Ours: the radius and the steps are RepObE's (D7), and so are the optimiser and early stopping (D10). Natural
+and adversarial images pass the network as one batch, each with its own noise, as in RepObE. To use the published
+recipe's ten steps of eps/4: `hyper: {steps: 10, step: 0.004}`. k = 2·(S/8)².
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from repobe.training.method import Problem
 
 @dataclass(frozen=True)
 class Hyper:
-    """The trade-off, the ball in [0, 1] pixels of the S×S image, and PGD's way through it."""
+    """The trade-off β, and PGD's radius, steps and start in [0, 1] pixels of the S×S image."""
 
     beta: float = 6.0  # Zhang et al. 2019, Sec. 5: 1/λ
     eps: float = 0.016  # Sec. 4.2 of the RepObE paper
     step: float = 0.0032  # D7, as RepObE; Zhang et al. 2019, CIFAR-10: 0.007 of 0.031, about eps/4
     steps: int = 5  # Sec. 4.2 of the RepObE paper; Zhang et al. 2019, CIFAR-10: 10
-    start: float = 0.001  # Zhang et al. 2019, Algorithm 1: standard deviation of the first noise
+    start: float = 0.001  # Zhang et al. 2019, Algorithm 1: standard deviation of the starting noise
 
 
 class Method(method.Method):
@@ -47,7 +47,7 @@ class Method(method.Method):
         return {"loss": loss.detach()}
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
-        """I_adv that raises D_KL(M(I_nat) ‖ M(I_adv)) by PGD; each step meets fresh noise: Image."""
+        """PGD on D_KL(M(I_nat) ‖ M(I_adv)): Image. Each step draws fresh channel noise."""
 
         hyper, system = self.hyper, folded(self.system)
 

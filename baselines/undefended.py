@@ -1,4 +1,4 @@
-"""RepObE's network with neither shuffle nor adversarial training: Fig. 4's "baseline", and D9's teacher.
+"""RepObE's network without shuffle and adversarial training: the "baseline" of Fig. 4, and the teacher of D9.
 
 Known: the paper's network and cross-entropy (L_rec for reconstruction). Ours: nothing. k = 2·(S/8)².
 """
@@ -15,7 +15,7 @@ from repobe.training.method import Problem
 
 @dataclass(frozen=True)
 class Hyper:
-    """Nothing of its own: the optimiser is D10's."""
+    """No settings; the optimiser is D10's."""
 
 
 class Method(method.Method):

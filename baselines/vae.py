@@ -1,10 +1,11 @@
 """VAE: a Gaussian variational autoencoder as joint source-channel code, a rival in Fig. 3c.
 
-The paper cites a VAE for point processes (Mehrara et al. 2019) and says nothing of images. Ours, all of it: the code
-z = μ + σ·ε goes on the air as it is, two decoders read it, and both tasks train CE + MSE + β·KL to N(0, I) on one
-network; the task says which decoder's output counts. It works at 32×32 pixels, which all the datasets fit into.
-k = 2·(S/8)² as RepObE's, or `symbols`, for instance 128. cost.csv counts the parameters of both decoders, which
-training needs, and the operations of the one whose output counts.
+The paper cites a VAE for point processes (Mehrara et al. 2019) and does not say how it applies to images. So all of
+this is ours: the code z = μ + σ·ε is sent without further coding, and two decoders read it, one for classes and one for
+images. Both tasks train the same network on CE + MSE + β·KL to N(0, I); the task selects which decoder's output is
+scored. The network works at 32×32 pixels, which suffices for all the datasets. k = 2·(S/8)² as RepObE's, or `symbols`,
+for instance 128. cost.csv counts the parameters of both decoders, because training needs both, but only the operations
+of the decoder that the task uses.
 
 image ─ resize to 32×32 ─ encoder ─▶ μ, log σ² ─ z ─ pair, unit power ═ air ═▶ class decoder, image decoder
 """
@@ -29,12 +30,12 @@ SIDE = 32  # pixels
 
 @dataclass(frozen=True)
 class Hyper:
-    """symbols: k, the channel uses of an image; 0 for as many as RepObE's."""
+    """symbols: k, the channel uses per image; 0 for RepObE's."""
 
-    symbols: int = 0  # ours: k as RepObE's; 128, the variant, is ours too
-    beta: float = 1e-3  # ours: beside an MSE that is a mean over the 1024 pixels, it is about the bound's own weight
+    symbols: int = 0  # ours: RepObE's k; the variant with 128 is ours too
+    beta: float = 1e-3  # ours: the MSE is a mean over 1024 pixels, so this is about the bound's own weight
     learning_rate: float = 1e-3  # ours: Adam's default (Kingma and Ba 2015)
-    last_learning_rate: float = 1e-4  # ours: where the cosine ends
+    last_learning_rate: float = 1e-4  # ours: end of the cosine
 
 
 def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
 
 
 class VariationalCode(System):
-    """The mean of the code is what `transmit` sends, the same each time; only training draws from around it."""
+    """`transmit` sends the mean of the code, so it is deterministic; only training samples the code."""
 
     def __init__(self, problem: Problem, k: int) -> None:
         super().__init__()
@@ -84,12 +85,12 @@ class VariationalCode(System):
         )
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(μ, log σ²), Float[b, 2k] each; log σ² within ±10, so that its exponential stays a number."""
+        """(μ, log σ²), Float[b, 2k] each; log σ² is clamped to ±10, so that its exponential stays finite."""
         mu, log_var = self.encoder(resize(image, SIDE)).chunk(2, dim=1)
         return mu, log_var.clamp(-10, 10)
 
     def send(self, z: Tensor) -> Tensor:
-        """A code Float[b, 2k] as Symbols: its first half are their real parts, its second the imaginary ones."""
+        """A code Float[b, 2k] as Symbols: the first half are real parts, the second half imaginary parts."""
         return symbols(z[:, :, None, None])
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
@@ -112,7 +113,7 @@ def double(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Method(method.Method):
-    """CE + MSE + β·KL, for either task; Adam, its rate a cosine over the whole training, no weight decay."""
+    """CE + MSE + β·KL for either task. Adam with a cosine over the whole training, no weight decay."""
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)

@@ -93,7 +93,7 @@ def measure(o: argparse.Namespace) -> None:
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
     from repobe.attacks import cryptanalysis
-    from repobe.stages.device import choose
+    from repobe.runs.devices import choose
 
     choose("cpu", 1)
     table(o.out, cryptanalysis.cipher_audit(from_plain(Audit, _json(o.json), "audit")), pipeline.AUDIT)
@@ -102,7 +102,7 @@ def cipher_audit(o: argparse.Namespace) -> None:
 def block_error_rates(o: argparse.Namespace) -> None:
     """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
     from repobe.phy import block_errors
-    from repobe.stages.device import choose
+    from repobe.runs.devices import choose
 
     choose("cpu", 1)
     replace(o.out, block_errors.simulate(o.blocks).to_csv(index=False))
@@ -110,7 +110,7 @@ def block_error_rates(o: argparse.Namespace) -> None:
 
 def layer_table(o: argparse.Namespace) -> None:
     """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
-    from repobe.stages.device import choose
+    from repobe.runs.devices import choose
     from repobe.systems import layer_table as described
 
     choose("cpu", 1)

@@ -58,6 +58,7 @@ VALUES = {
     "audit.snr_db": ([23], [7]),
     "audit.known_messages": ([1], [2]),
     "threads": (1, 2),
+    "recompute": (False, True),
     "only": ("*", "*/repobe"),
     "results_dir": ("results", "elsewhere"),
     "figures_dir": ("figures", "elsewhere"),

@@ -41,13 +41,13 @@ def test_an_unknown_dataset_is_named_with_the_known_ones(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "kmnist", "cifar10", "cifar100"])
-def test_a_folder_without_the_files_is_named_with_the_mend(name, tmp_path):
+def test_a_folder_without_the_files_is_named_with_the_fix(name, tmp_path):
     with pytest.raises(ValueError, match=r"data_dir \(or REPOBE_DATA\) must be the folder") as error:
         data.build(name, tmp_path, tmp_path / "x")
     assert str(tmp_path) in one_line(error)
 
 
-def test_without_a_network_the_mend_is_said(tmp_path, monkeypatch):
+def test_without_a_network_the_message_says_the_fix(tmp_path, monkeypatch):
     from torchvision import datasets
 
     def unreachable(*args, **kwargs):

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -15,3 +16,23 @@ def test_both_environments_pin_the_same_versions():
     assert sorted([*pinned, attacks]) == sorted(project)
     assert f"--no-deps {attacks}\n" in later
     assert all("==" in item for item in project)
+
+
+def test_the_version_is_the_same_wherever_it_is_said():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    latest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert latest[1] == version
+
+
+def test_commits_are_checked_by_the_tools_that_lint_runs():
+    """Each hook is one of the environment's own tools, which pyproject.toml pins; no other version is fetched."""
+    (own,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert own["repo"] == "local"
+    development = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+    pinned = {item.split("==")[0] for item in development}
+    lint = (ROOT / "Makefile").read_text()
+    for hook in own["hooks"]:
+        tool = hook["entry"].split()[0]
+        assert f"\t{tool}" in lint
+        assert tool.removeprefix(".venv/bin/") in pinned

@@ -15,12 +15,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage
+from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage, fig_specification
 from repobe.phy.channels import AWGN
 from repobe.report import canvas, curves, galleries, styles
 from repobe.systems import layer_table as layers
 from repobe.systems.system import SemanticSystem
 from repobe.tables.results import write
+from repobe.verdicts import paper
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))
@@ -267,3 +268,19 @@ def test_the_layer_table_is_the_papers_network_at_224():
     system = SemanticSystem(3, 10, 224, AWGN())
     walked = rows[rows["part"].isin(["encoder", "class decoder"])]["parameters"].sum()
     assert walked == sum(p.numel() for p in system.parameters())
+
+
+def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest_on_one_dataset():
+    rows = [
+        {"claim": "c08", "dataset": dataset, "reading": reading, "lead": lead, "low": lead - 0.02, "high": lead + 0.02}
+        | {"outcome": outcome}
+        for dataset, reading, lead, outcome in [
+            ("mnist", "r00", 0.01, "open"), ("mnist", "r01", -0.03, "fails"),
+            ("mnist", "r02", 0.05, "open: not trained"), ("digits", "r00", 0.5, "stand-in"),
+        ]
+    ]  # fmt: skip
+    curve = fig_specification.curve(pd.DataFrame(rows), "c08", "mnist")
+    assert list(curve["reading"]) == ["r01", "r00", "r02"]
+    assert list(curve["side"]) == ["behind", "around 0", "ahead"]
+    assert list(curve["judged"]) == [True, True, False]
+    assert set(fig_specification.CLAIMS) <= {claim["id"] for claim in paper.claims()}

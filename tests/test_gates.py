@@ -70,7 +70,7 @@ def test_seeds_are_averaged_and_the_reason_is_said():
     one, other = history(0.38, 0.98, 0.988), history(0.38, 0.98, 0.981, seed=1)
     assert read(one, other).trained("mnist", "awgn", "repobe").state == "yes"
     found = read(one).trained("mnist", "awgn", "repobe")
-    assert found.why == "repobe gained 0.8 points of its 60.8 points of validation in the last epoch of 3"
+    assert found.why == "repobe gained 0.8 points of its 60.8 points of validation after epoch 2 of 3"
 
 
 def test_a_reconstruction_is_trained_by_decibels():

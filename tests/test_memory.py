@@ -29,6 +29,16 @@ def test_a_peak_counts_what_was_held_at_one_time_since_it_was_made_and_not_befor
     assert 95 * MB < peak.bytes() < 150 * MB
 
 
+def test_memory_that_was_freed_and_is_used_again_counts():
+    pieces = [np.ones(64 * 1024, np.uint8) for _ in range(2000)]  # small enough to stay with the process once freed
+    last = np.ones(64 * 1024, np.uint8)
+    del pieces
+    peak = Peak(CPU)
+    pieces = [np.ones(64 * 1024, np.uint8) for _ in range(2000)]
+    assert len(last)
+    assert peak.bytes() > 0.9 * len(pieces) * 64 * 1024
+
+
 def test_work_that_allocates_nothing_has_no_peak_to_speak_of():
     held = fill(200)
     peak = Peak(CPU)

@@ -66,7 +66,7 @@ def test_a_run_is_not_started_then_at_work_then_waiting_then_done(specs, run, tm
         told.step()
         state, note = state_of(spec, tmp_path)
         assert state == "running"
-        assert note.startswith("train: epoch 1 of 3, 0:00 left, reported 0:00 ago")
+        assert note.startswith("train: step 1 of 3, 0:00 left, reported 0:00 ago")
     leave(run, "train")
     assert state_of(spec, tmp_path) == ("waiting", "for measure")
     leave(run, "measure")
@@ -97,7 +97,7 @@ def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed
 @pytest.mark.parametrize(
     ("last", "state"),
     [
-        ("repobe: the term 'loss' is nan in epoch 2", "failed"),
+        ("repobe: the term 'loss' is nan by epoch 2", "failed"),
         ("torch.OutOfMemoryError: CUDA out of memory", "failed"),
         ("KeyboardInterrupt", "failed"),
         ("Killed", "failed"),

@@ -51,13 +51,13 @@ def test_a_loss_that_is_not_a_number_stops_with_one_line_and_keeps_the_epochs_be
         return {"loss": torch.tensor(float("nan"))} if len(calls) > 2 else update(self, *batch)
 
     monkeypatch.setattr(Method, "update", broken)
-    with pytest.raises(ValueError, match=r"the term 'loss' is nan in epoch 2; lower training.learning_rate") as error:
+    with pytest.raises(ValueError, match=r"the term 'loss' is nan by epoch 2; lower training.learning_rate") as error:
         train(specs["undefended"], digits, tmp_path)
     assert "\n" not in str(error.value)
     assert len(torch.load(tmp_path / "resume.pt", weights_only=True)["history"]) == 1
 
 
-def test_a_checkpoint_cut_in_half_is_named_with_the_mend(specs, digits, tmp_path):
+def test_a_checkpoint_cut_in_half_is_named_with_the_fix(specs, digits, tmp_path):
     short = dataclasses.replace(
         specs["undefended"], training=dataclasses.replace(specs["undefended"].training, epochs=1)
     )
@@ -83,7 +83,7 @@ def test_another_trainings_epochs_are_not_continued_but_another_evaluations_are(
     )
     teacher.optimise()
     origin = training._origin(spec, digits, teacher)
-    training._save_resume(tmp_path / "resume.pt", teacher, [{"epoch": 1}], {"weights": None}, origin)
+    training._save_resume(tmp_path / "resume.pt", teacher, [{"epoch": 1}], {"weights": None}, origin, [])
 
     def continued(spec, data, taught_by) -> bool:
         history: list = []

@@ -272,7 +272,7 @@ def test_show_says_of_a_number_what_is_printed_what_is_ours_and_where_it_comes_f
     assert "ours is of        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
     assert "points; agrees within 0.5\n" in text
     assert "gates             trained: no; competent: " in text
-    assert "undefended has one epoch, which shows no end of its rise" in text
+    assert "undefended was validated once, which shows no end of its rise" in text
     assert text.endswith(f"run it at the paper's size\n{ours['command']}")
 
 

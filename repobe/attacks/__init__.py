@@ -1,4 +1,4 @@
-"""What an enemy does: adversarial examples, model inversion, and attacks on the cipher.
+"""Attacks: adversarial examples, model inversion, and attacks on the cipher.
 
-Which attack meets which run is decided in `stages`. It may import `systems` and every room below it.
+`stages` decides which attack runs on which run. This room may import `systems` and every room below it.
 """

@@ -1,5 +1,5 @@
-"""The cipher itself, attacked: how many keys differ in what they do (against Eq. 12), and how few known messages
-give a key away.
+"""Attacks on the cipher: how many different permutations the keys make (compare Eq. 12), and how few known messages
+reveal a key.
 """
 
 import time
@@ -17,18 +17,18 @@ from repobe.phy.mapping import features
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Audit
 
-ROUNDS = 50  # of the alternation; it stops by itself after two or three where the noise allows
+ROUNDS = 50  # at most, of the alternation; at low noise it converges after two or three
 
 
 def distinct_ciphers(height: int, width: int) -> tuple[int, int]:
-    """(how many different permutations the keys make, how many keys there are), by trying all H!·W!·H·W of them."""
+    """(number of different permutations, number of keys), by trying all H!·W!·H·W keys."""
     keys = list(product(permutations(range(height)), permutations(range(width)), range(height), range(width)))
     rows, columns, r, c = (torch.tensor(part) for part in zip(*keys, strict=True))
     return len(Key(rows, columns, r, c).permutation.unique(dim=0)), len(keys)
 
 
 def roundtrip_errors(height: int, width: int, trials: int, generator: torch.Generator) -> int:
-    """Places that differ in a bit after Eqs. 4-11, step by step and by the one permutation, over `trials` keys."""
+    """Values not restored bit for bit over `trials` keys, by Eqs. 4-11 step by step and as one permutation."""
     errors = 0
     for _ in range(trials):
         key = Key.random(height, width, generator)
@@ -40,18 +40,18 @@ def roundtrip_errors(height: int, width: int, trials: int, generator: torch.Gene
 
 
 def chosen_messages_bound(places: int, levels: int) -> int:
-    """⌈log_L(M·N)⌉ chosen messages of L levels tell any permutation of M·N places (Jolfaei et al. 2016)."""
+    """⌈log_L(M·N)⌉ chosen messages of L levels determine any permutation of M·N places (Jolfaei et al. 2016)."""
     return next(n for n in range(1, 100) if levels**n >= places)
 
 
 def recover(plain: Tensor, heard: Tensor) -> Key:
-    """The key that one to a few known messages were shuffled by, up to the offsets that H = W absorbs.
+    """Recovers the key of one or a few known messages, up to the offsets, which H = W makes redundant.
 
-    plain, heard: Float[p, a, n, n], each known feature map and what an eavesdropper received of it. With the public
-    shift of Eq. 7 undone, row m of a heard map is row R[m] of the plain one, its columns taken by C and shifted by m
-    (Eqs. 4-6 without offsets). The start matches rows by what no reordering of columns changes, their sums and
-    products; then columns given rows and rows given columns, each an assignment of the greatest correlation
-    (Hungarian algorithm), in turn until nothing changes.
+    plain, heard: Float[p, a, n, n], each known feature map and what an eavesdropper received of it. Once the public
+    shift of Eq. 7 is undone, row m of a heard map is row R[m] of the plain one, with its columns permuted by C and
+    shifted by m (Eqs. 4-6 without offsets). The first step matches rows by their sums and products, which no
+    reordering of columns changes. Then two steps alternate until nothing changes: columns given rows, and rows given
+    columns. Each is the assignment of greatest correlation (Hungarian algorithm). ValueError on wrong shapes.
     """
     size = plain.shape[-1]
     if plain.shape != heard.shape or plain.shape[-2] != size:
@@ -59,7 +59,7 @@ def recover(plain: Tensor, heard: Tensor) -> Key:
     plain, heard = plain - plain.mean(dim=(-2, -1), keepdim=True), heard - heard.mean(dim=(-2, -1), keepdim=True)
     m, j = torch.arange(size)[:, None], torch.arange(size)
     unshifted = heard.take_along_dim(((m - j) % size).expand_as(heard), -2)
-    shifted = (m + j) % size  # [m, column]: the plain column that stands there before Eq. 6
+    shifted = (m + j) % size  # [m, column]: the plain column at that place before Eq. 6
 
     of_plain, of_heard = _row_signature(plain), _row_signature(unshifted)
     spread = of_plain.std(dim=0).clamp_min(1e-9)
@@ -78,23 +78,24 @@ def recover(plain: Tensor, heard: Tensor) -> Key:
 
 
 def _row_signature(maps: Tensor) -> Tensor:
-    """Float[n, …]: of each row the sum of each channel and the sums of products of each two, over all messages."""
+    """Float[n, …]: for each row, the sum of each channel and of the product of each pair, for all messages."""
     sums = maps.sum(dim=-1)
     products = torch.einsum("paij,pbij->pabi", maps, maps)
     return torch.cat([sums.flatten(0, 1), products.flatten(0, 2)]).T
 
 
 def _assign(score: Tensor) -> Tensor:
-    from scipy.optimize import linear_sum_assignment  # half a second, and few runs have a key to recover
+    from scipy.optimize import linear_sum_assignment  # importing takes half a second; few runs need it
 
     return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
 
 
 def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
-    """Trials of `recover` on Symbols Complex[n, k] of unshuffled messages over n×n places; one row a setting.
+    """Trials of `recover`: three rows per setting. known: Symbols Complex[n, k] of unshuffled messages.
 
-    Each trial has a new key and p messages that the eavesdropper knows. Under `fixed` it is right where it finds that
-    key; under `per_message` where what it finds, as if there were one key, also opens the message after them.
+    size: the messages cover size×size places. Each trial draws a new key and takes p messages that the eavesdropper
+    knows. With `fixed`, the eavesdropper succeeds if it finds the key. With `per_message`, it assumes one key, and
+    succeeds if the key that it finds also decrypts the next message.
     """
     rows = []
     for schedule in ("fixed", "per_message"):
@@ -114,13 +115,13 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
 
 
 def over_keys(each: Tensor) -> dict:
-    """The columns of audit.csv that a quantity Float[keys] gives: its mean and standard deviation over the keys."""
+    """Columns of audit.csv for a quantity Float[keys]: mean, standard deviation over keys, number of keys."""
     sd = each.std().item() if len(each) > 1 else None
     return {"value": each.mean().item(), "keys_sd": sd, "n": len(each)}
 
 
 def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
-    """(fraction of places that the found key gets right in the attacked message, seconds of finding it)."""
+    """(fraction of places of the attacked message that the recovered key gets right, seconds to recover it)."""
     sent = known[torch.randperm(len(known), generator=generator)[:messages]].unflatten(1, (size * size, -1))
     if schedule == "fixed":
         key = attacked = Key.random(size, size, generator)
@@ -141,7 +142,7 @@ def _maps(symbols: Tensor, size: int) -> Tensor:
 
 
 def cipher_audit(audit: Audit, size: int = 28) -> list[dict]:
-    """Rows of audit.csv that need no encoder: the key space of Eq. 12, the round trip, keys from random features."""
+    """Rows of audit.csv that need no encoder: key space of Eq. 12, round trip, key recovery on random features."""
     rows = []
     for height, width in product(range(1, 5), repeat=2):
         distinct, keys = distinct_ciphers(height, width)

@@ -1,5 +1,5 @@
-"""The networks that an inversion attacker learns: Symbols Complex[b, k] to Float[b, C, 32, 32], what `Decoder` adds to
-the mean image in logits.
+"""The networks that an inversion attacker trains: Symbols Complex[b, k] to Float[b, C, 32, 32]. `Decoder` adds their
+output to the logits of the mean image.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from repobe.images.resizing import SCORED, resize
 from repobe.phy.mapping import features
 from repobe.systems.networks import image_decoder
 
-TOKENS = 64  # at most so many attend to each other: that costs their square, and 28×28 places are 784
-POINTS = 32  # learned, through which more tokens than that attend: Lee et al. 2019 take 16 to 64
-WIDTH = 512  # units of a hidden layer before the pixels
+TOKENS = 64  # most tokens that attend to each other directly: the cost is quadratic, and 28×28 places are 784
+POINTS = 32  # learned points through which more tokens attend: Lee et al. 2019 use 16 to 64
+WIDTH = 512  # units of the hidden layers before the pixels
 
 
 class Decoder(nn.Module):
     """Symbols to an image [b, C, 32, 32] in [0, 1]: σ(logit(mean image) + network(symbols)).
 
-    So training starts at the floor. From grey, the few hundred updates that an attacker gets were spent on the mean
-    image: on digits attention and the unordered network ended at or below it.
+    Training starts at the mean image. From grey, attackers spent their few hundred updates learning it: on digits,
+    the attention decoder and the unordered network ended no better than the mean image.
     """
 
     def __init__(self, network: Callable, mean: Tensor, k: int, grid: tuple[int, int]) -> None:
@@ -34,9 +34,10 @@ class Decoder(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """The receiver's own architecture, in logits, up to the 32 pixels that are compared and not to the receiver's S.
+    """The receiver's own architecture. It outputs logits at the 32 pixels that are compared, not at the receiver's S.
 
-    At 28×28 places an update then costs an eighth. Symbols without places are first laid out on 4×4.
+    At 28×28 places, this reduces the cost of an update to an eighth. A linear layer first maps symbols without places
+    to a 4×4 grid.
     """
 
     def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
@@ -54,7 +55,7 @@ class Convolutional(nn.Module):
 
 
 class FullyConnected(nn.Module):
-    """Three layers that see every symbol at once: no shuffle of places makes their task harder."""
+    """Three dense layers over all symbols: a fixed shuffle of places does not make their task harder."""
 
     def __init__(self, colours: int, k: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class FullyConnected(nn.Module):
 class InducedAttention(nn.Module):
     """Self-attention through POINTS learned points (ISAB, Lee et al. 2019), at a cost linear in the tokens.
 
-    Float[b, tokens, width] to the same; tokens in another order give the same in that order.
+    Float[b, tokens, width] to the same shape. It is equivariant: permuted tokens give the permuted output.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -93,11 +94,11 @@ class InducedAttention(nn.Module):
 
 
 class Attention(nn.Module):
-    """Places as tokens through self-attention; a few learned queries read them, and two layers make pixels of that.
+    """Self-attention over places as tokens; a few learned queries read the tokens, and two layers map them to pixels.
 
-    More than TOKENS of them attend to each other through learned points. A message without places goes in tokens of
-    neighbouring symbols. ordered: each place has an embedding of its own; without, the image is the same for every
-    order of places, so that it paints what no shuffle can hide (a set transformer, Lee et al. 2019).
+    More than TOKENS tokens attend through learned points. If a message has no places, a token is a group of
+    neighbouring symbols. ordered: each place has its own embedding. Without it, the image does not depend on the order
+    of places, so the decoder uses only what no shuffle can hide (a set transformer, Lee et al. 2019).
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class Attention(nn.Module):
 
 
 def unordered(colours: int, k: int, grid: tuple[int, int]) -> Attention:
-    """The attention decoder that does not see the order of places."""
+    """The attention decoder that ignores the order of places."""
     return Attention(colours, k, grid, ordered=False)
 
 

@@ -1,4 +1,4 @@
-"""The attacks of the evaluation, by the kinds that a config names: torchattacks' own, against a noisy classifier."""
+"""The attacks of the evaluation, by the kinds that a config names. torchattacks runs them on a noisy classifier."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from repobe.runs import plugins
 from repobe.runs.spec import Attack
 
 SLACK = 1e-6  # of a radius, for sums in single precision
-SELECTION = 20  # fresh draws at least, by which one of several attacks on an image is picked
+SELECTION = 20  # fresh draws, at least, that decide which attack on an image is the most harmful
 
 
 def pgd5(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
@@ -24,13 +24,13 @@ def pgd5(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attac
 
 
 def eot_pgd(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
-    """PGD whose every step follows the gradient over `eot` (20) channel draws (Athalye et al. 2018), 50 steps; a
-    candidate a restart.
+    """PGD with 50 steps, each along the mean gradient of `eot` (20) channel draws (Athalye et al. 2018). Each restart
+    gives one candidate.
     """
     import torchattacks
 
     steps = attack.steps or 50
-    step = 2.5 * eps / steps  # Madry et al. 2018: enough to cross the ball and to stay near its border
+    step = 2.5 * eps / steps  # Madry et al. 2018: reaches the border from any start, then moves along it
     strong = torchattacks.PGD(model.over(attack.eot or 20), eps=eps, alpha=step, steps=steps, random_start=True)
     return [strong(image, label) for _ in range(attack.restarts)]
 
@@ -38,14 +38,14 @@ def eot_pgd(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, at
 def autoattack_rand(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
     """AutoAttack `rand` (Croce & Hein 2020): APGD on cross-entropy and on DLR, 100 iterations, 20 draws a step.
 
-    Each gives the image of the highest loss over its draws, for the one that was misread in one draw was unlucky.
+    Each returns its image of highest mean loss. One draw that is misread may be chance, so it does not end the search.
     """
     model = model.over(attack.eot or 20)
     return [image, *(apgd.perturb(image, label, best_loss=True)[1] for apgd in rand(model, eps, attack))]
 
 
 def rand(model: nn.Module, eps: float, attack: Attack) -> list:
-    """torchattacks' `rand`, whose APGD takes 10 steps, with the published 100."""
+    """torchattacks' `rand` with the published 100 steps; its own APGD takes 10."""
     import torchattacks
 
     steps = attack.steps or 100
@@ -57,7 +57,7 @@ def rand(model: nn.Module, eps: float, attack: Attack) -> list:
 def autoattack_standard(
     model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack
 ) -> list[Tensor]:
-    """AutoAttack `standard` (Croce & Hein 2020), each image against one frozen draw of its own."""
+    """AutoAttack `standard` (Croce & Hein 2020), each image against its own frozen draw."""
     import torchattacks
 
     def attacker(deterministic):
@@ -67,7 +67,7 @@ def autoattack_standard(
 
 
 def standard(model: nn.Module, eps: float, attack: Attack, classes: int) -> list:
-    """torchattacks' `standard`, whose APGD, APGD-T and FAB take 10 steps, with the published 100; 5000 queries."""
+    """torchattacks' `standard` with the published 100 steps (its own APGD, APGD-T, FAB take 10) and 5000 queries."""
     import torchattacks
 
     steps = attack.steps or 100
@@ -81,10 +81,11 @@ def standard(model: nn.Module, eps: float, attack: Attack, classes: int) -> list
 
 
 def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
-    """Square (Andriushchenko et al. 2020) of `steps` (5000) queries: without gradients, so masked ones do not stop it.
+    """Square (Andriushchenko et al. 2020) with `steps` (5000) queries. Masked gradients do not stop it.
 
-    Until the mean probability over `eot` (20) frozen draws of an image's own speaks for a wrong class; where none
-    does, the image nearest to that, for which torchattacks' own call gives the clean one. A candidate a restart.
+    It stops once the mean probability over the image's own `eot` (20) frozen draws favours a wrong class. If that
+    never happens, it returns the image that came closest, where torchattacks' own call returns the clean one. Each
+    restart gives one candidate.
     """
     import torchattacks
 
@@ -103,25 +104,25 @@ def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, att
 
 
 def fresh() -> int:
-    """A seed from torch's global stream: torchattacks would start every image from the same one."""
+    """A seed from torch's global stream, because torchattacks would use the same seed for every image."""
     return int(torch.randint(2**31, ()))
 
 
 @torch.no_grad()
 def classes_of(model: nn.Module, image: Tensor) -> int:
-    """How many classes a model tells apart."""
+    """The number of classes of a model."""
     return model(image[:1]).shape[1]
 
 
 def most_harmful(model: NoisyClassifier, candidates: list[Tensor], label: Tensor) -> Tensor:
-    """For each image the candidate that is misread most often on fresh draws; ties are broken by the loss."""
+    """For each image, the candidate misread most often on fresh draws; the mean loss breaks ties."""
     harm = torch.stack([_harm(model, candidate, label) for candidate in candidates])
     return torch.stack(candidates)[harm.argmax(dim=0), torch.arange(len(label), device=label.device)]
 
 
 @torch.no_grad()
 def _harm(model: NoisyClassifier, image: Tensor, label: Tensor) -> Tensor:
-    """Float[b]: in how many draws an image is misread, its mean loss breaking ties."""
+    """Float[b]: the number of draws in which an image is misread, plus a term below 1 that grows with its loss."""
     wrong = torch.zeros(len(image), device=image.device)
     loss = torch.zeros_like(wrong)
     for logits in model.each(image, SELECTION):
@@ -130,9 +131,9 @@ def _harm(model: NoisyClassifier, image: Tensor, label: Tensor) -> Tensor:
     return wrong + loss / (1 + loss)
 
 
-# An attack gives candidates for each image, of which `most_harmful` picks.
+# An attack returns candidates, from which `most_harmful` picks one per image.
 Candidates = Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list[Tensor]]
-# What a config calls an attack's kind. `keyless` and `transfer` are attacks on another model: the attacker's copy
+# An attack by the kind that a config names. `keyless` and `transfer` attack another model: the attacker's copy
 # without a shuffle, and the surrogate.
 KINDS: dict[str, Candidates] = {
     "pgd": pgd5,

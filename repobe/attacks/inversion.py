@@ -1,4 +1,4 @@
-"""Model inversion: what an eavesdropper rebuilds from what is on the air.
+"""Model inversion: an eavesdropper rebuilds images from the symbols that it hears.
 
 image ─ transmitter, key ═ the eavesdropper's air ═▶ Tap.heard ─ attacker ─▶ image
 """
@@ -18,18 +18,21 @@ from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
 from repobe.phy.mapping import features
+from repobe.runs.devices import forked_random
 from repobe.systems.fitting import descend
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What an attacker owns: pairs of an image and its message, and the air; never the System.
+    """What an attacker owns: pairs of an image and its message, and a channel; never the System.
 
-    image: Float[n, c, 32, 32]; sent: Complex[n, k], the message of each as the attacker has it: of a stolen encoder
-    under no key, under the key in force, or each under a key unknown to it; grid: (H, W) of the feature map, public;
-    air: Symbols to Symbols, as the eavesdropper's receiver hears them, after a shuffle of its own if it adds one.
-    Beside a stolen encoder, key: the key, leaked; overheard: Complex[p, k], what was on the air for the first p of its
-    images.
+    image: Float[n, c, 32, 32].
+    sent: Complex[n, k], the messages of these images as the attacker has them: from a stolen encoder without a key,
+        under the key in use, or each under an unknown key.
+    grid: (H, W) of the feature map, public.
+    air: Symbols to Symbols, the eavesdropper's channel, after the attacker's own shuffle if it adds one.
+    key: the leaked key, for an attacker with a stolen encoder.
+    overheard: Complex[p, k], what was on the air for the first p images, for an attacker with a stolen encoder.
     """
 
     image: Tensor
@@ -42,29 +45,29 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Tap:
-    """All that an attacker is given. heard: Complex[n, k], the messages in the air that it wants to see."""
+    """All that an attacker gets. heard: Complex[n, k], the overheard messages whose images it wants to rebuild."""
 
     heard: Tensor
     knowledge: Knowledge
 
 
 Reconstruct = Callable[[Tensor], Tensor]  # Symbols to Image [b, c, 32, 32]
-BATCH, HELD = 64, 0.1  # of its pairs an attacker keeps a tenth, to choose among its decoders
-LOOKS = 8  # at the pairs held back, in a training: the weights that do best on them are kept
-# (peak of the learning rate, updates of an epoch at least, over the same pairs again where they are few): dense layers
-# want some hundreds of updates in all; convolutions are there after half of them, each at three times the cost.
+BATCH, HELD = 64, 0.1  # an attacker holds back a tenth of its pairs to choose among its decoders
+LOOKS = 8  # validations on the held-back pairs during a training; the best weights are kept
+# (peak learning rate, fewest updates per epoch; few pairs are repeated to reach them). Dense layers need some hundreds
+# of updates in all; convolutions need half as many, but each costs three times as much.
 DENSE, CONVOLVED = (3e-3, 40), (2e-3, 20)
 
 
 def train_decoder(
     known: Knowledge, network: Callable, epochs: int, generator: torch.Generator
 ) -> tuple[Reconstruct, float]:
-    """(a decoder trained from received symbols to images, its mean squared error on the pairs held back).
+    """(a decoder from received symbols to images, its mean squared error on the held-back pairs).
 
-    Every update hears its messages through fresh air. Adam, one cycle.
+    Every update sends its messages through fresh channel draws. Adam, one cycle.
     """
     learned = len(known.image) - max(1, int(HELD * len(known.image)))
-    with torch.random.fork_rng():
+    with forked_random(known.image.device):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         decoder = Decoder(network, known.image[:learned].mean(dim=0), known.sent.shape[1], known.grid)
     decoder.to(known.image.device, memory_format=torch.channels_last)
@@ -101,7 +104,7 @@ def train_decoder(
 def train_decoders(
     known: Knowledge, networks: dict[str, Callable], epochs: int, generator: torch.Generator
 ) -> tuple[dict[str, Reconstruct], str]:
-    """(decoders by the names of their networks, the name of the best: on pairs held back, by the attacker's lights)."""
+    """(decoders by the names of their networks, name of the decoder with the least error on the held-back pairs)."""
     decoders, errors = {}, {}
     for name, network in networks.items():
         decoders[name], errors[name] = train_decoder(known, network, epochs, generator)
@@ -109,31 +112,32 @@ def train_decoders(
 
 
 ORDERED = {"conv": Convolutional, "fc": FullyConnected, "attention": Attention}
-SHUFFLED = {"conv": Convolutional, "set": unordered}  # where every message has another order
+SHUFFLED = {"conv": Convolutional, "set": unordered}  # for messages that are each shuffled differently
 
 
 def with_stolen_encoder(taps: dict[str, Tap], epochs: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """The best decoder of a stolen encoder's own features, shown what each of these attackers makes of the air.
+    """Images by attacker: the best decoder for a stolen encoder's features, applied to what each attacker hears.
 
-    keyless: the messages as they are, shuffled, the paper's implicit attacker (Figs. 3d, 3e); known_plaintext and
-    with_key: `opened`. Their pairs and air are the same, so that one training serves those of them that `taps` holds.
+    keyless decodes the shuffled messages as they are; it is the paper's implicit attacker (Figs. 3d, 3e).
+    known_plaintext and with_key first unshuffle them (`opened`). Pairs and channel are the same for all attackers in
+    `taps`, so one training serves them all.
     """
     decoders, best = train_decoders(next(iter(taps.values())).knowledge, ORDERED, epochs, generator)
     return {attacker: decoders[best](opened(tap)) for attacker, tap in taps.items()}
 
 
 def with_pairs(name: str, networks: dict[str, Callable], tap: Tap, epochs: int, generator) -> dict[str, Tensor]:
-    """An attacker that learns from messages as they are on the air: each decoder's images, and as `name` the best's."""
+    """An attacker that learns from messages as sent: images of each decoder, and those of the best as `name`."""
     decoders, best = train_decoders(tap.knowledge, networks, epochs, generator)
     images = {f"{name}_{kind}": reconstruct(tap.heard) for kind, reconstruct in decoders.items()}
     return images | {name: images[f"{name}_{best}"]}
 
 
 def with_own_keys(known: Knowledge, secret: bytes) -> Knowledge:
-    """What an attacker without the key makes of a stolen encoder: its own messages, shuffled by keys of its own.
+    """Knowledge of an attacker that has a stolen encoder but no key, and shuffles its own messages with its own keys.
 
-    Each message gets a fresh random key each time it is heard, in training and among the pairs held back, so that a
-    decoder can learn only what holds under every key.
+    Each message gets a fresh random key every time it is heard, in training and in validation, so a decoder can learn
+    only what holds under every key.
     """
     keys, sent = PerMessageKeys(secret, *known.grid), 0
 
@@ -147,8 +151,8 @@ def with_own_keys(known: Knowledge, secret: bytes) -> Knowledge:
 
 
 def opened(tap: Tap) -> Tensor:
-    """heard Complex[n, k], unshuffled: by the key where it has leaked, by the one that known messages give away where
-    there are some, else as it is.
+    """The heard messages, Complex[n, k], unshuffled with the leaked key or with the key recovered from known messages;
+    unchanged if the attacker has neither.
     """
     known = tap.knowledge
     key = known.key
@@ -159,5 +163,5 @@ def opened(tap: Tap) -> Tensor:
 
 
 def mean_image(image: Tensor, messages: int) -> Tensor:
-    """The floor: the mean of the attacker's images, whatever it hears."""
+    """The floor: the mean of the attacker's images, for every message."""
     return image.mean(dim=0, keepdim=True).expand(messages, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""What no shuffle hides: the multiset of symbols, and the class that can be read from it."""
+"""What no shuffle hides: the multiset of symbols. Two classifiers read an image's class from it."""
 
 from collections.abc import Callable
 
@@ -9,18 +9,19 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.phy.mapping import features
+from repobe.runs.devices import forked_random
 from repobe.systems.fitting import descend
 
 BINS = 16
 
 
 def multiset(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Received Symbols Complex[b, k] as Float[b, places, a], places whose order says nothing."""
+    """Received Symbols Complex[b, k] as Float[b, places, a]; the order of places carries no information."""
     return features(symbols, grid).flatten(2).transpose(1, 2)
 
 
 class DeepSet(nn.Module):
-    """Float[b, places, a] to Logits, the same for every order of places (Zaheer et al. 2017): ρ(mean φ, max φ)."""
+    """Float[b, places, a] to Logits: ρ(mean φ, max φ), invariant to the order of places (Zaheer et al. 2017)."""
 
     def __init__(self, inputs: int, classes: int, width: int = 128) -> None:
         super().__init__()
@@ -33,9 +34,9 @@ class DeepSet(nn.Module):
 
 
 def from_multiset(train: Tensor, label: Tensor, test: Tensor, classes: int, epochs: int, generator) -> Tensor:
-    """Logits [n, classes] of test messages by a DeepSet trained on labelled ones. Adam, one cycle, peak 1e-3."""
+    """Logits [n, classes] for test messages from a DeepSet trained on labelled ones. Adam, one cycle, peak 1e-3."""
     batch = 64
-    with torch.random.fork_rng():
+    with forked_random(train.device):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         network = DeepSet(train.shape[2], classes)
     network.to(train.device)
@@ -50,12 +51,13 @@ def from_multiset(train: Tensor, label: Tensor, test: Tensor, classes: int, epoc
 
 
 def from_histogram(train: Tensor, label: Tensor, test: Tensor, classes: int, epochs: int, generator) -> Tensor:
-    """Logits [n, classes] by logistic regression on each channel's histogram of symbols and its energy."""
+    """Logits [n, classes] from logistic regression on each channel's histogram and energy."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    edges = torch.quantile(train[:500].flatten(0, 1), torch.arange(1, BINS) / BINS, dim=0)  # counts equal
+    levels = torch.arange(1, BINS, device=train.device) / BINS  # equal counts
+    edges = torch.quantile(train[:500].flatten(0, 1), levels, dim=0)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model.fit(_statistics(train, edges).numpy(), label.cpu().numpy())
     logits = torch.full((len(test), classes), -torch.inf)
@@ -64,7 +66,7 @@ def from_histogram(train: Tensor, label: Tensor, test: Tensor, classes: int, epo
 
 
 def _statistics(places: Tensor, edges: Tensor) -> Tensor:
-    """Float[b, a·BINS + a] on the CPU: how many places fall into each bin, and each channel's energy."""
+    """Float[b, a·BINS + a] on the CPU: the fraction of places in each bin, and the energy of each channel."""
     rows = []
     for part in places.split(500):
         bins = torch.searchsorted(edges.T.contiguous(), part.permute(2, 0, 1).flatten(1).contiguous())
@@ -73,7 +75,7 @@ def _statistics(places: Tensor, edges: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-# By the quantity that audit.csv calls it.
+# By the name of its quantity in audit.csv.
 INFERENCES: dict[str, Callable[..., Tensor]] = {
     "multiset_label_accuracy": from_multiset,
     "histogram_label_accuracy": from_histogram,

@@ -1,4 +1,4 @@
-"""Projected gradient descent, written once: training's attacks differ only in the loss that they pass."""
+"""Projected gradient descent. All attacks in training use it; they differ only in the loss."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def craft(
 ) -> Tensor:
     """PGD as TRADES begins it (Zhang et al. 2019, Algorithm 1): raises divergence(M(I_nat), M(I_adv)), Float[b].
 
-    From I_nat + start·randn; a model with a channel in it meets fresh noise at each call.
+    It starts at I_nat + start·randn. A model that contains a channel draws fresh noise at each call.
     """
     with torch.no_grad():
         natural = model(image)

@@ -147,11 +147,16 @@ def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:
 
     A last batch of one image joins the batch before it, because batch norm needs two.
     """
-    cut = list(torch.randperm(len(label), device=image.device).split(size))
-    if len(cut) > 1 and len(cut[-1]) == 1:
-        cut[-2:] = [torch.cat(cut[-2:])]
-    for index in cut:
+    for index in shuffled(len(label), size, image.device):
         yield image[index], label[index]
+
+
+def shuffled(count: int, size: int, device: torch.device) -> list[Tensor]:
+    """The batches of one shuffled pass as indices, Int64[size] each, by torch's global random stream."""
+    cut = list(torch.randperm(count, device=device).split(size))
+    if len(cut) > 1 and len(cut[-1]) == 1:  # batch norm needs two images
+        cut[-2:] = [torch.cat(cut[-2:])]
+    return cut
 
 
 def augment(image: Tensor) -> Tensor:

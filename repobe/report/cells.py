@@ -1,4 +1,4 @@
-"""Tables of the page: each cell has a text to read, a value to sort by and a kind that the style sheet knows."""
+"""Tables of the page: each cell has a text, a value to sort by, and a kind that the style sheet knows."""
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ HEADINGS = {
     "data_sha256": "data (SHA-256)",
     "id": "",
     "allows": "the paper",
-    "lead": "lead of the furthest back",
+    "lead": "lead of the least favourable comparison",
 }
 VERDICTS = {
     "reproduced": "✓",

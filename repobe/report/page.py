@@ -1,6 +1,6 @@
-"""results/report.html: one page for a reviewer, with everything inside it and nothing fetched.
+"""results/report.html: one self-contained page for a reviewer; it fetches nothing.
 
-The page's text lies in repobe/report/templates.
+The page's text is in repobe/report/templates.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""MLflow, which observes: one run for each spec, and nothing downstream reads it."""
+"""MLflow tracking: one MLflow run per spec. Nothing downstream reads it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from repobe.tables.results import read
 
 
 def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> None:
-    """Shows every run once: a run is found again by the hash of its spec and its tables, never duplicated."""
+    """Logs every run once: the hash of spec and tables identifies a run, so it is never duplicated."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
@@ -50,11 +50,10 @@ def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> N
 
 
 def _metrics(run: Path) -> list[tuple[str, float, int]]:
-    """(name, value, step): history by epoch, the receiver's and the attackers' figures by SNR in dB."""
+    """(name, value, step): history by look at validation, the receiver's and the attackers' figures by SNR in dB."""
     rows = []
-    for row in read(run / "history.csv").to_dict("records"):
-        epoch = int(row.pop("epoch"))
-        rows += [(f"history/{name}", value, epoch) for name, value in row.items()]
+    for step, row in enumerate(read(run / "history.csv").to_dict("records"), start=1):
+        rows += [(f"history/{name}", value, step) for name, value in row.items()]
     for row in read(run / "evasion.csv").to_dict("records"):
         radius = f"/eps {row['eps']:g}" if row["eps"] else ""
         rows.append((f"{row['metric']}/{row['attack']}{radius}", row["value"], int(row["snr_test_db"])))

@@ -42,6 +42,7 @@ def grid(config: dict) -> list[Spec]:
             "inversion": _inversion(config["inversion"], run),
             "audit": config["audit"],
             "threads": config["threads"],
+            "recompute": config.get("recompute", False),
             "hyper": method.get("hyper", {}),
         }
         if common["snr_train_db"] == "matched":  # D2: one model for each SNR, evaluated at that SNR

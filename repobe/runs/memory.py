@@ -1,5 +1,6 @@
 """The most memory that a piece of work takes at one time, above what its process held before it."""
 
+import ctypes
 import resource  # not on Windows, where the suite's snakemake does not run either
 import sys
 from pathlib import Path
@@ -35,7 +36,13 @@ class Peak:
 
 
 def _counted_anew() -> bool:
-    """Whether the kernel now counts the peak from here: only Linux does, and some containers forbid it."""
+    """Whether the kernel now counts the peak from here: only Linux does, and some containers forbid it.
+
+    What was freed and kept for later use goes back to the kernel first, else what is reused would not count.
+    """
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if give_back is not None:
+        give_back(0)
     try:
         (PROCESS / "clear_refs").write_text(RESET)
     except OSError:

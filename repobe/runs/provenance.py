@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from repobe.runs import devices
 from repobe.runs.code import trained_by
 from repobe.runs.files import replace
 from repobe.runs.progress import digest
@@ -29,7 +30,8 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha2
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "device": devices.called(device),
+        **devices.arithmetic(device),
         "threads": spec.threads,
         "train_wall_seconds": round(seconds, 1),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

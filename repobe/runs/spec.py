@@ -91,7 +91,8 @@ class Spec:
 
     image_size: S in pixels; snr_db: the SNRs of the evaluation; snr_train_db: the SNRs that training batches draw from
     (D2); matched: whether this run is one of several, each trained and evaluated at one SNR; after: the label of a run
-    whose trained model this one needs (D9); hyper: departures from the method's Hyper.
+    whose trained model this one needs (D9); hyper: departures from the method's Hyper; recompute: whether training
+    computes activations twice in place of keeping them, with the same result in less memory.
     """
 
     dataset: str
@@ -112,6 +113,7 @@ class Spec:
     train_images: int | None = None
     threads: int = 1
     hyper: dict = field(default_factory=dict)
+    recompute: bool = False
     channel_source: str | None = None
 
     def __post_init__(self) -> None:
@@ -167,8 +169,9 @@ class Spec:
         return plain
 
     def as_trained(self) -> dict:
-        """The part of as_dict that decides the trained model: without what is measured on it afterwards."""
-        return {key: value for key, value in self.as_dict().items() if key not in ("evaluation", "inversion", "audit")}
+        """The part of as_dict that decides the trained model: without its memory and what is measured on it."""
+        without = ("recompute", "evaluation", "inversion", "audit")
+        return {key: value for key, value in self.as_dict().items() if key not in without}
 
     def dump(self) -> str:
         """The text of spec.yaml."""

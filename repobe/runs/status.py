@@ -118,6 +118,5 @@ def _alive(told: dict) -> bool:
 
 def _position(stage: str, told: dict) -> str:
     left = "" if told["seconds_left"] is None else f", {clock(told['seconds_left'])} left"
-    what = "epoch" if stage == "train" else "step"
     age = f"reported {clock(time.time() - told['told'])} ago by process {told['pid']} on {told['host']}"
-    return f"{what} {told['done']} of {told['total']}{left}, {age}"
+    return f"step {told['done']} of {told['total']}{left}, {age}"

@@ -1,5 +1,5 @@
-"""What Snakemake's rules call on a run, from its files to its tables; and how whole splits cross the air.
+"""The stages that Snakemake's rules call on a run, from its files to its tables, and the transmission of whole splits.
 
-How a method learns lives in `training`, how tables are gathered in `tables`. It may import `training`, `tables`,
+Training itself is in `training`, collecting tables in `tables`. This room may import `training`, `tables`,
 `attacks` and every room below them.
 """

@@ -14,13 +14,14 @@ from repobe.stages.transmission import generator_for, on_air, received, stolen
 from repobe.training.method import Method
 
 WRONG_KEYS = 20
-AUDITED = 500  # test images whose messages the eavesdropper may come to know
+AUDITED = 500  # test images whose messages the eavesdropper may know
 
 
 def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
-    """Rows of audit.csv: how a known message gives the key away, and what no shuffle hides.
+    """Rows of audit.csv: how known messages reveal the key, and what no shuffle hides.
 
-    Of a method that shuffles by a key; for reconstruction, whose receiver names no class, without the wrong key's row.
+    trained: a method that shuffles with a key. For reconstruction there is no row for a wrong key, because the receiver
+    names no class.
     """
     pixels, label = data.test
     image = Resized(pixels, spec.image_size)
@@ -38,9 +39,9 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
         air = generator_for(data.device, "audit's air", *run, name)
         heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
     generator = generator_for(torch.device("cpu"), "leakage", *run)
-    if spec.task == "classification" and grid != (1, 1):  # one place has one cipher: no key is wrong
+    if spec.task == "classification" and grid != (1, 1):  # with one place, all keys are the same
         each = wrong_key(trained, overheard, label[:AUDITED], n0, generator)
-        # A mean over keys: which key it is moves the accuracy far more than which images.
+        # A mean over keys, because accuracy varies far more between keys than between images.
         rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db} | cryptanalysis.over_keys(each))
     for quantity, infer in leakage.INFERENCES.items():
         right = infer(heard["train"], learned_label, heard["test"], data.classes, spec.inversion.epochs, generator)
@@ -50,7 +51,7 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
 
 
 def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generator: torch.Generator) -> Tensor:
-    """Float[WRONG_KEYS]: the receiver's accuracy with each of as many random keys that are not the sender's."""
+    """Float[WRONG_KEYS]: the receiver's accuracy with each of WRONG_KEYS random keys that are not the sender's."""
     symbols, sender = on_air(trained, image, n0, "wrong key")
     outcomes = []
     for number in range(WRONG_KEYS):
@@ -62,7 +63,7 @@ def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generat
 
 
 def another(key: Key, generator: torch.Generator) -> Key:
-    """A random key that shuffles otherwise: many keys make one cipher. Of a key for each message another for each."""
+    """A random key with another permutation (several keys share one). Per-message keys: draws one per message."""
     if key.messages is not None:
         each = [another(Key(*one), generator) for one in zip(key.rows, key.columns, key.r, key.c, strict=True)]
         return Key(*(torch.stack([getattr(one, name) for one in each]) for name in ("rows", "columns", "r", "c")))

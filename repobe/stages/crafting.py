@@ -1,4 +1,4 @@
-"""Adversarial images of an attack on a trained run, batch by batch: never more than a batch or two at S×S."""
+"""Adversarial images of an attack on a trained run, one batch at a time: memory holds a batch or two at S×S."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,19 +12,21 @@ from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channels import noise_power
+from repobe.runs.devices import forked_random, random_state, set_random_state
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, generator_for
 from repobe.systems.folding import folded
 from repobe.training.method import Method, parts
 
-CANDIDATES = BATCH // 10  # images at most at once, where each meets many draws at once
+CANDIDATES = BATCH // 10  # batch size when averaging over draws
 
 
 @dataclass(frozen=True)
 class Victim:
-    """A trained run under attack. image, label: the test images; surrogates: trained runs by their labels, which
-    transfer attacks are crafted on.
+    """A trained run under attack.
+
+    image, label: the test images; surrogates: the trained runs, by label, on which transfer attacks are crafted.
     """
 
     trained: Method
@@ -35,12 +37,12 @@ class Victim:
 
 
 def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, within: str = "") -> Iterator[Tensor]:
-    """The attack's adversarial images Float[b, c, S, S] in batches; at one name, eps and SNR always the same.
+    """The attack's adversarial images Float[b, c, S, S] in batches; the same for the same name, eps and SNR.
 
-    The very images of the paper's attack are candidates of eot_pgd, which therefore is never weaker but by the noise
-    of the draws that pick: where the paper's attack has fewer images, as it would craft them for as many.
+    eot_pgd also considers the paper attack's images, so it is never weaker, up to sampling noise. If the paper's
+    attack covers fewer images, it is run on as many as eot_pgd needs.
 
-    within: the attack that crafts them as its candidates, in a session of its own: no key serves two messages.
+    within: the attack that wants these images as candidates. It gets its own key session: no key serves twice.
     """
     spec, image, label = victim.spec, victim.image, victim.label
     stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
@@ -53,7 +55,7 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     candidates_of = of_kind(attack.kind)
     if candidates_of is pgd5:
         size = at_once(image.size, BATCH)
-    else:  # a key or a transmitter that differs from draw to draw sends an image anew for each
+    else:  # if key or transmitter differ between draws, each draw sends the image again
         anew = run.system.random_transmitter or not isinstance(keys, FixedKey)
         size = at_once(image.size, CANDIDATES, max(SELECTION, attack.eot or 0) if anew else 1)
     cut = list(parts(min(attack.images, len(image)), size))
@@ -69,9 +71,9 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
 
 
 def _papers(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, cut: list[slice]) -> Iterator[Tensor]:
-    """The images of the paper's attack at another's radius, in that one's batches."""
+    """The images of the paper's attack at radius eps, in the batches `cut` of `attack`."""
     paper = victim.spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
-    # Whole batches of it, because the noise that an image meets depends on its batch's size.
+    # Whole batches, because the noise of an image depends on the size of its batch.
     size = at_once(victim.image.size, BATCH)
     whole = min(paper.images, -(-attack.images // size) * size)
     paper = replace(paper, images=max(whole, attack.images))
@@ -79,7 +81,7 @@ def _papers(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
 
 
 def regrouped(batches: Iterator[Tensor], sizes: Iterable[int]) -> Iterator[Tensor]:
-    """The same images in the same order, in batches of these sizes; what has been handed on is not kept."""
+    """The same images in the same order, in batches of these sizes; keeps nothing that it has yielded."""
     held = next(batches)
     for size in sizes:
         while len(held) < size:
@@ -89,25 +91,24 @@ def regrouped(batches: Iterator[Tensor], sizes: Iterable[int]) -> Iterator[Tenso
 
 
 class GlobalStream:
-    """A random stream of its own in the place of torch's global one, from block to block: torchattacks draws there.
+    """Replaces torch's global random stream inside blocks, because torchattacks draws from the global one.
 
         drawn = GlobalStream(seed, device)
-        with drawn(): …    # torch.rand() goes on where the block before it stopped
+        with drawn(): …    # torch.rand() continues where the previous block stopped
 
-    After a block the global stream, of the CPU and of that device, is what it was before it.
+    After a block, the global streams of the CPU and of the device are as they were before it.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
+        self.device = device
         self.state = torch.Generator().manual_seed(seed).get_state()
-        self.on_device = [torch.Generator(one).manual_seed(seed).get_state() for one in self.devices]
+        self.on_device = None if device.type == "cpu" else torch.Generator(device).manual_seed(seed).get_state()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """A block that draws from this stream."""
-        with torch.random.fork_rng(self.devices):
+        with forked_random(self.device):
             torch.set_rng_state(self.state)
-            for one, state in zip(self.devices, self.on_device, strict=True):
-                torch.cuda.set_rng_state(state, one)
+            set_random_state(self.device, self.on_device)
             yield
-            self.state, self.on_device = torch.get_rng_state(), [torch.cuda.get_rng_state(one) for one in self.devices]
+            self.state, self.on_device = torch.get_rng_state(), random_state(self.device)

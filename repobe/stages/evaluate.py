@@ -1,4 +1,4 @@
-"""The stage that measures what a trained run's receiver gets: every SNR, unattacked and under every attack."""
+"""The stage that measures a trained run's receiver: at every SNR, without attack and under every attack."""
 
 from collections.abc import Callable
 
@@ -17,12 +17,12 @@ from repobe.stages.transmission import Draws, batches, fidelity, generator_for, 
 from repobe.training.method import Method
 
 ADVERSARIAL = "adversarial_accuracy"
-COMMON = "paper_common"  # the paper's attack over the images that the ensemble is over
-SCORED_DRAWS = 5  # at least, of the channel, that an adversarial image is scored on
+COMMON = "paper_common"  # the paper's attack, on the images of the ensemble
+SCORED_DRAWS = 5  # least number of channel draws that score an adversarial image
 
 
 def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
-    """(name, attack, eps) of what a run meets at an SNR; what is crafted on a run itself transfers nothing."""
+    """(name, attack, eps) of a run's attacks at an SNR; skips transfer attacks whose surrogate is this run."""
     if spec.task == "reconstruction":
         return []
     attacks = {name: a for name, a in spec.evaluation.attacks.items() if a.snr_db is None or snr_db in a.snr_db}
@@ -30,21 +30,23 @@ def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
 
 
 def evasion_steps(spec: Spec) -> int:
-    """How many parts `evasion` keeps."""
+    """The number of parts that `evasion` keeps."""
     return sum(1 + len(due(spec, snr_db)) for snr_db in spec.snr_db)
 
 
 def evasion(
     trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], keep: Callable[[str, Callable], dict]
 ) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
-    """Rows of evasion.csv: accuracy (or PSNR …) at every SNR over `draws` noises, then every attack (D4).
+    """(rows of evasion.csv, correct draws of each image, for paired tests).
 
-    Of a digital classifier clean_accuracy beside that of the highest SNR: what its codec and link cost.
+    The rows are accuracy (or PSNR …) at every SNR over `draws` channel draws, then every attack (D4). A digital
+    classifier also gets clean_accuracy at the highest SNR, which shows what its codec and link cost. The ensemble of
+    the attacks at each eps (`ensemble_name`) and `paper_common`, the paper's attack once more, use the images that all
+    attacks at that SNR share, so that the two compare.
 
-    The ensemble of the attacks at each eps (`ensemble_name`) and `paper_common`, the paper's attack again, are over the
-    images that all attacks at that SNR have had, so that they compare. surrogates: the trained runs that transfer
-    attacks are crafted on, by label. Of a classifier, without attack and under the paper's, also {(snr_db, attack): (in
-    how many draws each image was right, uint8 [n]; draws)}.
+    The second value is {(snr_db, attack): (number of correct draws of each image, uint8 [n]; number of draws)}, for a
+    classifier without attack and under the paper's attack. surrogates: trained runs, by label, on which transfer
+    attacks are crafted.
     """
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
     victim = Victim(trained, spec, image, label, surrogates)
@@ -87,20 +89,20 @@ def evasion(
 
 
 def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
-    """Of Float[draws, n] in {0, 1}: how often each image was right, uint8 [n], and the draws."""
+    """Float[draws, n] in {0, 1} to (number of correct draws of each image, uint8 [n]; number of draws)."""
     return correct.sum(dim=0).byte().cpu().numpy(), len(correct)
 
 
 @torch.no_grad()
 def clean_accuracy(trained: Method, image: Resized, label: Tensor) -> Tensor:
-    """Float[1, n]: what a digital system's classifier makes of images that were never coded nor sent."""
+    """Float[1, n]: correctness of a digital system's classifier on images that were neither coded nor sent."""
     cut = batches(trained, len(image))
     return torch.cat([metrics.correct(trained.system.classify(image[p]), label[p]) for p in cut])[None]
 
 
 def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_db: float) -> dict[str, Tensor]:
-    """Float[draws, n] by metric: what the receiver makes of the whole test split."""
-    # Named without the method: every method with as many symbols meets the very same air.
+    """Float[draws, n] by metric: the receiver's results on the whole test split."""
+    # The name leaves out the method, so all methods with the same k see the same channel draws.
     stream = (spec.dataset, spec.channel, spec.seed, snr_db)
     airs = [generator_for(image.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws)]
     heard = Draws(trained, noise_power(snr_db), airs, "evaluate", snr_db)
@@ -120,7 +122,7 @@ def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_d
 
 
 def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str, Tensor]:
-    """Outcomes of an attack of no radius: the clean images' own, draw by draw."""
+    """Outcomes of an attack of radius 0: those of the clean images, for each draw."""
     right = natural["natural_accuracy"]
     return {"scored": right[:, :images].clone(), "selected": right[:, :common].clone()}
 
@@ -128,11 +130,11 @@ def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str,
 def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, common: int) -> dict[str, Tensor]:
     """Correctness on adversarial images, each re-scored on fresh channel draws: `scored` Float[5 or `draws`, n].
 
-    `selected` Float[20, common]: the same on draws of its own, by which `ensemble` picks each image's attack. Each
-    batch is crafted, sent through all draws, counted, and forgotten.
+    `selected` Float[20, common]: the same on other draws, by which `ensemble` picks each image's attack. Each batch is
+    crafted, sent through all draws and counted, then dropped.
     """
     spec, label = victim.spec, victim.label
-    # Named without the attack: all meet the very same air, and what a pair differs in is the attacks'.
+    # The name leaves out the attack, so all attacks see the same channel draws and only the images differ.
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
 
     def through(purpose: str, draws: int) -> Draws:
@@ -152,19 +154,19 @@ def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: floa
 
 
 def ensemble_name(kinds: set[str]) -> str:
-    """What tables call each image's most harmful attack among those of these kinds.
+    """The name in the tables of each image's most harmful attack among these kinds.
 
-    `worst` where AutoAttack and Square are among them: without a strong white box and a black box it is no worst case
-    (Croce and Hein 2020; Carlini et al. 2019), and is called `ensemble`.
+    It is `worst` if AutoAttack and Square are among them. Without a strong white-box and a black-box attack, it is no
+    worst case (Croce and Hein 2020; Carlini et al. 2019), and its name is `ensemble`.
     """
     complete = "square" in kinds and any(kind.startswith("autoattack") for kind in kinds)
     return "worst" if complete else "ensemble"
 
 
 def ensemble(several: list[dict[str, Tensor]]) -> Tensor:
-    """Correctness Float[draws, n] under each image's most harmful attack, over the images that all attacks have had.
+    """Correctness Float[draws, n] under each image's most harmful attack, on the images that all attacks share.
 
-    Picked on other draws than it is scored on, else luck in the draws would pass for strength.
+    The draws that pick the attack are not those that score it; otherwise chance would count as strength.
     """
     n = min(outcomes["selected"].shape[1] for outcomes in several)
     survival = torch.stack([outcomes["selected"][:, :n].mean(dim=0) for outcomes in several])

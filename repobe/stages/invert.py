@@ -1,4 +1,4 @@
-"""The stage that measures what the eavesdroppers of a trained run rebuild: every attacker of `attacks.inversion`."""
+"""The stage that measures how well eavesdroppers rebuild a trained run's images (`attacks.inversion`)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,15 +27,15 @@ from repobe.runs.spec import Spec
 from repobe.stages.transmission import BATCH, fidelity, generator_for, images_sd, on_air, received, stolen
 from repobe.training.method import Method
 
-SHOWN = 2  # reconstructions of each class kept as pictures
-OVERHEARD = 2000  # the first so many test images are overheard: scoring 10,000 costs as much as the attackers
-WITH_ENCODER = ("keyless", "known_plaintext", "with_key")  # one decoder of unshuffled features serves them all
+SHOWN = 2  # reconstructions per class that are kept as pictures
+OVERHEARD = 2000  # test images overheard, from the first: scoring 10,000 costs as much as the attackers
+WITH_ENCODER = ("keyless", "known_plaintext", "with_key")  # they share one decoder of unshuffled features
 WITHOUT_KEY = ("keyless", "keyless_adaptive")
-UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # who knows what and attacks nothing
+UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # no attackers; what each knows
 
 
 def inversion_steps(spec: Spec) -> int:
-    """How many parts `inversion` keeps, at most: without a shuffle there are fewer attackers."""
+    """The most parts that `inversion` keeps; without a shuffle there are fewer attackers."""
     kinds = {"encoder" if attacker in WITH_ENCODER else attacker for attacker in spec.inversion.attackers}
     return len(spec.inversion.snr_db) * (1 + len(kinds))
 
@@ -80,10 +80,10 @@ def inversion(
 
 
 class Situation:
-    """One eavesdropper's SNR: what is in the air, and what each kind of attacker owns of it.
+    """One eavesdropper's SNR: the symbols on the air, and what each kind of attacker has of them.
 
-    The link's own SNR is another: the transmitter adapts to it, and the receiver hears at it, the highest of the run's
-    `snr_db`, whatever the eavesdropper's.
+    The legitimate link has its own SNR, the highest of the run's `snr_db`. The transmitter adapts to it and the
+    receiver hears at it, whatever SNR the eavesdropper has.
     """
 
     def __init__(self, trained: Method, spec: Spec, data: Data, snr_db: float) -> None:
@@ -99,11 +99,11 @@ class Situation:
 
     @property
     def fixed(self) -> bool:
-        """Whether all messages go under one key, or none: else each has its own."""
+        """Whether all messages share one key or have none; otherwise each has its own."""
         return self.key is None or (isinstance(self.key, Key) and self.key.messages is None)
 
     def known_to(self, attacker: str) -> str:
-        """What the tables call an attacker's knowledge."""
+        """The name of an attacker's knowledge in the tables."""
         if attacker in UNATTACKED:
             return UNATTACKED[attacker]
         if attacker.startswith("same_key"):
@@ -117,20 +117,20 @@ class Situation:
         return "encoder" + known.get(attacker, "")
 
     def air(self, symbols: Tensor, purpose: str) -> Tensor:
-        """Symbols after the eavesdropper's channel."""
+        """Symbols as the eavesdropper hears them."""
         generator = generator_for(self.data.device, purpose, *self.name)
         return torch.cat([self.trained.system.channel(part, self.n0, generator) for part in symbols.split(BATCH)])
 
     def knowledge(self, sent: Tensor, attacker: str) -> Knowledge:
-        """Of pairs (image, sent); training hears each message anew."""
+        """Knowledge of pairs (image, sent). Training draws the channel anew each time it uses a message."""
         generator = generator_for(self.data.device, "attacker's air", attacker, *self.name)
         channel = partial(self.trained.system.channel, n0=self.n0, generator=generator)
         return Knowledge(self.target, sent, self.grid, channel)
 
     def without_attacker(self) -> dict[str, Tensor]:
-        """The floor, and of a reconstructing system what its receiver sees.
+        """The floor; for a reconstructing system, also what its receiver sees.
 
-        That is no ceiling: an attacker whose decoder trains longer, or for this SNR alone, may see more.
+        The receiver is no upper bound: an attacker may see more if its decoder trains longer, or for this SNR only.
         """
         found = {"mean_image": mean_image(self.target, len(self.test))}
         if self.spec.task == "reconstruction":
@@ -140,15 +140,15 @@ class Situation:
         return found
 
     def attacks(self) -> dict[str, Callable[[], dict[str, Tensor]]]:
-        """Whole attacks to run by name, of those that the spec asks for and that the system's keys allow.
+        """The attacks to run, by name: those that the spec asks for and that make sense for the system's keys.
 
-        - Bits of a public code are on the air: none, for whoever hears them decodes what the receiver does.
-        - No key: a stolen encoder makes the very pairs that are observed: both keyless attackers are same_key.
-        - A key for each message: observed pairs are never of one key, so that same_key becomes fresh_key.
-        - One key: no pairs under fresh keys can be observed; who makes them alone is keyless_adaptive.
-        - A key that is no shuffle (ESCST's bits): a stolen encoder with bits of its own makes the very pairs that are
-          observed, so that keyless_adaptive is fresh_key; known_plaintext solves a shuffle's equations and has none
-          here; with_key would own the bits and the network that reads them, which is the receiver itself.
+        - A digital system sends bits of a public code: no attack, because everyone decodes what the receiver does.
+        - No key: a stolen encoder makes the same pairs as those observed, so both keyless attackers equal same_key.
+        - One key per message: observed pairs never share a key, so same_key becomes fresh_key.
+        - One key for all: no pairs under fresh keys can be observed. keyless_adaptive makes such pairs itself.
+        - A key that is no shuffle (ESCST's bits): a stolen encoder with the attacker's own bits makes the same pairs as
+          those observed, so keyless_adaptive equals fresh_key. known_plaintext solves the equations of a shuffle, and
+          there is none. with_key would have the bits and the network that reads them, which is the receiver itself.
         """
         wanted = set(self.spec.inversion.attackers)
         if self.trained.system.digital:
@@ -171,7 +171,7 @@ class Situation:
         return chosen
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
-        """keyless, known_plaintext, with_key: a stolen encoder, applied once to every known image."""
+        """keyless, known_plaintext, with_key: a stolen encoder, run once on every known image."""
         plain = Resized(self.known, self.spec.image_size)
         stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
@@ -187,7 +187,7 @@ class Situation:
         return with_stolen_encoder(taps, self.spec.inversion.epochs, generator)
 
     def by_pairs(self, name: str, networks: dict[str, Callable], wanted: set[str]) -> dict[str, Tensor]:
-        """Pairs as they are observed: same_key where all are under the key in force, or none; else fresh_key."""
+        """Observed pairs: same_key if all share one key or have none, else fresh_key."""
         plain = Resized(self.known, self.spec.image_size)
         sent, _ = on_air(self.trained, plain, self.link_n0, "observed pairs", self.snr_db)
         tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
@@ -197,8 +197,8 @@ class Situation:
         return same | (found if name in wanted else {})
 
     def by_own_keys(self) -> dict[str, Tensor]:
-        """keyless_adaptive: a stolen encoder's features, shuffled by keys of the attacker's own; the messages that it
-        wants to see are the run's, under the key in force.
+        """keyless_adaptive: learns from a stolen encoder's features, shuffled with the attacker's own keys. The
+        messages that it wants to see are the run's own, under the key in use.
         """
         plain = Resized(self.known, self.spec.image_size)
         owned = self.knowledge(stolen(self.trained, plain, self.link_n0), "keyless_adaptive")
@@ -214,7 +214,7 @@ def _seen(image: Tensor, target: Tensor, label: Tensor, shown: Tensor, classifie
 
 @torch.no_grad()
 def classified(classifier: nn.Module, image: Tensor, label: Tensor) -> Tensor:
-    """Float[n]: whether the evaluation classifier sees the right class in a picture."""
+    """Float[n]: whether the evaluation classifier reads the right class from each image."""
     small = resize(image, SCORED).clamp(0, 1)
     return metrics.correct(torch.cat([classifier(part) for part in small.split(BATCH)]), label)
 

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repobe.images.datasets import Data, load
+from repobe.runs.devices import choose
 from repobe.runs.folders import data_file, results_of, run_folder
 from repobe.runs.spec import Spec
-from repobe.stages.device import choose
 from repobe.training.loop import restore
 from repobe.training.method import Method
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A run on its device.
+    """A run, with its data on a device.
 
     folder: <results>/runs/<spec.path>; data: its training split holds at most as many images as the spec allows.
     """
@@ -38,7 +38,7 @@ class Opened:
 
 
 def open_run(spec_file: Path, device: str) -> Opened:
-    """The run that spec.yaml describes; ValueError names the file that is missing, misplaced or damaged."""
+    """Opens the run that spec.yaml describes. ValueError names the file that is missing, misplaced or damaged."""
     spec = Spec.load(spec_file)
     results = results_of(spec_file, spec)
     chosen = choose(device, spec.threads)

@@ -22,11 +22,11 @@ AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion")
 
 
 def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
-    """Trains the evaluation classifier of a dataset; epochs: by default 7, or 4 from 10,000 training images up."""
+    """Trains a dataset's evaluation classifier. epochs: by default 7, or 4 from 10,000 training images on."""
     import safetensors.torch
 
     from repobe.images.datasets import load
-    from repobe.stages.device import choose
+    from repobe.runs.devices import choose
     from repobe.training import evaluation_classifier
 
     data = load(data_file, choose(device, threads))
@@ -51,8 +51,8 @@ def train(spec_file: Path, device: str) -> None:
 def measure(spec_file: Path, device: str) -> None:
     """Evaluates, inverts and audits a trained run in one process, which imports torch and reads the data once.
 
-    What a stage has finished stays in its partial folder until all three have written their tables, because Snakemake
-    deletes the tables of a job that fails.
+    The finished parts of a stage stay in its partial folder until all three stages have written their tables, because
+    Snakemake deletes the tables of a job that fails.
     """
     from repobe.stages.opening import open_run
 
@@ -63,7 +63,7 @@ def measure(spec_file: Path, device: str) -> None:
 
 
 def evaluate(spec_file: Path, device: str) -> None:
-    """Writes evasion.csv, and outcomes.parquet with the correct draws of each image."""
+    """Writes evasion.csv, and outcomes.parquet with the number of correct draws of each image."""
     from repobe.stages.opening import open_run
 
     _evaluate(open_run(spec_file, device)).clear()

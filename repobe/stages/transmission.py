@@ -1,4 +1,4 @@
-"""Splits of a dataset through a trained system, batch by batch, and how far what arrives is from what was sent."""
+"""Sends splits of a dataset through a trained system, batch by batch, and compares what arrives with what was sent."""
 
 from collections.abc import Iterator
 
@@ -12,22 +12,22 @@ from repobe.runs.seeds import seed
 from repobe.tables.schema import is_proportion
 from repobe.training.method import Method, parts
 
-BATCH = 250  # messages at most that are sent and received together
+BATCH = 250  # most messages that are sent and received together
 
 
 def generator_for(device: torch.device, *parts) -> torch.Generator:
-    """A generator of its own for each named random stream."""
+    """The generator of the random stream with this name."""
     return torch.Generator(device).manual_seed(seed(*parts))
 
 
 def batches(trained: Method, count: int, first: int = 0) -> Iterator[slice]:
-    """How images `first` … `count` − 1 are cut where a system sends or receives them, by its S."""
+    """Slices of images `first` … `count` − 1 for sending and receiving; their size depends on the system's S."""
     return parts(count, at_once(trained.system.image_size, BATCH), first)
 
 
 @torch.no_grad()
 def on_air(trained: Method, image: Resized, n0: float, *session) -> tuple[Tensor, Key | None]:
-    """(what a split is on the air, Complex[n, k]; its keys): sent once."""
+    """Sends a split once: (Symbols Complex[n, k] on the air, keys)."""
     key = trained.keys.session(*session).sending(0, len(image))
     own = generator_for(image.device, "transmitter", *session)
     cut = batches(trained, len(image))
@@ -36,7 +36,7 @@ def on_air(trained: Method, image: Resized, n0: float, *session) -> tuple[Tensor
 
 @torch.no_grad()
 def stolen(trained: Method, image: Resized, n0: float) -> Tensor:
-    """Symbols Complex[n, k] that a copy of the encoder makes, under no key."""
+    """Symbols Complex[n, k] from a copy of the encoder, without a key."""
     own = generator_for(image.device, "stolen transmitter")
     return torch.cat([trained.system.transmit(image[p], None, n0, own) for p in batches(trained, len(image))])
 
@@ -45,16 +45,17 @@ def stolen(trained: Method, image: Resized, n0: float) -> Tensor:
 def received(
     trained: Method, symbols: Tensor, key: Key | None, n0: float, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Logits or images of a split after one channel draw, batch by batch."""
+    """Logits or images of a split after one channel draw, in batches."""
     for p in batches(trained, len(symbols)):
         yield trained.system.deliver(symbols[p], n0, key and key[p], generator)
 
 
 class Draws:
-    """A split through several channel draws, batch by batch: each draw's generators and keys go on from batch to batch.
+    """Sends a split through several channel draws, batch by batch.
 
-    So an image meets the same air, whether its split is held whole or not. airs: a generator for each draw. Sent once
-    for all of them, but by a transmitter that draws something anew for each, under keys of its own.
+    Each draw's generator and keys continue from batch to batch, so an image sees the same channel whether memory holds
+    the whole split or not. airs: one generator per draw. An image is sent once for all draws, but a random transmitter
+    sends it again for each draw, under that draw's own keys.
     """
 
     def __init__(self, trained: Method, n0: float, airs: list[torch.Generator], *session) -> None:
@@ -66,7 +67,7 @@ class Draws:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Iterator[Tensor]:
-        """Image [b, c, S, S], the split's next batch, to each draw's logits or images in turn."""
+        """Sends the split's next batch, Image [b, c, S, S]; yields each draw's logits or images in turn."""
         for draw, air in enumerate(self.airs):
             if draw < len(self.keys):
                 key = self.keys[draw].sending(self.sent, len(image))
@@ -78,13 +79,13 @@ class Draws:
 def fidelity(output: Tensor, image: Tensor) -> dict[str, Tensor]:
     """Each image's mse, psnr_db and ssim at 32×32 pixels (D14): two images [b, c, h, w], each of any size.
 
-    `image` is the S×S one that was sent, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10
-    all above 31 dB.
+    `image` must be the S×S image that was sent. Against the native image, enlarging and shrinking alone would limit a
+    perfect receiver of CIFAR-10 to 31 dB.
     """
     x, y = (resize(one, SCORED).clamp(0, 1) for one in (output, image))
     return {"mse": metrics.mse(x, y), "psnr_db": metrics.psnr_db(x, y), "ssim": metrics.ssim(x, y)}
 
 
 def images_sd(metric: str, value: Tensor) -> float | None:
-    """The standard deviation of Float[n] over images; None of a proportion, whose value and n say it."""
+    """The standard deviation of Float[n] over images; None for a proportion, where value and n determine it."""
     return None if is_proportion(metric) or len(value) < 2 else value.double().std().item()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from repobe.systems.precision import Float32Linear
+from repobe.systems.recompute import Stages
 from repobe.systems.stem import Stem
 
 FEATURES = 4  # channels of the transmitted feature map: 4×28×28 at S = 224 (Sec. 3.1)
@@ -84,7 +85,7 @@ class Standardise(nn.Module):
 
 def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequential:
     """Image [b, C, S, S] to features [b, 4, S/8, S/8]; the last convolution has a bias and no batch norm."""
-    return nn.Sequential(
+    return Stages(
         Standardise(),
         nn.Sequential(Stem(colours, 64), nn.BatchNorm2d(64)),
         nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU(inplace=True)),  # the same in this order, on a quarter of the map
@@ -96,6 +97,7 @@ def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequen
         convolution(4, 32),
         SqueezeExcitation(32),
         nn.Conv2d(32, FEATURES, 3, padding=1),
+        together=3,
     )
 
 
@@ -104,7 +106,7 @@ class ClassDecoder(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(
+        self.trunk = Stages(
             ResidualBlock(FEATURES, 64, 2),
             ResidualBlock(64, 64),
             ResidualBlock(64, 128, 2),
@@ -141,4 +143,4 @@ def image_decoder(colours: int, inputs: int = FEATURES, doublings: int = 3) -> n
             layers.append(nn.Sequential(up, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)))
         layers += [ResidualBlock(inputs, outputs), ResidualBlock(outputs, outputs)]
         inputs = outputs
-    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, colours, 4, 2, 1), Float32Sigmoid())
+    return Stages(*layers, nn.ConvTranspose2d(inputs, colours, 4, 2, 1), Float32Sigmoid())

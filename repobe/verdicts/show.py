@@ -1,4 +1,4 @@
-"""All that is known of one printed number, claim, decision or contradiction, as text for a terminal."""
+"""Everything about one printed number, claim, decision or contradiction, as text for a terminal."""
 
 import textwrap
 from pathlib import Path
@@ -19,7 +19,7 @@ WIDTH = 110
 
 
 def show(name: str, results: Path) -> str:
-    """Of n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError where no such thing is known."""
+    """The text for n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError for an unknown name."""
     cost = _table(results / "tables" / "cost.csv")
     numbers, claims, decisions, itself = (
         {one["id"]: one for one in stated}
@@ -86,12 +86,12 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
 
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
-    """What a reader must know before they compare: the paper trains at 224×224 pixels."""
+    """Image size and training, because the paper trains at 224×224 pixels."""
     history = read(results / "tables" / "history.csv")
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
     size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
-    return f"{size}; {history.loc[same, 'epoch'].max()} epochs, {rows['seed'].nunique()} seed(s)"
+    return f"{size}; {history.loc[same, 'epoch'].max():g} epochs, {rows['seed'].nunique()} seed(s)"
 
 
 def _summary(results: Path, number: dict) -> list[str]:
@@ -102,7 +102,7 @@ def _summary(results: Path, number: dict) -> list[str]:
 
 
 def _bears(weighed: dict, number: dict) -> bool:
-    """Whether a change is weighed on this number's method, and on its channel where one is named."""
+    """Whether a change has this number's method as its reference, and its channel if it names one."""
     of = weighed["of"]
     return of.get("method") == number["method"] and of.get("channel", number["channel"]) == number["channel"]
 
@@ -132,7 +132,7 @@ def _claim(claim: dict, results: Path) -> list[str]:
 
 
 def _readings(claim: dict, results: Path) -> list[str]:
-    """The kindest reading, and a line for each."""
+    """The most favourable reading, and a line for each reading."""
     every = _table(results / "readings.csv")
     if every is None or not (every["claim"] == claim["id"]).any():
         return []
@@ -144,7 +144,7 @@ def _readings(claim: dict, results: Path) -> list[str]:
         told += f"; the whole interval is ahead under {one['ahead']}"
         lines += [_pair("kindest", f"{one['kindest']}, {names[one['kindest']]}: {one['outcome']}"), _pair("", told)]
     shown = mine.assign(reading=mine["reading"] + " " + mine["reading"].map(names))
-    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "rival", "channel", "snr_db", "not_run"]
+    columns = ["reading", "dataset", "outcome", "lead", "low", "high", "method", "rival", "channel", "snr_db"]
     return [*lines, *_columns(shown[columns]), ""]
 
 
@@ -180,7 +180,7 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     lines = ["the runs that it comes from"]
     heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
     for about in known:
-        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # of matched runs each says its SNR
+        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # a matched run's name ends in its SNR
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
             lines.append(f"{about['run']}: commit {about['commit'][:12]}, {seconds}, finished {about['finished']}")
     return [*lines, ""]
