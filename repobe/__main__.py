@@ -41,7 +41,7 @@ def data(o: argparse.Namespace) -> None:
     from repobe.images.datasets import build
 
     folder = o.data_dir or os.environ.get("REPOBE_DATA") or None
-    build(o.name, Path(folder) if folder else None, o.out)
+    build(o.name, Path(folder) if folder else None, o.out, o.source)
 
 
 def classifier(o: argparse.Namespace) -> None:
@@ -216,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
             )
         return added
 
-    command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
+    making = command(data, "name", "out")
+    making.add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
+    making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(classifier, "data", "out", device=True)
     classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
     classifying.add_argument("--threads", type=int, default=1)

@@ -1,7 +1,7 @@
 """Datasets as whole uint8 tensors with fixed splits, in one checksummed file each.
 
 The embedded `digits` and `digits_rgb` need nothing; the others come from torchvision's download, or from a folder
-in torchvision's layout or with parquet shards (columns img.bytes, label).
+in torchvision's layout or with parquet shards (columns img.bytes, label). A dataset of the user's own: see `own`.
 """
 
 import gzip
@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from repobe.images import own
 from repobe.images.subsets import stratified
 from repobe.runs import files
 from repobe.runs.seeds import seed
@@ -55,6 +56,7 @@ class Data:
     validation: Split
     test: Split
     test_number: Tensor
+    sha256: str = ""  # of the whole file's images and labels; of random data none
     limited: bool = False  # whether the training split is a drawn part, in the order that it was drawn in
 
     @property
@@ -79,33 +81,43 @@ class Data:
         return replace(self, train=(image[kept], label[kept]), limited=True)
 
 
-def build(name: str, folder: Path | None, out: Path) -> None:
-    """Writes a dataset's file. folder: where its files lie; None downloads them into the user's cache.
+def build(name: str, folder: Path | None, out: Path, source: Path | None = None) -> None:
+    """Writes a dataset's file.
+
+    folder: where the files of a known dataset lie; None downloads them into the user's cache. source: of a dataset of
+    the user's own, its folder of class folders or its .npz file (see `own`).
 
     ValueError names what is unknown, missing, cut or corrupt, and the fix.
     """
-    if name not in NAMES:
-        raise ValueError(f"dataset '{name}' is unknown; it is one of {', '.join(NAMES)}")
-    if name in EMBEDDED:
+    if source is None and name not in NAMES:
+        known = ", ".join(NAMES)
+        raise ValueError(f"dataset '{name}' is unknown; it is one of {known}, or one of your own, which needs a source")
+    classes = CLASSES.get(name, 10)
+    if source is not None:
+        train, test, classes = own.read(name, source)
+        splits = _held_out(name, train, test, min(VALIDATION, max(1, len(train[1]) // 8)))
+    elif name in EMBEDDED:
         splits = _digits(colour=name == "digits_rgb")
     else:
         read = _idx if name in IDX else _cifar
         train, test = read(name, folder if folder is not None else _download(name))
-        order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(seed("split", name)))
-        held, kept = order[:VALIDATION].sort().values, order[VALIDATION:]
-        splits = {
-            "train": (train[0][kept], train[1][kept]),
-            "validation": (train[0][held], train[1][held]),
-            "test": test,
-        }
+        splits = _held_out(name, train, test, VALIDATION)
     tensors = {}
     for split, (image, label) in splits.items():
-        if len(image) != len(label) or label.min() < 0 or label.max() >= CLASSES.get(name, 10):
+        if len(image) != len(label) or label.min() < 0 or label.max() >= classes:
             raise ValueError(f"{name}: the {split} labels do not fit its {len(image)} images; get its files anew")
         tensors |= {f"{split}_image": image.contiguous(), f"{split}_label": label.contiguous()}
-    about = json.dumps({"name": name, "sha256": _digest(tensors)})
+    about = {"name": name, "sha256": _digest(tensors)} | ({} if source is None else {"classes": classes})
     out.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(out, safetensors.torch.save(tensors, {"about": about}))
+    files.replace(out, safetensors.torch.save(tensors, {"about": json.dumps(about)}))
+
+
+def _held_out(name: str, train: Split, test: Split, validation: int) -> dict[str, Split]:
+    """The three splits: so many drawn training images become the validation split."""
+    order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(seed("split", name)))
+    held, kept = order[:validation].sort().values, order[validation:]
+    parts = {"train": kept, "validation": held}
+    return {part: (train[0][at], train[1][at]) for part, at in parts.items()} | {"test": test}
 
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
@@ -126,7 +138,8 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
     order = {part: stratified(split[part][1], part) for part in ("validation", "test")}
     split |= {part: (split[part][0][at], split[part][1][at]) for part, at in order.items()}
     split = {part: (image.to(device), label.to(device)) for part, (image, label) in split.items()}
-    return Data(name, CLASSES.get(name, 10), name in AUGMENTED, **split, test_number=order["test"])
+    classes = about.get("classes", CLASSES.get(name, 10))
+    return Data(name, classes, name in AUGMENTED, **split, test_number=order["test"], sha256=about["sha256"])
 
 
 def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:

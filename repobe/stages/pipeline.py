@@ -31,7 +31,7 @@ def train(spec_file: Path, device: str) -> None:
     teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
     began = time.time()
     loop.train(run.spec, run.data, run.folder, teacher)
-    provenance.write(run.folder, run.spec, run.data.device, time.time() - began)
+    provenance.write(run.folder, run.spec, run.data.device, time.time() - began, run.data.sha256)
 
 
 def measure(spec_file: Path, device: str) -> None:
