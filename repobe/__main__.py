@@ -62,10 +62,7 @@ def train(o: argparse.Namespace) -> None:
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    """Writes evasion.csv, accuracy at every SNR, natural and attacked, and outcomes.parquet, image by image.
-
-    A killed one goes on where it was.
-    """
+    """Writes evasion.csv, accuracy at every SNR, and outcomes.parquet, image by image; a killed one resumes."""
     pipeline.evaluate(o.spec, o.device)
 
 
