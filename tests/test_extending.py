@@ -14,7 +14,7 @@ from PIL import Image
 
 import repobe
 from repobe.__main__ import main
-from repobe.images import datasets, own
+from repobe.images import own, sources
 from repobe.images.datasets import build, load
 from repobe.phy.channels import named, noise_power
 from repobe.runs import names
@@ -329,7 +329,7 @@ def test_a_channel_class_that_is_not_whole_is_refused(tmp_path):
 
 
 def test_a_config_may_name_every_dataset_that_the_suite_has():
-    assert names.DATASETS == datasets.NAMES
+    assert names.DATASETS == sources.NAMES
 
 
 def test_a_run_on_the_suites_own_channels_is_described_as_before_there_were_others(specs):
