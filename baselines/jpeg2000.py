@@ -186,7 +186,6 @@ class Method(method.Method):
             raise ValueError(f"hyper.symbols: {hyper.symbols} is not a number of channel uses; 0 stands for RepObE's")
         self.hyper = hyper
         self.system = DigitalSystem(problem, hyper)
-        self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
     def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
@@ -203,7 +202,6 @@ class Method(method.Method):
             seen = self.system.transmit(image, n0=n0) if tuning else self.system.native(image)
         loss = cross_entropy(self.system.receive(seen), label)
         self.descend(loss)
-        self.updated += 1
         return {"loss": loss.detach()}
 
     @torch.no_grad()

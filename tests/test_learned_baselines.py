@@ -60,9 +60,9 @@ def test_images_of_any_size_are_resized_by_the_transmitter(size):
 
 @pytest.mark.parametrize(
     ("name", "term", "reconstruct", "updates"),
-    # Of a class what is encrypted is read last: Bob first learns the cipher, for some 250 updates of these 32 images.
+    # Of a class what is encrypted is read last: Bob first learns the cipher.
     [
-        ("escst", "encrypted", False, 300),
+        ("escst", "encrypted", False, 400),
         ("escst", "encrypted", True, 20),
         ("ibal", "task", True, 20),
         ("vae", "mse", True, 20),

@@ -66,7 +66,7 @@ def load(data: Data, path: Path) -> nn.Sequential:
     """The trained classifier from its file, in evaluation mode."""
     classifier = network(data.colours, data.classes).to(data.device)
     try:
-        classifier.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+        classifier.load_state_dict(safetensors.torch.load_file(path))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; `python -m repobe classifier` makes it") from None
     except (SafetensorError, RuntimeError) as error:

@@ -15,6 +15,7 @@ from repobe.images.datasets import Data, augment, shuffled
 from repobe.images.resizing import Resized, at_once, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
+from repobe.runs.devices import called, random_state, set_random_state
 from repobe.runs.files import about, replace, table
 from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
@@ -31,9 +32,10 @@ VALIDATED = 2000  # at most; the standard error is then about 0.3 points at 0.98
 
 def build(spec: Spec, data: Data) -> Method:
     """The untrained method of a spec, its weights drawn from the spec's seed."""
-    channel = channels.named(spec.channel)
+    channel = channels.named(spec.channel, spec.channel_source)
     updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
-    torch.manual_seed(seed("weights", spec.dataset, spec.method, spec.task, spec.image_size, spec.seed))
+    method_name = Path(spec.method).stem  # of a file of the user's own: where it lies changes no number
+    torch.manual_seed(seed("weights", spec.dataset, method_name, spec.task, spec.image_size, spec.seed))
     problem = Problem(
         data.colours,
         data.classes,
@@ -57,7 +59,7 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
     if (found := about(path).get("run")) != spec.path:
         raise ValueError(f"{path} is the model of {found}, not of {spec.path}; delete it and run again")
     try:
-        trained.system.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+        trained.system.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged or of another network ({reason}); delete it and run again") from None
@@ -179,7 +181,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
         "train_seconds": seconds,
         "images_per_second": history[-1]["epoch"] * len(data.train[0]) / seconds,
         "peak_memory_mb": peak / 2**20,
-        "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
+        "device": called(data.device),
         "threads": spec.threads,
         "precision": precision_of(student, spec),
         "code": trained_by(spec.method),
@@ -204,12 +206,11 @@ def _save_resume(
         "optimisers": [o.state_dict() for o in student.optimisers],
         "schedulers": [s.state_dict() for s in student.schedulers],
         "random": torch.get_rng_state(),
+        "random_device": random_state(student.device),
         "history": history,
         "best": best,
         "order": [index.cpu() for index in order],
     }
-    if torch.cuda.is_available():
-        state["random_cuda"] = torch.cuda.get_rng_state()
     content = io.BytesIO()
     torch.save(state, content)
     replace(path, content.getvalue())
@@ -231,8 +232,7 @@ def _load_resume(path: Path, student: Method, history: list[dict], best: dict, o
         for one, saved in zip(owner, state[states], strict=True):
             one.load_state_dict(saved)
     torch.set_rng_state(state["random"])
-    if "random_cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["random_cuda"])
+    set_random_state(student.device, state["random_device"])
     history.extend(state["history"])
     best.update(state["best"])
     device = next(student.system.parameters()).device

@@ -5,15 +5,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.keys import FixedKey, Key, Keys
+from repobe.cipher.interface import Keys
+from repobe.cipher.keys import FixedKey, Key
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
+from repobe.runs import plugins
 from repobe.runs.spec import from_plain
 from repobe.systems.fitting import descend
 from repobe.systems.system import System
@@ -60,6 +64,12 @@ class Method(nn.Module, ABC):
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
         self.sent: dict[str, int] = {}  # number of messages sent so far, by purpose
+        self.updated = 0  # number of steps of its first optimiser
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds its weights."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     @property
     def shuffles(self) -> bool:
@@ -105,17 +115,21 @@ class Method(nn.Module, ABC):
         self.sent[purpose] = first + messages
         return (self.keys.session(purpose) if purpose else self.keys).sending(first, messages)
 
-    def get_extra_state(self) -> dict[str, dict[str, int]]:
-        """The number of messages sent, so that a resumed training uses no key twice."""
-        return {"sent": self.sent}
+    def get_extra_state(self) -> dict:
+        """The numbers of messages sent, so that a resumed training uses no key twice, and of updates made.
 
-    def set_extra_state(self, state: dict[str, dict[str, int]]) -> None:
-        """Restores the number of messages sent from a checkpoint."""
-        self.sent = dict(state["sent"])
+        They are Python's integers: to read a counter on a GPU, the host would wait for the GPU.
+        """
+        return {"sent": self.sent, "updated": self.updated}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Restores both from a checkpoint."""
+        self.sent, self.updated = dict(state["sent"]), state["updated"]
 
     def descend(self, loss: Tensor, turn: int = 0) -> None:
         """One step of optimiser `turn` (one for each player of a method) with clipped gradients (D19)."""
         descend(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
+        self.updated += turn == 0
 
     def optimise(self) -> None:
         """Makes the optimisers for training: SGD with Nesterov momentum, in one cycle (D10)."""
@@ -135,20 +149,24 @@ class Method(nn.Module, ABC):
 
 
 def load(name: str, problem: Problem, hyper: dict) -> Method:
-    """The method of repobe.training.algorithm (`repobe`) or of baselines.<name>; hyper: changes to its defaults.
+    """The method of repobe.training.algorithm (`repobe`), of baselines.<name> or of a file, path.py.
 
-    ValueError names an unknown method or hyper-parameter.
+    hyper: changes to its defaults. ValueError names an unknown method or hyper-parameter.
     """
+    module = plugins.imported(name) if plugins.is_file(name) else _module(name)
+    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
+
+
+def _module(name: str) -> ModuleType:
     path = "repobe.training.algorithm" if name == "repobe" else f"baselines.{name}"
     if not name.isidentifier():
         raise ValueError(f"method '{name}' is not the name of a module in baselines/")
     try:
-        module = importlib.import_module(path)
+        return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
         raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
-    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
 def parts(count: int, size: int, first: int = 0) -> Iterator[slice]:
