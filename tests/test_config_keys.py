@@ -62,8 +62,9 @@ VALUES = {
     "figures_dir": ("figures", "elsewhere"),
     "data_dir": (None, "data"),
     "mlflow_uri": (None, "sqlite:///a.db"),
+    "device": ("auto", "cuda"),
 }  # fmt: skip
-RULES = ("results_dir", "figures_dir", "data_dir", "mlflow_uri")  # not of any run: where things lie
+RULES = ("results_dir", "figures_dir", "data_dir", "mlflow_uri", "device")  # not of any run: where things are
 CHOSEN = {"digits", "digits_rgb", "repobe", "vae", "undefended", "escst", "strong"}
 
 
