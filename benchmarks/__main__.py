@@ -1,7 +1,8 @@
 """How fast, beside what: one table of ratios, measured side by side in one run.
 
-python -m benchmarks                              # all but overhead, about 12 minutes of one core
+python -m benchmarks                              # all but memory and overhead, about 12 minutes of one core
 python -m benchmarks --only training,limits       # parts
+python -m benchmarks --only memory                # of every stage, an hour of one core
 python -m benchmarks --only overhead --overhead config/config.yaml
 python -m benchmarks --readme                     # the README's tables from results/benchmarks/*.csv
 """
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from benchmarks import table
 
-PARTS = ("training", "shuffle", "sweep", "attacks", "limits", "scaling", "recovery", "jpeg2000", "overhead")
+PARTS = ("training", "shuffle", "sweep", "attacks", "limits", "scaling", "recovery", "jpeg2000", "memory", "overhead")
+ON_REQUEST = ("memory", "overhead")
 TABLES = Path(__file__).parent.parent / "results" / "benchmarks"
 README = Path(__file__).parent / "README.md"
 
@@ -39,9 +41,9 @@ def about() -> dict[str, str]:
 
 
 def chosen(only: str | None, overhead: bool) -> list[str]:
-    """The parts to run, in the table's order; overhead only where it is asked for."""
+    """The parts to run, in the table's order; memory and overhead only where they are asked for."""
     if only is None:
-        return [name for name in PARTS if name != "overhead" or overhead]
+        return [name for name in PARTS if name not in ON_REQUEST or (overhead and name == "overhead")]
     names = only.split(",")
     if unknown := [name for name in names if name not in PARTS]:
         raise ValueError(f"--only: no part is called '{unknown[0]}'; there are {', '.join(PARTS)}")

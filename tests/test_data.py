@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from repobe.images import datasets as data
+from repobe.images import sources
 
 REAL = Path(os.environ.get("REPOBE_DATA") or "/work/shared/data")
 needs_mnist = pytest.mark.skipif(not (REAL / "MNIST").exists(), reason="REPOBE_DATA has no MNIST")
@@ -122,7 +123,7 @@ def test_augmentation_shifts_and_mirrors_each_image_by_its_own():
 def test_mnist_is_read_as_torchvision_reads_it(tmp_path):
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
-    (train, _), (test, label) = data._idx("mnist", REAL)
+    (train, _), (test, label) = sources.idx("mnist", REAL)
     for packed in (REAL / "MNIST" / "raw").glob("t10k-*.gz"):
         (tmp_path / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     assert torch.equal(test[:, 0], read_image_file(str(tmp_path / "t10k-images-idx3-ubyte")))
@@ -133,7 +134,7 @@ def test_mnist_is_read_as_torchvision_reads_it(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "cifar10").exists(), reason="REPOBE_DATA has no cifar10")
 def test_cifar10_from_parquet_has_5000_training_images_of_each_class():
-    (image, label), (_, test) = data._cifar("cifar10", REAL)
+    (image, label), (_, test) = sources.cifar("cifar10", REAL)
     assert image.shape == (50_000, 3, 32, 32)
     assert torch.bincount(label).tolist() == [5000] * 10
     assert torch.bincount(test).tolist() == [1000] * 10

@@ -28,9 +28,10 @@ HEADINGS = {
     "train_seconds": "training (s)",
     "train_wall_seconds": "training, wall (s)",
     "spec_sha256": "config hash (SHA-256)",
+    "data_sha256": "data (SHA-256)",
     "id": "",
     "allows": "the paper",
-    "lead": "lead of the furthest back",
+    "lead": "lead of the least favourable comparison",
 }
 VERDICTS = {
     "reproduced": "✓",

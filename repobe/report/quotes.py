@@ -53,7 +53,7 @@ def quoted(query: str, reference: Path = REFERENCE):
     """
     cells, factor, extreme = _cells(query, reference)
     if len(cells) == 0 or (len(cells) > 1 and not extreme):
-        raise ValueError(f"{query}: {len(cells)} rows fit, where one should")
+        raise ValueError(f"{query}: {len(cells)} rows fit, but exactly one must")
     cell = cells.agg(extreme) if extreme else cells.iloc[0]
     return cell * float(factor) if factor else cell
 

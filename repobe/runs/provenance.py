@@ -19,11 +19,12 @@ ROOT = Path(__file__).parents[2]
 CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one of these may change the numbers
 
 
-def write(run: Path, spec: Spec, device: torch.device, seconds: float) -> None:
-    """Writes <run>/provenance.json; seconds: what the training took by the clock."""
+def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha256: str) -> None:
+    """Writes <run>/provenance.json; seconds: of the clock, for the training; data_sha256: of the dataset."""
     about = {
         "run": spec.path,
         "spec_sha256": digest(spec),
+        "data_sha256": data_sha256,
         "commit": commit(),
         "code": trained_by(spec.method),
         "python": sys.version.split()[0],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
+from repobe.attacks.evasion import SELECTION, most_harmful, of_kind, pgd5
 from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, at_once
@@ -52,7 +52,8 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     air = generator_for(image.device, "attack", *stream)
     model = NoisyClassifier(folded(run.system), noise_power(snr_db), keys, air).eval()
     drawn = GlobalStream(seed("start", *stream), image.device)
-    if KINDS[attack.kind] is pgd5:
+    candidates_of = of_kind(attack.kind)
+    if candidates_of is pgd5:
         size = at_once(image.size, BATCH)
     else:  # if key or transmitter differ between draws, each draw sends the image again
         anew = run.system.random_transmitter or not isinstance(keys, FixedKey)
@@ -64,7 +65,7 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
         x, y = image[p], label[p]
         first = [] if weak is None else [next(weak)]
         with drawn():
-            candidates = first + KINDS[attack.kind](model, x, y, eps, attack)
+            candidates = first + candidates_of(model, x, y, eps, attack)
             best = most_harmful(model, candidates, y) if len(candidates) > 1 else candidates[0]
         yield best
 

@@ -54,4 +54,4 @@ def _runs(frame: pd.DataFrame) -> pd.Series:
 def _refuse_changed(tables: Path) -> None:
     for line, agrees in results.gathered(tables):
         if not agrees:
-            raise ValueError(f"{tables.parent}: {line}; merge what `verify` does not complain of")
+            raise ValueError(f"{tables.parent}: {line}; `verify` must find no changed file in a folder that is merged")

@@ -63,9 +63,9 @@ def read(path: Path) -> "pd.DataFrame":
 def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
     frame = table.to_pandas()
     if (frame["correct"] > frame["draws"]).any():
-        raise ValueError(f"{path}: more correct draws than draws")
+        raise ValueError(f"{path}: more correct draws than draws; delete it and run again")
     if frame.duplicated([*PARTS, "image"]).any():
-        raise ValueError(f"{path}: the same image stands twice in one setting")
+        raise ValueError(f"{path}: the same image appears twice in one setting; delete it and run again")
     return frame
 
 

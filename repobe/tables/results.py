@@ -45,7 +45,7 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
             raise ValueError(f"{path}, line {line}: {column} is empty; delete the file and run again")
     if frame.duplicated(KEYS[table]).any():
         row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
-        raise ValueError(f"{path}: the same measurement stands twice: {row}")
+        raise ValueError(f"{path}: the same measurement appears twice: {row}; delete the file and run again")
     if "value" in frame:
         accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
@@ -53,7 +53,9 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
         if not frame.loc[accuracy, "value"].between(0, 1).all():
             raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
         if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
-            raise ValueError(f"{path}: images_sd is missing where the value is no accuracy")
+            raise ValueError(
+                f"{path}: images_sd is missing for a value that is not an accuracy; delete the file and run again"
+            )
 
 
 def tables(results: Path, specs: list[Path]) -> None:
@@ -116,11 +118,11 @@ def gathered(folder: Path) -> list[tuple[str, bool]]:
     """(a line, whether it agrees) for each file of a tables folder: the file now against the file as gathered."""
     path = folder / "sha256.json"
     if not path.exists():
-        return [("tables/sha256.json: is not there", False)]
+        return [("tables/sha256.json: is missing", False)]
     then, now, said = told(path), sums(folder), []
     for name in sorted(set(then) | set(now)):
         agrees = then.get(name) == now.get(name)
-        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is not there"
+        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is missing"
         said.append((f"tables/{name}: {stands}", agrees))
     return said
 

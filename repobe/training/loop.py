@@ -32,9 +32,10 @@ VALIDATED = 2000  # at most; the standard error is then about 0.3 points at 0.98
 
 def build(spec: Spec, data: Data) -> Method:
     """The untrained method of a spec, its weights drawn from the spec's seed."""
-    channel = channels.named(spec.channel)
+    channel = channels.named(spec.channel, spec.channel_source)
     updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
-    torch.manual_seed(seed("weights", spec.dataset, spec.method, spec.task, spec.image_size, spec.seed))
+    method_name = Path(spec.method).stem  # of a file of the user's own: where it lies changes no number
+    torch.manual_seed(seed("weights", spec.dataset, method_name, spec.task, spec.image_size, spec.seed))
     problem = Problem(
         data.colours,
         data.classes,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from repobe.cipher.interface import Keys
 from repobe.cipher.keys import FixedKey, Key
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
+from repobe.runs import plugins
 from repobe.runs.spec import from_plain
 from repobe.systems.fitting import descend
 from repobe.systems.system import System
@@ -147,20 +149,24 @@ class Method(nn.Module, ABC):
 
 
 def load(name: str, problem: Problem, hyper: dict) -> Method:
-    """The method of repobe.training.algorithm (`repobe`) or of baselines.<name>; hyper: changes to its defaults.
+    """The method of repobe.training.algorithm (`repobe`), of baselines.<name> or of a file, path.py.
 
-    ValueError names an unknown method or hyper-parameter.
+    hyper: changes to its defaults. ValueError names an unknown method or hyper-parameter.
     """
+    module = plugins.imported(name) if plugins.is_file(name) else _module(name)
+    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
+
+
+def _module(name: str) -> ModuleType:
     path = "repobe.training.algorithm" if name == "repobe" else f"baselines.{name}"
     if not name.isidentifier():
         raise ValueError(f"method '{name}' is not the name of a module in baselines/")
     try:
-        module = importlib.import_module(path)
+        return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
         raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
-    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
 def parts(count: int, size: int, first: int = 0) -> Iterator[slice]:

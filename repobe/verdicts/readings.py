@@ -55,7 +55,7 @@ def judge(results: Path) -> None:
 def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
     """A row for each dataset of the claim and for its stand-in, if something has run there."""
     datasets = dict.fromkeys(part["dataset"] for part in claim["parts"])
-    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset))]
+    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset)) if name]
     rows = []
     for dataset in shown:
         if not (tables.cost["dataset"] == dataset).any():
@@ -107,7 +107,7 @@ def _rank(outcome: str) -> int:
     return OUTCOMES.index(outcome.partition(":")[0])
 
 
-def _renamed(names: str | list[str], changes: dict[str, str]):
+def _renamed(names: str | list[str], changes: dict[str, str]) -> str | list[str]:
     return changes.get(names, names) if isinstance(names, str) else [changes.get(name, name) for name in names]
 
 

@@ -36,7 +36,7 @@ def verify(results: Path) -> list[tuple[str, bool]]:
                 make(again)
             said += [_same(results / name, again / name, name) for name in DERIVED]
         except (ValueError, OSError) as error:  # a damaged or missing table, which a line above names too
-            said.append((f"no further: {str(error).replace(str(again), str(results))}", False))
+            said.append((f"stopped: {str(error).replace(str(again), str(results))}", False))
     return said
 
 
@@ -62,7 +62,7 @@ def _accuracies(raw: Path) -> tuple[str, bool]:
 
 def _same(there: Path, again: Path, name: str) -> tuple[str, bool]:
     if not there.exists():
-        return f"{name}: is not there", False
+        return f"{name}: is missing", False
     if there.suffix == ".csv":
         return _same_cells(there, again, name)
     if there.suffix == ".npz":
@@ -77,9 +77,9 @@ def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
     """Compares cells as text, so every digit counts."""
     (head, *rows), (head_again, *rows_again) = (_cells(path) for path in (there, again))
     if head != head_again:
-        return f"{name}: DIFFERS, its columns are {', '.join(head)}; made again {', '.join(head_again)}", False
+        return f"{name}: DIFFERS, its columns are {', '.join(head)}; recomputed {', '.join(head_again)}", False
     if len(rows) != len(rows_again):
-        return f"{name}: DIFFERS, it has {len(rows)} rows; made again {len(rows_again)}", False
+        return f"{name}: DIFFERS, it has {len(rows)} rows; recomputed {len(rows_again)}", False
     bad = [
         (number, column, cell, cell_again)
         for number, (row, row_again) in enumerate(zip(rows, rows_again, strict=True), start=2)
@@ -91,7 +91,7 @@ def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
     number, column, cell, cell_again = bad[0]
     more = f" (and {len(bad) - 1} more cells)" if len(bad) > 1 else ""
     return (
-        f"{name}: DIFFERS, line {number}, {column}: {cell or 'empty'}; made again {cell_again or 'empty'}{more}",
+        f"{name}: DIFFERS, line {number}, {column}: {cell or 'empty'}; recomputed {cell_again or 'empty'}{more}",
         False,
     )
 
