@@ -222,7 +222,7 @@ def test_an_evaluation_that_was_killed_on_a_device_goes_on_there(specs, digits_f
     def rows(where, fatal: str | None = None) -> list[dict]:
         data = data_on(where, digits_file)
         trained, spec = build_of(specs, data, "repobe", "fixed")
-        attacks = {"paper": PAPER, "none": replace(PAPER, eps=(0.0,))}
+        attacks = {"paper": PAPER, "second": replace(PAPER, steps=1)}  # whose ensemble joins both
         spec = replace(spec, evaluation=replace(spec.evaluation, attacks=attacks))
 
         def told(name: str) -> None:
