@@ -209,7 +209,9 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
         if device:
             added.add_argument(
-                "--device", default="auto", help="cpu, cuda, cuda:1 …; default: a GPU where there is one"
+                "--device",
+                default=os.environ.get("REPOBE_DEVICE", "auto"),
+                help="cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one",
             )
         return added
 

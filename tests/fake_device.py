@@ -68,6 +68,9 @@ class FakeTensor(torch.Tensor):
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         return _run(function, args, kwargs or {})
 
+    def __reduce_ex__(self, protocol):
+        return self.value.__reduce_ex__(protocol)  # a file holds its values
+
     def __repr__(self):
         return f"{self.value!r} on {self.device}"
 

@@ -64,9 +64,10 @@ VALUES = {
     "figures_dir": ("figures", "elsewhere"),
     "data_dir": (None, "data"),
     "mlflow_uri": (None, "sqlite:///a.db"),
+    "device": ("auto", "cuda"),
 }  # fmt: skip
-RULES = {  # not of any run: where things lie
-    **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri")},
+RULES = {  # not of any run: where things are
+    **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri", "device")},
     "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
 }
 CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}

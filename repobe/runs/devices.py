@@ -24,7 +24,8 @@ def choose(name: str, threads: int) -> torch.device:
         ) from None
     settle_arithmetic()
     if automatic:
-        print(f"repobe: --device auto takes {device}, {called(device)}", file=sys.stderr)
+        name = "" if device.type == "cpu" else f", {called(device)}"
+        print(f"repobe: --device auto takes {device}{name}", file=sys.stderr)
     return device
 
 

@@ -50,6 +50,9 @@ ENVIRONMENT = f"{workflow.basedir}/environment.yml"
 if config["data_dir"]:
     # By the environment and not by a parameter: moving the files is no reason to train again.
     os.environ["REPOBE_DATA"] = config["data_dir"]
+if "device" in config:
+    # By the environment too: another machine is no reason to train again.
+    os.environ["REPOBE_DEVICE"] = config["device"]
 os.environ["OMP_NUM_THREADS"] = str(config["threads"])
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
