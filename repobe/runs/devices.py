@@ -30,7 +30,7 @@ def choose(name: str, threads: int) -> torch.device:
 
 
 def settle_arithmetic() -> None:
-    """Makes a GPU's float32 float32, and its convolutions the same in every run (D44).
+    """Makes a GPU's float32 float32, and its convolutions the same in every run (D35).
 
     TF32 would round their inputs to 10 bits of mantissa; cuDNN's search for the fastest algorithm may choose another
     one, which sums in another order, after every start, so that a resumed training would be another.
