@@ -102,12 +102,12 @@ def test_every_config_describes_a_workflow(name):
 
 
 def test_snakemakes_own_linter_finds_nothing_but_the_variables_that_we_set():
-    """It takes the three that common.smk hands on to the jobs for ones that the user must have set."""
+    """It takes the four that common.smk hands on to the jobs for ones that the user must have set."""
     done = snakemake("--lint")
     found = sorted(re.findall(r"\* (.*?)(?: in line \d+\.)?:$", done.stdout, re.MULTILINE))
-    assert len(found) == 3, done.stdout
+    assert len(found) == 4, done.stdout
     assert all(text.startswith("Environment variable") for text in found)
-    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "REPOBE_DATA"):
+    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "REPOBE_DATA", "REPOBE_DEVICE"):
         assert any(name in text for text in found)
 
 
