@@ -58,9 +58,13 @@ class Bits:
 
     values: Tensor = field(repr=False)
 
-    def __getitem__(self, which: slice) -> "Bits":
+    def __getitem__(self, which: slice | Tensor) -> "Bits":
         """The keys of those messages."""
         return Bits(self.values[which])
+
+    def to(self, device: torch.device) -> "Bits":
+        """The same keys there."""
+        return Bits(self.values.to(device))
 
 
 class BitKeys(CountedKeys):

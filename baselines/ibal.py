@@ -88,8 +88,9 @@ class Classifier(nn.Module):
 
     def forward(self, z: Tensor, n0: float | Tensor) -> Tensor:
         """n0: noise power per complex symbol, a float or Float[b]. It embeds the SNR in units of 10 dB."""
-        snr = -torch.as_tensor(n0, dtype=z.dtype, device=z.device).clamp_min(1e-6).log10()
-        snr = snr.reshape(-1, 1).expand(len(z), 1)
+        snr = -torch.as_tensor(n0, dtype=z.dtype).clamp_min(1e-6).log10()
+        # One number for all is filled in on the device: copying it there would make the host wait.
+        snr = snr.reshape(-1, 1) if isinstance(n0, Tensor) else z.new_full((len(z), 1), snr.item())
         return self.head(torch.cat([relu(self.hidden(z)), relu(self.embedding(snr))], dim=1))
 
 
@@ -163,7 +164,6 @@ class Method(method.Method):
         self.hyper = hyper
         self.system = Bottleneck(problem, hyper.row_gains)
         self.adversary = nn.Linear(FEATURES, problem.colours * self.system.side**2)
-        self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         half, system, hyper = len(image) // 2, self.system, self.hyper
@@ -180,7 +180,6 @@ class Method(method.Method):
         lamda = 1 / (1 + (n0 / 2) ** 0.5)
         loss = task + hyper.beta * self.anneal() * terms["kl"] - lamda * terms["adversary"]
         self.descend(loss)
-        self.updated += 1
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def inversion_error(self, sent: Tensor, image: Tensor, n0: float) -> Tensor:
@@ -194,8 +193,8 @@ class Method(method.Method):
         return kl_to_log_uniform(0.5 * n0 / (z.square() + 1e-4)).sum(dim=1).mean()
 
     def anneal(self) -> Tensor:
-        """The KL's current weight: 0 at first, then rising to 1."""
-        epoch = self.updated * (self.hyper.epochs / self.problem.updates)
+        """The KL's current weight: 0 at first, then rising to 1; a number on the host."""
+        epoch = torch.tensor(self.updated) * (self.hyper.epochs / self.problem.updates)
         return ((epoch - self.hyper.silent_epochs) / self.hyper.rising_epochs).clamp(0, 1)
 
     def optimise(self) -> None:

@@ -186,7 +186,6 @@ class Method(method.Method):
             raise ValueError(f"hyper.symbols: {hyper.symbols} is not a number of channel uses; 0 stands for RepObE's")
         self.hyper = hyper
         self.system = DigitalSystem(problem, hyper)
-        self.register_buffer("updated", torch.zeros((), dtype=torch.int64))
 
     def prepare(self, teacher: method.Method | None, image: Resized, label: Tensor, n0: float) -> None:
         """The mean training image, which both ends know."""
@@ -203,7 +202,6 @@ class Method(method.Method):
             seen = self.system.transmit(image, n0=n0) if tuning else self.system.native(image)
         loss = cross_entropy(self.system.receive(seen), label)
         self.descend(loss)
-        self.updated += 1
         return {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -213,15 +211,15 @@ class Method(method.Method):
         if self.hyper.rate == "payload":
             return
         for place, size in enumerate(system.curve[0].tolist()):
-            scores = []
+            scores = torch.empty(len(image), device=image.device)
             for p in self.parts(len(image)):
                 native = system.native(image[p])
                 decoded, _ = system.coded(native, [int(size)] * len(native))
                 if self.problem.reconstruct:
-                    scores.append(-(decoded - native).square().mean(dim=(1, 2, 3)))
+                    scores[p] = -(decoded - native).square().mean(dim=(1, 2, 3))
                 else:
-                    scores.append(metrics.correct(system.receive(decoded), label[p]))
-            system.curve[1, place] = torch.cat(scores).double().mean()
+                    scores[p] = metrics.correct(system.receive(decoded), label[p])
+            system.curve[1, place] = scores.double().mean()
 
     def optimise(self) -> None:
         if not self.problem.reconstruct:

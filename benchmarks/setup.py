@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import Times, interleaved
-from repobe.images.datasets import AUGMENTED, EMBEDDED, Data, build, load
+from repobe.images.datasets import AUGMENTED, Data, build, load
+from repobe.images.sources import EMBEDDED
 
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 RANDOM = 2048  # images of each split where no files are given

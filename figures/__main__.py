@@ -1,4 +1,4 @@
-"""Draws every figure in one process, for seaborn imports longer than it draws: `python -m figures RESULTS OUT`."""
+"""Draws every figure in one process, because importing seaborn is slow: `python -m figures RESULTS OUT`."""
 
 import pkgutil
 import runpy
@@ -15,9 +15,9 @@ if __name__ == "__main__":
         if not name.startswith("fig"):
             continue
         try:
-            with matplotlib.rc_context():  # each in the style that it would have by itself
+            with matplotlib.rc_context():  # a script's settings must not reach the next script
                 runpy.run_module(f"figures.{name}", run_name="__main__")
-        except Exception:  # the others are drawn none the less
+        except Exception:  # still draw the others
             traceback.print_exc()
             failed.append(name)
     if failed:

@@ -1,4 +1,4 @@
-"""Fig. 3d: what the keyless attacker rebuilds from each method, digits "3" and "4", and the legitimate user."""
+"""Fig. 3d: what the keyless attacker rebuilds from each method and the legitimate user sees, digits "3" and "4"."""
 
 from repobe.report.galleries import gallery
 

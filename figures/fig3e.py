@@ -1,4 +1,4 @@
-"""Fig. 3e: what the keyless attacker rebuilds from each method, "ship" and "horse", and the legitimate user."""
+"""Fig. 3e: what the keyless attacker rebuilds from each method and the legitimate user sees, "ship" and "horse"."""
 
 from repobe.report.galleries import gallery
 

@@ -1,4 +1,4 @@
-"""What each decision weighs: the change in accuracy of every variant beside its reference, with its interval."""
+"""The effect of each decision: the change in accuracy from reference to variant, with its interval."""
 
 import textwrap
 

@@ -1,6 +1,6 @@
-"""Accuracy over channel uses (k), at the lowest and at the highest SNR: what each rival does with the same air.
+"""Accuracy over channel uses (k), at the lowest and at the highest SNR: all methods at equal channel uses.
 
-A line joins the settings of one method that differ in k; RepObE's k is 2·(S/8)², so that its settings differ in S too.
+A line joins the settings of one method that differ in k. RepObE's k is 2·(S/8)², so its settings differ in S too.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ TITLE = "Accuracy over channel uses"
 
 
 def draw() -> None:
-    """Writes fig_channel_uses: a row for each dataset and channel, a column for each of two SNRs."""
+    """Writes fig_channel_uses: one row per dataset and channel, one column per SNR."""
     results, out = arguments()
     table = over_channel_uses(read(results / "summary" / "evasion.csv"))
     table = table[table["snr_test_db"].isin({table["snr_test_db"].min(), table["snr_test_db"].max()})]
@@ -64,7 +64,7 @@ def draw() -> None:
 
 
 def spaced(uses) -> list[float]:
-    """Those of the numbers whose labels do not cover each other on a logarithmic axis: each half as large again."""
+    """The tick values: each at least 1.5 times the one before, so that labels do not overlap on a logarithmic axis."""
     kept: list[float] = []
     for k in sorted(set(uses)):
         if not kept or k >= 1.5 * kept[-1]:

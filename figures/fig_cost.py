@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: channel uses, operations and training time, at the highest SNR."""
+"""Accuracy against cost: channel uses, operations and training time, at the highest SNR."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -47,7 +47,7 @@ def draw() -> None:
         for axes, column in zip(row, COSTS, strict=True):
             for method in methods_in_order(mine["method"]):
                 rows, look = mine[mine["method"] == method], style(method)
-                # RepObE's two systems share colour and marker: the adversarially trained one is hollow.
+                # RepObE's two systems share colour and marker; the adversarially trained one is hollow.
                 face = "none" if method == "repobe_adversarial" else look.colour
                 axes.vlines(rows[column], rows["low"], rows["high"], color=look.colour, linewidth=1)
                 handles[look.label] = axes.scatter(
@@ -70,7 +70,7 @@ def draw() -> None:
 
 
 def scale(axes, costs: pd.Series) -> None:
-    """Logarithmic where the costs differ more than threefold, else from 0 on."""
+    """Logarithmic if the costs differ more than threefold, else linear from 0."""
     least, most = costs.min(), costs.max()
     if most > 3 * least:
         axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
@@ -78,7 +78,7 @@ def scale(axes, costs: pd.Series) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set(xlim=(0, 1.3 * most))
-    axes.xaxis.set_major_formatter(FuncFormatter(short))  # last, for a scale brings its own
+    axes.xaxis.set_major_formatter(FuncFormatter(short))  # last, because setting a scale resets the formatter
 
 
 def short(number: float, position: int | None = None) -> str:

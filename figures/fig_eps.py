@@ -1,7 +1,7 @@
-"""Accuracy under each image's most harmful attack at each radius eps, where a run was attacked at several.
+"""Accuracy under each image's most harmful attack over the radius eps, for runs that were attacked at several radii.
 
-Eps 0 is the clean image. All of a run's points are over the same images, those that every attack has had. The figure
-speaks of the worst attack where AutoAttack and Square ran at every radius (`worst` in the tables), else of an ensemble.
+Eps 0 is the clean image. All points of a run use the same images, those that all attacks share. The figure says "worst
+attack" if AutoAttack and Square ran at every radius (`worst` in the tables), else "ensemble of attacks".
 """
 
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
@@ -22,7 +22,7 @@ def draw() -> None:
     table = read(results / "summary" / "evasion.csv")
     curves = table[table["attack"].isin(["worst", "ensemble"])]
     curves = curves[curves["snr_test_db"] == curves.groupby(GROUP)["snr_test_db"].transform("max")]
-    # The paper's one radius is a point and no curve.
+    # The paper's single radius is a point, not a curve.
     curves = curves[curves.groupby(GROUP)["eps"].transform("nunique") > 1].sort_values([*GROUP, "eps"])
     if curves.empty:
         return save_empty(out / "fig_eps", curves, TITLE)
@@ -38,7 +38,7 @@ def draw() -> None:
         methods = methods_in_order(mine["method"])
         for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
-            # Adversarially trained or not: RepObE's two systems share colour and marker.
+            # RepObE's two systems share colour and marker, so the one without adversarial training is dotted.
             line = "-" if method != "repobe" else ":"
             aside = 1.025 ** (place - (len(methods) - 1) / 2)
             interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label, line)
@@ -55,9 +55,9 @@ def draw() -> None:
 
 
 def octaves(axes) -> None:
-    """Doublings as equal steps from 1/255 on, so that the radius of the whole image fits beside the small ones.
+    """A base-2 logarithmic axis from 1/255 on (linear below), so that small and very large radii fit.
 
-    Ticks are powers of two, not the radii: some of those lie too close to be told, 4/255 and the paper's 0.016.
+    Ticks are powers of two and not the radii, because some radii lie too close, such as 4/255 and the paper's 0.016.
     """
     axes.set_xscale("symlog", base=2, linthresh=1)
     axes.xaxis.set_major_locator(SymmetricalLogLocator(base=2, linthresh=1))

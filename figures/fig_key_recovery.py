@@ -1,4 +1,4 @@
-"""Known messages give the key away: the fraction of keys found, over the eavesdropper's SNR."""
+"""Key recovery from known messages: the fraction of keys found, over the eavesdropper's SNR."""
 
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.headings import datasets_in_order, preferred_channel
@@ -11,7 +11,7 @@ SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each me
 
 
 def draw() -> None:
-    """Writes fig_key_recovery: a panel of random features, then one a trained encoder; a line style a key schedule."""
+    """Writes fig_key_recovery: a panel for random features, one per trained encoder; line styles show key schedules."""
     results, out = arguments()
     table = read(results / "summary" / "audit.csv")
     table = table[table["quantity"] == "key_recovered"]

@@ -1,4 +1,4 @@
-"""What attackers rebuild: SSIM and an independent classifier's accuracy on their pictures, by method and attacker."""
+"""What attackers rebuild: SSIM, and an independent classifier's accuracy on it, by method and attacker."""
 
 import matplotlib.pyplot as plt
 
@@ -24,7 +24,7 @@ from repobe.tables.schema import family
 
 TITLE = "Leakage"
 METRICS = {"ssim": "SSIM of the rebuilt images", "attacker_accuracy": "Accuracy on the rebuilt images"}
-# From the floor up; a variant of an attacker, same_key_attention, goes with it.
+# By increasing knowledge, as in ATTACKERS. A variant such as same_key_attention has its attacker's look.
 LOOKS = {
     "mean_image": Style("the mean image (floor)", GREY, "|"),
     "keyless": Style("keyless, the paper's", ORANGE, "^"),
@@ -38,7 +38,7 @@ LOOKS = {
 
 
 def look(attacker: str) -> Style:
-    """How an attacker is marked; all variants of one are alike, for they differ in the decoder alone."""
+    """The look of an attacker; its variants look alike, because only their decoders differ."""
     kind = family(attacker)
     if kind is None:
         return Style(attacker.replace("_", " "), OLIVE, "P")
@@ -72,9 +72,9 @@ def draw() -> None:
                 rows = rows.loc[[method for method in methods if method in rows.index]]
                 places = [methods.index(method) for method in rows.index]
                 axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
-                # A variant is hollow: the attacker itself is the best of its variants.
+                # Variants are hollow; the filled marker is the attacker, which is the best of its variants.
                 face = colour if attacker in LOOKS else "none"
-                # Without a key, both keyless attackers are same key: the smaller markers lie above the larger.
+                # Without a key, both keyless attackers equal same_key, so smaller markers are drawn above larger ones.
                 size, above = {"|": (110, 3), "h": (27, 4), "^": (13, 5)}.get(marker, (40, 3))
                 handles[name] = axes.scatter(
                     rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=above
@@ -91,7 +91,7 @@ def draw() -> None:
 
 
 def _place(attacker: str) -> tuple[int, str]:
-    """From the floor up; the best of a family, whose name is its own, before the variants."""
+    """Sort key: by increasing knowledge, the best of a family (the attacker itself) before its variants."""
     return [*LOOKS].index(family(attacker) or "with_key"), attacker
 
 

@@ -1,7 +1,7 @@
-"""The specification curve of c01, c02 and c08: how far each claim is ahead of what it asks, under every reading.
+"""The specification curve of c01, c02 and c08: how far each claim exceeds its margin, under every reading.
 
-As in multiverse analyses (Simonsohn et al. 2020): above, the least favourable comparison under each reading with its
-95 % interval, from the least kind reading to the kindest; below, which reading that is.
+As in multiverse analyses (Simonsohn et al. 2020), the upper panel shows the least favourable comparison under each
+reading with its 95 % interval, sorted from the least to the most favourable reading. The lower panel marks the reading.
 """
 
 import matplotlib.pyplot as plt
@@ -17,13 +17,13 @@ from repobe.verdicts import paper
 from repobe.verdicts.readings import AS_DECIDED
 
 TITLE = "Claims under every reading"
-CLAIMS = {  # what each asks, in a few words
+CLAIMS = {  # each claim in a few words
     "c01": "c01: 2 points more than every\nrival under model inversion",
     "c02": "c02: 3 points more than AT\nand TRADES under attack",
     "c08": "c08: at most 1 point lost, at\nleast 5 gained under attack",
 }
 SIDES = {"ahead": BLUE, "around 0": GREY, "behind": RED}  # where the whole interval lies
-NARROWEST = 9  # readings; the width of a panel that has fewer
+NARROWEST = 9  # readings: the least width of a panel
 
 
 def draw() -> None:
@@ -70,7 +70,7 @@ def draw() -> None:
 
 
 def curve(table: pd.DataFrame, claim: str, dataset: str) -> pd.DataFrame:
-    """A claim's rows of readings.csv on one dataset, from the least lead up, with `side` and whether it is `judged`."""
+    """A claim's rows of readings.csv on one dataset, sorted by lead, with the columns `side` and `judged`."""
     mine = table[(table["claim"] == claim) & (table["dataset"] == dataset)]
     mine = mine.sort_values(["lead", "reading"], ignore_index=True)
     side = [sides(low, high) for low, high in zip(mine["low"], mine["high"], strict=True)]
@@ -103,7 +103,7 @@ def _draw_leads(axes, rows: pd.DataFrame) -> None:
 
 
 def _mark_readings(axes, rows: pd.DataFrame, shown: list[str]) -> None:
-    """A mark in the row of each curve point's reading; a reading that has not run here has a pale row."""
+    """Marks the reading of each point of the curve; the row of a reading that has not run is pale."""
     for place, reading in enumerate(shown):
         ran = reading in set(rows["reading"])
         axes.axhline(place, color="#E5E5E5" if ran else "#F6F6F6", linewidth=0.8, zorder=0)

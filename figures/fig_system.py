@@ -1,4 +1,4 @@
-"""The system's block diagram, drawn from the layer table that `python -m repobe layer_table` walks in the code."""
+"""The system's block diagram, drawn from the layer table of `python -m repobe layer_table`."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -96,7 +96,7 @@ def _arrow(axes, start, end, dotted: bool = False) -> None:
 
 
 def _bend(axes, x: float, y: float, to_x: float, to_y: float, aside: float = 0) -> None:
-    """From below the last box of a row, round, into the first box of a lower one from the left."""
+    """An arrow from the last box of a row, below the row, to the left side of the first box of a lower row."""
     low, left = y - 0.62, to_x - WIDE / 2 - 0.1
     right = x + WIDE / 2
     axes.plot([right, right + 0.07, right + 0.07, left, left], [y, y, low, low, to_y], color=GREY, linewidth=0.9)

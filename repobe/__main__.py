@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from repobe.runs.files import replace, table
+from repobe.runs.files import replace
 from repobe.runs.spec import Audit, Spec, from_plain
-from repobe.stages import pipeline
+from repobe.stages import pipeline, standalone
 
 HELP = {
     "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
@@ -41,12 +41,12 @@ def data(o: argparse.Namespace) -> None:
     from repobe.images.datasets import build
 
     folder = o.data_dir or os.environ.get("REPOBE_DATA") or None
-    build(o.name, Path(folder) if folder else None, o.out)
+    build(o.name, Path(folder) if folder else None, o.out, o.source)
 
 
 def classifier(o: argparse.Namespace) -> None:
     """Trains the classifier that attackers' pictures are shown to."""
-    pipeline.train_classifier(o.data, o.out, o.epochs, o.device, o.threads)
+    standalone.train_classifier(o.data, o.out, o.epochs, o.device, o.threads)
 
 
 def spec(o: argparse.Namespace) -> None:
@@ -62,10 +62,7 @@ def train(o: argparse.Namespace) -> None:
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    """Writes evasion.csv, accuracy at every SNR, natural and attacked, and outcomes.parquet, image by image.
-
-    A killed one goes on where it was.
-    """
+    """Writes evasion.csv, accuracy at every SNR, and outcomes.parquet, image by image; a killed one resumes."""
     pipeline.evaluate(o.spec, o.device)
 
 
@@ -92,29 +89,17 @@ def measure(o: argparse.Namespace) -> None:
 
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
-    from repobe.attacks import cryptanalysis
-    from repobe.stages.device import choose
-
-    choose("cpu", 1)
-    table(o.out, cryptanalysis.cipher_audit(from_plain(Audit, _json(o.json), "audit")), pipeline.AUDIT)
+    standalone.cipher_audit(from_plain(Audit, _json(o.json), "audit"), o.out)
 
 
 def block_error_rates(o: argparse.Namespace) -> None:
     """Simulates the table of LDPC block error rates that the real digital link is chosen from."""
-    from repobe.phy import block_errors
-    from repobe.stages.device import choose
-
-    choose("cpu", 1)
-    replace(o.out, block_errors.simulate(o.blocks).to_csv(index=False))
+    standalone.block_error_rates(o.blocks, o.out)
 
 
 def layer_table(o: argparse.Namespace) -> None:
     """Writes the layers of the paper's system at S = 224 with their shapes: what the block diagram is drawn from."""
-    from repobe.stages.device import choose
-    from repobe.systems import layer_table as described
-
-    choose("cpu", 1)
-    table(o.out, described.layers(), described.COLUMNS)
+    standalone.layer_table(o.out)
 
 
 def tables(o: argparse.Namespace) -> None:
@@ -228,7 +213,9 @@ def _parser() -> argparse.ArgumentParser:
             )
         return added
 
-    command(data, "name", "out").add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
+    making = command(data, "name", "out")
+    making.add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
+    making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(classifier, "data", "out", device=True)
     classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
     classifying.add_argument("--threads", type=int, default=1)

@@ -202,3 +202,34 @@ def test_symbols_go_once_over_the_channel_and_come_back_to_their_own_run(results
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"spec.yaml does not exist"):
         repobe.load(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["repobe", "repobe_reconstruction", "necst_dp"])
+def test_the_example_draws_one_image_on_its_way(method, results, tmp_path):
+    """Of 5 panels of 3 inches at 150 dots an inch; a wrong number is one line and exit code 2."""
+    from PIL import Image
+
+    from examples.one_image import main
+
+    run = results / "runs" / "digits" / "awgn" / method / "seed0"
+    out = tmp_path / "new folder" / "one.png"
+    assert main([str(run), str(out), "--snr-db", "7"]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == (2250, 540)
+        shades = picture.convert("L").resize((15, 4)).tobytes()
+    assert len(set(shades)) > 10
+
+
+def test_the_example_says_in_one_line_what_it_cannot_draw(results, tmp_path, capsys):
+    from examples.one_image import main
+
+    runs = results / "runs" / "digits" / "awgn"
+    for arguments, line in [
+        ([str(runs / "repobe/seed0"), "--number", "9999"], "--number 9999: the test images have the numbers 0 to 359"),
+        ([str(runs / "jpeg2000/seed0")], "jpeg2000 sends bits of a public code"),
+        ([str(tmp_path)], "spec.yaml does not exist"),
+    ]:
+        assert main([arguments[0], str(tmp_path / "one.png"), *arguments[1:]]) == 2
+        said = capsys.readouterr().err
+        assert line in said
+        assert sum(told.startswith("one_image: ") for told in said.splitlines()) == 1

@@ -42,7 +42,13 @@ def tables(*parts: pd.DataFrame, **raw: pd.DataFrame) -> Tables:
         "evasion": pd.concat([accuracies, evasion(*competent)]),
         "inversion": inversion,
         "audit": empty("audit"),
-        "history": pd.DataFrame([at | {"validation_score": score} for at in places for score in (0.5, 0.9, 0.9)]),
+        "history": pd.DataFrame(
+            [
+                at | {"epoch": epoch, "validation_score": score}
+                for at in places
+                for epoch, score in ((1, 0.5), (2, 0.9), (3, 0.9))
+            ]
+        ),
         "cost": pd.DataFrame([at | sizes for at in places]),
     }
     return Tables(**(made | raw))

@@ -23,6 +23,8 @@ VALUES = {
     "datasets.digits.train_images": (128, 256),
     **{f"datasets.digits.training.{key}": (other, value) for key, (value, other) in TRAINING.items()},
     **{f"datasets.digits.training_of.repobe.{key}": values for key, values in TRAINING.items()},
+    "datasets.mine.image_size": (16, 24),
+    "datasets.mine.source": ("one.npz", "other.npz"),
     "datasets.digits_rgb.image_size": (16, 24),  # whose training nothing overrides
     "channels": (["awgn"], ["rayleigh"]),
     "methods.repobe.method": ("repobe", "trades"),
@@ -63,8 +65,11 @@ VALUES = {
     "data_dir": (None, "data"),
     "mlflow_uri": (None, "sqlite:///a.db"),
 }  # fmt: skip
-RULES = ("results_dir", "figures_dir", "data_dir", "mlflow_uri")  # not of any run: where things lie
-CHOSEN = {"digits", "digits_rgb", "repobe", "vae", "undefended", "escst", "strong"}
+RULES = {  # not of any run: where things lie
+    **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri")},
+    "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
+}
+CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}
 
 
 def put(config: dict, path: str, value) -> dict:
@@ -110,7 +115,7 @@ def test_another_value_makes_other_runs_or_the_rules_read_the_key(path):
     other = put(whole(), path, VALUES[path][1])
     check(other)
     if path in RULES:
-        assert f'config["{path}"]' in (ROOT / "workflow" / "rules" / "common.smk").read_text()
+        assert RULES[path] in (ROOT / "workflow" / "rules" / "common.smk").read_text()
         return
     assert [spec.dump() for spec in grid(other)] != [spec.dump() for spec in grid(whole())]
 

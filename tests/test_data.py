@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from repobe.images import datasets as data
+from repobe.images import sources
 
 REAL = Path(os.environ.get("REPOBE_DATA") or "/work/shared/data")
 needs_mnist = pytest.mark.skipif(not (REAL / "MNIST").exists(), reason="REPOBE_DATA has no MNIST")
@@ -41,13 +42,13 @@ def test_an_unknown_dataset_is_named_with_the_known_ones(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "kmnist", "cifar10", "cifar100"])
-def test_a_folder_without_the_files_is_named_with_the_mend(name, tmp_path):
+def test_a_folder_without_the_files_is_named_with_the_fix(name, tmp_path):
     with pytest.raises(ValueError, match=r"data_dir \(or REPOBE_DATA\) must be the folder") as error:
         data.build(name, tmp_path, tmp_path / "x")
     assert str(tmp_path) in one_line(error)
 
 
-def test_without_a_network_the_mend_is_said(tmp_path, monkeypatch):
+def test_without_a_network_the_message_says_the_fix(tmp_path, monkeypatch):
     from torchvision import datasets
 
     def unreachable(*args, **kwargs):
@@ -122,7 +123,7 @@ def test_augmentation_shifts_and_mirrors_each_image_by_its_own():
 def test_mnist_is_read_as_torchvision_reads_it(tmp_path):
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
-    (train, _), (test, label) = data._idx("mnist", REAL)
+    (train, _), (test, label) = sources.idx("mnist", REAL)
     for packed in (REAL / "MNIST" / "raw").glob("t10k-*.gz"):
         (tmp_path / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     assert torch.equal(test[:, 0], read_image_file(str(tmp_path / "t10k-images-idx3-ubyte")))
@@ -133,7 +134,7 @@ def test_mnist_is_read_as_torchvision_reads_it(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "cifar10").exists(), reason="REPOBE_DATA has no cifar10")
 def test_cifar10_from_parquet_has_5000_training_images_of_each_class():
-    (image, label), (_, test) = data._cifar("cifar10", REAL)
+    (image, label), (_, test) = sources.cifar("cifar10", REAL)
     assert image.shape == (50_000, 3, 32, 32)
     assert torch.bincount(label).tolist() == [5000] * 10
     assert torch.bincount(test).tolist() == [1000] * 10

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from repobe.cipher.keys import FixedKey, Key, Keys, PerMessageKeys
+from repobe.cipher.interface import Keys
+from repobe.cipher.keys import FixedKey, Key, PerMessageKeys
 from repobe.cipher.obfuscation import ENCRYPTION, step_by_step
 from repobe.phy.channels import AWGN
 from repobe.training.method import Problem, load

@@ -170,7 +170,7 @@ def test_the_table_falls_from_all_lost_to_none_and_fading_needs_a_higher_snr(tmp
     assert np.mean([end["rayleigh_fast", *c[1:]] - end[c] for c in end if c[0] == "awgn"]) > 2
 
 
-def test_a_missing_or_foreign_table_is_named_with_the_mend(tmp_path):
+def test_a_missing_or_foreign_table_is_named_with_the_fix(tmp_path):
     with pytest.raises(ValueError, match=r"none.csv does not exist; `python -m repobe block_error_rates .*none.csv`"):
         blocks.read(tmp_path / "none.csv")
     for content in ("", "a,b\n1,2\n", ",".join(blocks.COLUMNS) + "\nawgn,240,QPSK,1/2,3,1.5,10\n"):

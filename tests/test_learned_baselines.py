@@ -62,7 +62,7 @@ def test_images_of_any_size_are_resized_by_the_transmitter(size):
     ("name", "term", "reconstruct", "updates"),
     # Of a class what is encrypted is read last: Bob first learns the cipher.
     [
-        ("escst", "encrypted", False, 200),
+        ("escst", "encrypted", False, 400),
         ("escst", "encrypted", True, 20),
         ("ibal", "task", True, 20),
         ("vae", "mse", True, 20),

@@ -63,7 +63,7 @@ def test_a_table_is_written_anew_by_its_columns_and_rows(reference):
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ("set/table mean method=repobe", "2 rows fit, where one should"),
+        ("set/table mean method=repobe", "2 rows fit, but exactly one must"),
         ("set/table mean method=ibal", "0 rows fit"),
         ("set/table mean methods=repobe", "has no column methods"),
         ("set/other mean", "other.csv does not exist"),

@@ -99,9 +99,9 @@ def test_a_method_that_is_not_trained_leaves_a_reading_open():
     known = [rows(0), rows(60, method="necst")]
     rising = [
         {"dataset": "mnist", "channel": "awgn", "method": method, "snr_train_db": "mixed", "seed": 0}
-        | {"validation_score": score}
+        | {"epoch": epoch, "validation_score": score}
         for method in ("repobe", "necst")
-        for score in (0.5, 0.7, 0.9)
+        for epoch, score in ((1, 0.5), (2, 0.7), (3, 0.9))
     ]
     (row,) = judged(AS_DECIDED, *known, history=pd.DataFrame(rising))
     assert row["outcome"] == "open: not trained"

@@ -138,7 +138,7 @@ def test_the_cipher_section_says_what_was_measured_and_why(page):
     assert "The highest of these rows is 0.8765 (<code>repobe</code> on digits over awgn)" in text
     # 2!² = 2² ciphers on 2×2 places, 16!² = 2^88.5 on 16×16: the small grid first.
     assert "0.4321 at 2×2 places (2<sup>2.0</sup> ciphers), 0.1111 at 16×16 places (2<sup>88.5</sup> ciphers)" in text
-    assert "of few ciphers many are nearly the same" in text
+    assert "many of them are nearly the same" in text
     assert "in a deep fade" in text
 
 
@@ -193,9 +193,9 @@ def test_the_threat_model_says_of_each_attacker_what_it_knows_and_what_it_got():
         ("keyless", "the encoder, images like those sent", "0.12 of its pictures"),
         ("keyless_adaptive", "keys of its own, fresh for each message", "0.8 of its pictures"),
         ("same_key", "pairs of image and message under the one fixed key", "0.89 of its pictures"),
-        ("fresh_key", "each under a key of its own and unknown", "0.88 of its pictures"),
+        ("fresh_key", "each under its own unknown key", "0.88 of its pictures"),
         ("with_key", "the encoder and the key", "Not run in these tables."),
-        ("legitimate", "no ceiling", "Not run in these tables."),
+        ("legitimate", "no upper bound", "Not run in these tables."),
         ("paper", "weights, channel statistics and the key", "0.41, of <code>repobe</code> on digits"),
         ("strong", "EOT-PGD", "Not run in these tables."),
         ("autoattack", "AutoAttack", "Not run in these tables."),

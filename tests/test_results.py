@@ -16,7 +16,7 @@ def test_a_summary_has_one_row_a_key():
 @pytest.mark.parametrize(
     ("frame", "fault"),
     [
-        (evasion({}, {}), "stands twice"),
+        (evasion({}, {}), "appears twice"),
         (evasion({"value": 1.2}), r"outside \[0, 1\]"),
         (evasion({"value": float("inf")}), "a value is infinite"),
         (evasion({}, {"seed": 1, "value": float("nan")}), "line 3: value is empty"),

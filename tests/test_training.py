@@ -57,7 +57,7 @@ def test_a_loss_that_is_not_a_number_stops_with_one_line_and_keeps_the_epochs_be
     assert len(torch.load(tmp_path / "resume.pt", weights_only=True)["history"]) == 1
 
 
-def test_a_checkpoint_cut_in_half_is_named_with_the_mend(specs, digits, tmp_path):
+def test_a_checkpoint_cut_in_half_is_named_with_the_fix(specs, digits, tmp_path):
     short = dataclasses.replace(
         specs["undefended"], training=dataclasses.replace(specs["undefended"].training, epochs=1)
     )

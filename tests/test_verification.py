@@ -116,7 +116,7 @@ def change_a_digit(path, place: int, column: str) -> tuple[int, str, str]:
 )
 def test_a_digit_changed_in_a_derived_table_is_named_with_its_cell(name, place, column, made, capsys):
     line, was, now = change_a_digit(made / name, place, column)
-    assert verify(made, capsys) == (1, [f"{name}: DIFFERS, line {line}, {column}: {now}; made again {was}"])
+    assert verify(made, capsys) == (1, [f"{name}: DIFFERS, line {line}, {column}: {now}; recomputed {was}"])
 
 
 def test_a_digit_changed_in_a_raw_table_shows_in_all_that_follows_from_it(made, capsys):
@@ -151,7 +151,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     (made / "decisions.csv").unlink()
     assert verify(made, capsys) == (
         1,
-        ["claims.csv: DIFFERS, it has 18 rows; made again 19", "decisions.csv: is not there"],
+        ["claims.csv: DIFFERS, it has 18 rows; recomputed 19", "decisions.csv: is missing"],
     )
 
 
@@ -166,7 +166,7 @@ def test_a_raw_table_that_is_cut_or_gone_is_named_where_it_lies(name, made, caps
     path.unlink()
     code, lines = verify(made, capsys)
     assert code == 1
-    assert lines[0] == f"tables/{name}: is not there"
+    assert lines[0] == f"tables/{name}: is missing"
 
 
 def test_where_nothing_lies_there_is_nothing_to_verify(tmp_path, capsys):
@@ -269,7 +269,7 @@ def test_show_says_of_a_number_what_is_printed_what_is_ours_and_where_it_comes_f
     assert f"{ours['ours']:.4f} [{ours['low']:.4f}, {ours['high']:.4f}]" in text
     assert "mnist/rayleigh/undefended/seed0: commit 0123456789ab, trained 3.0 s on cpu, 1 threads" in text
     assert "repobe/seed0" not in text
-    assert "ours is of        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
+    assert "ours is at        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
     assert "points; agrees within 0.5\n" in text
     assert "gates             trained: no; competent: " in text
     assert "undefended was validated once, which shows no end of its rise" in text
@@ -284,8 +284,8 @@ def test_show_says_what_judges_a_claim_and_what_weighs_a_decision(made):
     assert "itself at 7 dB" in text
     assert "mnist/awgn/repobe mnist/rayleigh/repobe" in text
     assert "no run in" in show("D7", made)
-    assert "as what PGD maximises" in " ".join(show("D7", made).split())
-    assert "no run weighs it" in show("D16", made)
+    assert "the objective that PGD maximises" in " ".join(show("D7", made).split())
+    assert "no run measures its effect" in show("D16", made)
     assert show("d16", made) == show("D16", made)
     text = " ".join(show("p06", made).split())
     assert "no method's number of channel uses k is stated" in text
@@ -301,9 +301,10 @@ def test_show_names_a_table_that_is_gone(name, made):
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
-    assert f"There is nothing measured in {tmp_path}" in show("n21", tmp_path)
-    assert f"There is nothing measured in {tmp_path}" in show("c04", tmp_path)
+    assert f"Nothing was measured in {tmp_path}" in show("n21", tmp_path)
+    assert f"Nothing was measured in {tmp_path}" in show("c04", tmp_path)
     with pytest.raises(
-        ValueError, match="'n99' is no number, claim, decision or contradiction; there are n01 to n31, c01 to c19, D1"
+        ValueError,
+        match="'n99' is not a number, claim, decision or contradiction; known are n01 to n31, c01 to c19, D1",
     ):
         show("n99", tmp_path)

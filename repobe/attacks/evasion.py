@@ -8,8 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from repobe.attacks.noisy import NoisyClassifier, frozen
 from repobe.images.metrics import correct
+from repobe.runs import plugins
 from repobe.runs.spec import Attack
 
+SLACK = 1e-6  # of a radius, for sums in single precision
 SELECTION = 20  # fresh draws, at least, that decide which attack on an image is the most harmful
 
 
@@ -129,9 +131,11 @@ def _harm(model: NoisyClassifier, image: Tensor, label: Tensor) -> Tensor:
     return wrong + loss / (1 + loss)
 
 
-# An attack by the kind that a config names. It returns candidates, from which `most_harmful` picks one per image.
-# `keyless` and `transfer` attack another model: the attacker's copy without a shuffle, and the surrogate.
-KINDS: dict[str, Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list[Tensor]]] = {
+# An attack returns candidates, from which `most_harmful` picks one per image.
+Candidates = Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list[Tensor]]
+# An attack by the kind that a config names. `keyless` and `transfer` attack another model: the attacker's copy
+# without a shuffle, and the surrogate.
+KINDS: dict[str, Candidates] = {
     "pgd": pgd5,
     "keyless": pgd5,
     "transfer": eot_pgd,
@@ -140,3 +144,25 @@ KINDS: dict[str, Callable[[NoisyClassifier, Tensor, Tensor, float, Attack], list
     "autoattack_standard": autoattack_standard,
     "square": square,
 }
+
+
+def of_kind(kind: str) -> Candidates:
+    """The attack of a kind: one of KINDS, or the function `attack` of a file, path.py; ValueError without it."""
+    if not plugins.is_file(kind):
+        return KINDS[kind]
+    found = getattr(plugins.imported(kind), "attack", None)
+    if not callable(found):
+        raise ValueError(f"{kind} has no function attack")
+    return lambda *asked: _allowed(kind, found(*asked), *asked)
+
+
+def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, attack) -> list[Tensor]:
+    """The candidates of a user's own attack; ValueError where one is outside the ball or is no image."""
+    if not candidates:
+        raise ValueError(f"{kind}: attack gave no candidates; return a list of images, at least one")
+    for candidate in candidates:
+        if candidate.shape != image.shape:
+            raise ValueError(f"{kind}: attack gave {[*candidate.shape]} for images {[*image.shape]}")
+        if not ((candidate - image).abs() <= eps + SLACK).all() or not ((candidate >= 0) & (candidate <= 1)).all():
+            raise ValueError(f"{kind}: attack left the ball of radius {eps:g} around the image, or [0, 1], or gave NaN")
+    return [candidate.detach() for candidate in candidates]

@@ -18,6 +18,7 @@ from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.phy.channels import normalise_power
 from repobe.phy.mapping import features
+from repobe.runs.devices import forked_random
 from repobe.systems.fitting import descend
 
 
@@ -66,7 +67,7 @@ def train_decoder(
     Every update sends its messages through fresh channel draws. Adam, one cycle.
     """
     learned = len(known.image) - max(1, int(HELD * len(known.image)))
-    with torch.random.fork_rng():
+    with forked_random(known.image.device):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         decoder = Decoder(network, known.image[:learned].mean(dim=0), known.sent.shape[1], known.grid)
     decoder.to(known.image.device, memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.phy.mapping import features
+from repobe.runs.devices import forked_random
 from repobe.systems.fitting import descend
 
 BINS = 16
@@ -35,7 +36,7 @@ class DeepSet(nn.Module):
 def from_multiset(train: Tensor, label: Tensor, test: Tensor, classes: int, epochs: int, generator) -> Tensor:
     """Logits [n, classes] for test messages from a DeepSet trained on labelled ones. Adam, one cycle, peak 1e-3."""
     batch = 64
-    with torch.random.fork_rng():
+    with forked_random(train.device):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         network = DeepSet(train.shape[2], classes)
     network.to(train.device)
@@ -55,7 +56,8 @@ def from_histogram(train: Tensor, label: Tensor, test: Tensor, classes: int, epo
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    edges = torch.quantile(train[:500].flatten(0, 1), torch.arange(1, BINS) / BINS, dim=0)  # equal counts
+    levels = torch.arange(1, BINS, device=train.device) / BINS  # equal counts
+    edges = torch.quantile(train[:500].flatten(0, 1), levels, dim=0)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model.fit(_statistics(train, edges).numpy(), label.cpu().numpy())
     logits = torch.full((len(test), classes), -torch.inf)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from repobe.cipher.keys import FixedKey, Keys
+from repobe.cipher.interface import Keys
+from repobe.cipher.keys import FixedKey
 from repobe.systems.system import System
 
 
@@ -55,7 +56,8 @@ class FrozenClassifier(nn.Module):
     def __init__(self, system: System, n0: float, keys, seed: int, image: Tensor, draws: int) -> None:
         super().__init__()
         self.system, self.n0, self.seed, self.draws, self.known = system, n0, seed, draws, image.flatten(1)
-        self.fixed, self.key = isinstance(keys, FixedKey), keys.receiving(0, len(image))
+        self.fixed, key = isinstance(keys, FixedKey), keys.receiving(0, len(image))
+        self.key = key and key.to(image.device)  # there once: each query picks its images' keys without the host
         self.gain = self.noise = None
         if not (system.digital or system.random_transmitter):
             generator = torch.Generator(image.device).manual_seed(seed)
@@ -69,17 +71,18 @@ class FrozenClassifier(nn.Module):
         which = torch.cdist(image.detach().flatten(1), self.known, p=torch.inf).argmin(dim=1)
         if self.noise is None:
             # One by one, because such a system draws for a whole batch, but each image needs its own draws.
-            return torch.cat([self.alone(one, int(i)) for one, i in zip(image.split(1), which, strict=True)])
-        sent = self.system.transmit(image, self.key and self.key[which.cpu()], self.n0).repeat(self.draws, 1)
+            each = zip(image.split(1), which.tolist(), strict=True)
+            return torch.cat([self.alone(one, number) for one, number in each])
+        sent = self.system.transmit(image, self.key and self.key[which], self.n0).repeat(self.draws, 1)
         draw = [part if part is None else part[:, which].flatten(0, 1) for part in (self.gain, self.noise)]
         heard = self.system.channel.apply(sent, self.n0, draw)
-        logits = self.system.receive(heard, self.key and self.key[which.cpu().repeat(self.draws)], self.n0)
+        logits = self.system.receive(heard, self.key and self.key[which.repeat(self.draws)], self.n0)
         return averaged(logits.unflatten(0, (self.draws, -1)))
 
     def alone(self, image: Tensor, number: int) -> Tensor:
         """Logits [1, classes] of Image [1, c, S, S] with the draws of attacked image `number`."""
         generator = torch.Generator(image.device).manual_seed(self.seed + number)
-        key = self.key and self.key[torch.full((self.draws,), number)]
+        key = self.key and self.key[torch.full((self.draws,), number, device=image.device)]
         return averaged(through(self.system, image, self.n0, key, self.fixed, generator, self.draws))
 
 

@@ -6,7 +6,7 @@ secret (256 bits) ─ HKDF-SHA256 ─ ChaCha20, nonce = number of the message �
 import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from torch import Tensor
+
+from repobe.cipher.interface import MessageKeys
 
 SECRET_BYTES = 32
 
@@ -56,8 +58,7 @@ class Key:
     def _valid(cls, rows: Tensor, columns: Tensor, r: Tensor, c: Tensor) -> Self:
         """A key from parts that are right by construction: the checks sort, which costs more than deriving the key."""
         key = object.__new__(cls)
-        for name, value in (("rows", rows), ("columns", columns), ("r", r), ("c", c)):
-            object.__setattr__(key, name, value)
+        vars(key).update(rows=rows, columns=columns, r=r, c=c)
         return key
 
     @classmethod
@@ -85,6 +86,11 @@ class Key:
         if self.messages is None:
             return self
         return self._valid(self.rows[which], self.columns[which], self.r[which], self.c[which])
+
+    def to(self, device: torch.device) -> Self:
+        """The same keys on a device; themselves where they are there."""
+        parts = (part.to(device) for part in (self.rows, self.columns, self.r, self.c))
+        return self if self.rows.device == device else self._valid(*parts)
 
     @functools.cached_property
     def permutation(self) -> Tensor:
@@ -116,31 +122,10 @@ class Key:
         """(permutation, inverse) as Int64[messages, H·W], computed on that device once for each batch size."""
         made = self.__dict__.setdefault("_indices", {})
         if (device, messages) not in made:
-            parts = (part.to(device) for part in (self.rows, self.columns, self.r, self.c))
-            here = self if self.rows.device == device else self._valid(*parts)
+            here = self.to(device)
             both = (here.permutation, here.inverse)
             made[device, messages] = tuple(index.expand(messages, -1).contiguous() for index in both)
         return made[device, messages]
-
-
-class MessageKeys(Protocol):
-    """The keys of some messages: a slice or an index of messages gives theirs."""
-
-    def __getitem__(self, which: slice | Tensor) -> Self: ...
-
-
-@runtime_checkable
-class Keys(Protocol):
-    """What the two ends of a method share. Messages of a session are counted from 0."""
-
-    def session(self, *name: object) -> "Keys":
-        """The keys of a session that both ends name; the same name continues the same session."""
-
-    def sending(self, first: int, count: int) -> MessageKeys | None:
-        """The keys of messages first … first+count−1, to encrypt with; None where the method has no key."""
-
-    def receiving(self, first: int, count: int) -> MessageKeys | None:
-        """The keys of the same messages, to decrypt with."""
 
 
 class CountedKeys(ABC):

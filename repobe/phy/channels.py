@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from repobe.phy.channel import Channel, Fading, complex_normal
-from repobe.runs import names
+from repobe.runs import names, plugins
 
 
 def noise_power(snr_db: float) -> float:
@@ -177,7 +177,19 @@ BY_NAME: dict[str, type[Channel]] = {
 }
 
 
-def named(label: str) -> Channel:
-    """The channel of that label in a config; ValueError where there is none or a parameter is out of range."""
-    name, parameters = names.channel(label)
-    return BY_NAME[name](**parameters)
+def named(label: str, source: str | None = None) -> Channel:
+    """The channel of that label in a config; source: the file of its class where it is not this one.
+
+    ValueError where there is no such channel, where a parameter is out of range, or where the class is not whole.
+    """
+    name, parameters = names.channel(label, source)
+    if source is None:
+        return BY_NAME[name](**parameters)
+    for kind in vars(plugins.imported(source)).values():
+        if isinstance(kind, type) and vars(kind).get("name") == name:
+            if not issubclass(kind, Channel):
+                raise ValueError(f"{source}: {kind.__name__} is no subclass of repobe.phy.channel.Channel")
+            if missing := sorted(kind.__abstractmethods__):
+                raise ValueError(f"{source}: {kind.__name__} does not define {', '.join(missing)}")
+            return kind(**parameters)
+    raise ValueError(f"{source} has no class with name = '{name}' once it has run")

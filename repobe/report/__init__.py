@@ -1,5 +1,5 @@
-"""What people look at: how figures are drawn, the report page and its templates, and tracking by MLflow.
+"""Output for people: drawing of figures, the report page and its templates, and tracking with MLflow.
 
-Torch is never imported; MLflow only by `tracking`. It may import `verdicts`, `tables`, `runs`, and of `cipher` the size
-of the key space.
+Torch is never imported; only `tracking` imports MLflow. This room may import `verdicts`, `tables` and `runs`, and from
+`cipher` the size of the key space.
 """

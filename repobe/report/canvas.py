@@ -1,4 +1,4 @@
-"""What all figures share while they are drawn: the theme, a grid of panels, means with their 95 % intervals."""
+"""Drawing code that all figures share: the theme, a grid of panels, means with their 95 % intervals."""
 
 import matplotlib
 
@@ -20,7 +20,7 @@ def theme() -> None:
 def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel: str) -> tuple:
     """(figure, its panels): up to `most` panels in a row, each of `size` inches.
 
-    All panels share their axes; labels stand at the outer edges alone.
+    All panels share their axes; only the outer edges have labels.
     """
     columns = min(count, most)
     rows = -(-count // columns)

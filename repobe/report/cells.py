@@ -1,4 +1,4 @@
-"""Tables of the page: each cell has a text to read, a value to sort by and a kind that the style sheet knows."""
+"""Tables of the page: each cell has a text, a value to sort by, and a kind that the style sheet knows."""
 
 import pandas as pd
 
@@ -28,9 +28,10 @@ HEADINGS = {
     "train_seconds": "training (s)",
     "train_wall_seconds": "training, wall (s)",
     "spec_sha256": "config hash (SHA-256)",
+    "data_sha256": "data (SHA-256)",
     "id": "",
     "allows": "the paper",
-    "lead": "lead of the furthest back",
+    "lead": "lead of the least favourable comparison",
 }
 VERDICTS = {
     "reproduced": "✓",

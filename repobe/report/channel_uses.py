@@ -1,4 +1,4 @@
-"""Accuracy over channel uses: the methods that a config can run at several k, as families of one curve each."""
+"""Accuracy over channel uses: methods that a config can run at several k; each family becomes one curve."""
 
 import pandas as pd
 

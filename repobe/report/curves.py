@@ -1,4 +1,4 @@
-"""Accuracy over SNR (Figs. 3a-c and 4): a curve for each method and quantity, beside the paper's printed points."""
+"""Accuracy over SNR (Figs. 3a-c and 4): one curve per method and quantity, beside the paper's printed points."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from repobe.verdicts import paper
 
 
 class Curve(NamedTuple):
-    """A measured line over SNR, or the points that the paper prints of one; `rows` is empty where nothing has run."""
+    """A measured curve over SNR, or the paper's printed points of one; `rows` is empty if nothing has run."""
 
     look: Style
     label: str
@@ -66,7 +66,7 @@ def curves_of(table: pd.DataFrame, methods: list[str], quantities: list[str], pa
 
 
 def with_channel_uses(curves: list[Curve]) -> list[Curve]:
-    """The same curves, each label with its k, where they differ in k: accuracy at one k is not accuracy at another."""
+    """The same curves. If they differ in k, each label states its k, because their accuracies do not compare."""
     uses = [f"{one.rows['symbols_k'].iloc[0]:g}" if len(one.rows) else None for one in curves]
     if len(set(uses) - {None}) < 2:
         return curves
@@ -97,8 +97,8 @@ def offsets(count: int) -> list[float]:
 def enlarged(measured: list[pd.DataFrame], printed: list[pd.DataFrame]) -> tuple[float, float] | None:
     """The band (low, high) of accuracy to enlarge, because the whole range would press its curves into one line.
 
-    The band holds the curves whose mean lies within a twentieth of the range below the best, with their bars. There is
-    None where fewer than two measured curves are that close, or where the band needs a quarter of the range or more.
+    The band holds the curves, with their bars, whose mean is at most a twentieth of the range below the best. None if
+    fewer than two measured curves are that close, or if the band needs a quarter of the range or more.
     """
     means = pd.concat([rows["mean"] for rows in measured + printed] or [pd.Series(dtype=float)])
     best, whole = means.max(), means.max() - means.min()

@@ -1,4 +1,4 @@
-"""A figure's SVG, ready to stand inside the page."""
+"""A figure's SVG, prepared for the page."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Pictures that attackers rebuild beside the originals, as in Figs. 3d and 3e."""
+"""Images that attackers rebuild, beside the originals, as in Figs. 3d and 3e."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from repobe.tables.results import pictures_of, read
 
 
 class Column(NamedTuple):
-    """What one attacker rebuilt: uint8 images [n, c, h, w] with their labels (both None: not run), and SSIM's rows."""
+    """One attacker's images, uint8 [n, c, h, w], and their labels (both None if not run), and the rows of SSIM."""
 
     title: str
     images: np.ndarray | None
@@ -55,7 +55,7 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
 
 
 def _column(table: pd.DataFrame, pictures: dict, dataset: str, title: str, method: str | None, attacker: str) -> Column:
-    """What `attacker` rebuilt of `method`, AWGN and the first seed preferred; method None: any."""
+    """The images that `attacker` rebuilt for `method` (None: any), preferably over AWGN and from the first seed."""
     # A run's name is <dataset>/<channel>/<method>/seed<k>.
     runs = sorted({name.rsplit("/", 1)[0] for name in pictures if name.startswith(f"{dataset}/")})
     runs = [run for run in runs if method in (None, run.split("/")[2])]

@@ -1,4 +1,4 @@
-"""What panels are called: the names and the order of datasets and channels, and which dataset a panel shows."""
+"""Headings of panels: names and order of datasets and channels, and the choice of a panel's dataset."""
 
 import pandas as pd
 
@@ -42,5 +42,5 @@ def dataset_shown(dataset: str, datasets: set[str]) -> str:
 
 
 def image_count(rows: pd.DataFrame) -> str:
-    """How many images each mean of a table is over: 2,000, or 200/500 where rows differ."""
+    """The number of images behind each mean: 2,000, or 200/500 if rows differ."""
     return "/".join(f"{n:,}" for n in sorted(set(rows["n"])))

@@ -1,6 +1,6 @@
-"""results/report.html: one page for a reviewer, with everything inside it and nothing fetched.
+"""results/report.html: one self-contained page for a reviewer; it fetches nothing.
 
-The page's text lies in repobe/report/templates.
+The page's text is in repobe/report/templates.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
 from repobe.verdicts.gates import COLUMNS as GATES
+from repobe.verdicts.gates import STAND_INS
 from repobe.verdicts.readings import headline
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -80,7 +81,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
             comparison=table(comparison, NUMBERS),
             verdicts=counts(claims),
             numbers=counts(comparison),
-            stand_ins=sorted({"digits", "digits_rgb"} & set(evasion["dataset"])),
+            stand_ins=sorted(set(STAND_INS.values()) & set(evasion["dataset"])),
             figures=[
                 ("The paper's figures", [one for one in drawn if not one["name"].startswith("fig_")]),
                 ("The suite's own", [one for one in drawn if one["name"].startswith("fig_")]),

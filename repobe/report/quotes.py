@@ -1,16 +1,16 @@
-"""Numbers that a document quotes from committed tables: each says in a comment where it stands, and is written anew.
+"""Numbers that a document quotes from committed tables. A comment names the source of each, so they can be refreshed.
 
     0.965<!-- = mnist32/summary/evasion mean method=undefended channel=rayleigh snr_test_db=7 attack=paper -->
 
-says the table, the column and what chooses the row. A table of numbers has one comment above it,
+names the table, the column and the values that select the row. A table of numbers has one comment above it,
 
     <!-- table mnist32/summary/evasion mean metric=natural_accuracy
     columns: channel=awgn snr_test_db=7; channel=awgn snr_test_db=23
     rows: method=repobe; -; method=necst -->
 
-whose columns are the last ones of the table; a row `-` is left as it stands, and so is a column `-`. A column may begin
-with a table and a column of its own. `make quotes` writes all numbers of the READMEs anew, each in as many decimals as
-it had; tests/test_quotes.py says that none is out of date and none is without a comment.
+It describes the last columns of the table. A row `-` or a column `-` stays as it is. A column may begin with its own
+table and column. `make quotes` refreshes all numbers of the READMEs and keeps their decimals; tests/test_quotes.py
+checks that none is out of date and none lacks a comment.
 """
 
 import re
@@ -30,7 +30,7 @@ TABLE = re.compile(r"<!-- table(?P<query>[^>]*?)-->\n(?P<body>(?:\|.*\n)+)")
 
 
 def refresh(text: str, reference: Path = REFERENCE) -> str:
-    """The document with every number as the tables under `reference` have it; ValueError names a query that fails."""
+    """The document with every number refreshed from the tables under `reference`; ValueError names a failing query."""
 
     def number(found: re.Match) -> str:
         return _like(found["shown"], quoted(found["query"], reference)) + found["comment"]
@@ -39,7 +39,7 @@ def refresh(text: str, reference: Path = REFERENCE) -> str:
 
 
 def unmarked(text: str) -> str:
-    """What of a document is neither a marked number or table, nor code."""
+    """The document without marked numbers, marked tables and code."""
     text = TABLE.sub(lambda found: _labels(found), NUMBER.sub("", text))
     text = re.sub(r"^    .*$", "", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), flags=re.MULTILINE)
     return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
@@ -48,18 +48,18 @@ def unmarked(text: str) -> str:
 def quoted(query: str, reference: Path = REFERENCE):
     """The cell that a query names: <table> <column> <name>=<value> …
 
-    A column `100*x` is in points; `max:x` and `min:x` are of all rows that fit, of others one must. ValueError where no
-    row or more than one fits.
+    A column `100*x` is in points. `max:x` and `min:x` take the extreme of all rows that fit; otherwise exactly one row
+    must fit, else ValueError.
     """
     cells, factor, extreme = _cells(query, reference)
     if len(cells) == 0 or (len(cells) > 1 and not extreme):
-        raise ValueError(f"{query}: {len(cells)} rows fit, where one should")
+        raise ValueError(f"{query}: {len(cells)} rows fit, but exactly one must")
     cell = cells.agg(extreme) if extreme else cells.iloc[0]
     return cell * float(factor) if factor else cell
 
 
 def _cells(query: str, reference: Path) -> tuple[pd.Series, str, str]:
-    """(the column of the rows that fit a query, its factor, whether their max or min is asked for)."""
+    """(the column's cells in the rows that fit a query; its factor; `max`, `min` or empty)."""
     path, column, *chosen = shlex.split(query)
     frame = _read(reference / f"{path}.csv")
     factor, _, column = column.rpartition("*")
@@ -88,7 +88,7 @@ def _table(found: re.Match, reference: Path) -> str:
 
 
 def _row(line: str, queries: list[str | None], reference: Path) -> str:
-    """One line of a table, its last cells written anew."""
+    """One line of a table with its last cells refreshed."""
     cells = line.strip().strip("|").split("|")
     labels, shown = cells[: -len(queries)], [cell.strip() for cell in cells[-len(queries) :]]
     values = [
@@ -98,7 +98,7 @@ def _row(line: str, queries: list[str | None], reference: Path) -> str:
 
 
 def _value(shown: str, query: str, reference: Path) -> str:
-    """A cell written anew; one that shows – must have nothing to show."""
+    """A refreshed cell. ValueError if it shows – although there is a measurement."""
     if shown != "–":
         return _like(shown, quoted(query, reference))
     if len(_cells(query, reference)[0]):
@@ -113,7 +113,7 @@ def _query(first: str, column: str, row: str) -> str | None:
 
 
 def _spec(text: str) -> tuple[str, list[str], list[str]]:
-    """(the query that all cells share, that of each column, that of each row)."""
+    """(the query shared by all cells, the query of each column, the query of each row)."""
     first, _, rest = text.partition("columns:")
     columns, _, rows = rest.partition("rows:")
     return " ".join(first.split()), *([" ".join(one.split()) for one in part.split(";")] for part in (columns, rows))
@@ -132,7 +132,7 @@ def _labels(found: re.Match) -> str:
 
 
 def _like(shown: str, value) -> str:
-    """A value in as many decimals as what stands there, with a sign where that has one."""
+    """A value with as many decimals as the number it replaces, and with a sign if that has one."""
     if isinstance(value, str):
         return value
     decimals = len(shown.partition(".")[2])

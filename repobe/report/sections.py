@@ -1,4 +1,4 @@
-"""Numbers that the page's sentences quote, and tables that are wider than the files they come from."""
+"""Numbers that the page's sentences quote, and tables that join several rows of their files."""
 
 import pandas as pd
 
@@ -17,14 +17,14 @@ def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """With the words of the readings whose ids stand in a column, and with what of the paper allows them."""
+    """Replaces the readings' ids in a column by their words, and adds the place of the paper that allows each."""
     known = {one["id"]: one for one in paper.readings()}
     words = frame[column].map({id_: f"{id_}: {one['reading']}" for id_, one in known.items()})
     return frame.assign(**{column: words, "allows": frame[column].map({i: one["paper"] for i, one in known.items()})})
 
 
 def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
-    """A row for each attacker and method: SSIM, PSNR, MSE and accuracy, beside the floor that the mean image sets."""
+    """One row per attacker and method: SSIM, PSNR, MSE and accuracy, beside the mean image's as the floor."""
     key = ["dataset", "image_size", "channel", "method", "snr_tap_db", "attacker"]
     wide = inversion.pivot_table("mean", key, "metric", sort=False).reset_index()
     wide = wide.rename(columns={"attacker_accuracy": "accuracy"})
@@ -40,7 +40,7 @@ def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
-    """For each family of attackers: the row with the highest accuracy on RepObE, and that on the undefended system."""
+    """For each family of attackers: the row with the highest accuracy on RepObE, and on the undefended system."""
     found = {}
     for kind, rows in rebuilt.groupby(rebuilt["attacker"].map(family)):
         for name, mine in [
@@ -54,7 +54,7 @@ def leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
 
 
 def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
-    """For each attack with a radius of at most 8/255: the row where RepObE keeps the lowest accuracy."""
+    """For each attack with a radius of at most 8/255: the row with RepObE's lowest accuracy."""
     rows = evasion[
         (evasion["metric"] == "adversarial_accuracy") & (evasion["eps"] > 0) & (evasion["eps"] <= 8.001 / 255)
     ]
@@ -102,7 +102,7 @@ def cipher(audit: pd.DataFrame) -> dict:
             "recovered": {
                 schedule: (rows["mean"].min(), rows["mean"].max()) for schedule, rows in reached.groupby("schedule")
             },
-            "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest of all rows
+            "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest accuracy
             "wrong_key": (wrong["mean"].min(), wrong["mean"].max()) if len(wrong) else None,
             "wrong_keys": [
                 {"grid": grid, "log2": log2_keys_effective(int(grid.split("x")[0])), "n": rows["n"].max()}
@@ -114,7 +114,7 @@ def cipher(audit: pd.DataFrame) -> dict:
 
 
 def about(provenance: pd.DataFrame) -> dict[str, str]:
-    """What the runs have in common: how many, which seeds, which code, which machine."""
+    """About the runs: number, seeds, training time, code and machine."""
     seeds = sorted({run.rsplit("/seed", 1)[1].split("_")[0] for run in provenance["run"]}, key=int)
     told = {
         "runs": number(len(provenance)),

@@ -1,4 +1,4 @@
-"""How a method looks in every figure: its name, colour and marker, and its place in the paper's order."""
+"""The look of a method in every figure: name, colour and marker, and its place in the paper's order."""
 
 import hashlib
 import re
@@ -46,7 +46,7 @@ COLOURS, MARKERS = [BLUE, ORANGE, GREEN, PINK, OLIVE, GREY], "osD^v<>PXph8d"
 
 
 def family(method: str) -> str:
-    """The method of which `<method>_k512` is a setting with k = 512 channel uses; any other label is its own."""
+    """The method behind a label: `<method>` for `<method>_k512` (k = 512 channel uses), else the label itself."""
     return "vae" if method == "vae_128" else re.sub(r"_k\d+$", "", method)
 
 

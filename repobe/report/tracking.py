@@ -1,4 +1,4 @@
-"""MLflow, which observes: one run for each spec, and nothing downstream reads it."""
+"""MLflow tracking: one MLflow run per spec. Nothing downstream reads it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from repobe.tables.results import read
 
 
 def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> None:
-    """Shows every run once: a run is found again by the hash of its spec and its tables, never duplicated."""
+    """Logs every run once: the hash of spec and tables identifies a run, so it is never duplicated."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient

@@ -3,6 +3,7 @@
 import fnmatch
 import itertools
 
+from repobe.runs import names
 from repobe.runs.spec import Spec
 
 
@@ -13,8 +14,9 @@ def grid(config: dict) -> list[Spec]:
     """
     specs = []
     _refuse_odd_names(config)
-    for dataset, channel, label, number in itertools.product(
-        config["datasets"], config["channels"], config["methods"], config["seeds"]
+    channels = map(names.located, config["channels"])
+    for dataset, (source, channel), label, number in itertools.product(
+        config["datasets"], channels, config["methods"], config["seeds"]
     ):
         data, method = config["datasets"][dataset], config["methods"][label]
         run = f"{dataset}/{channel}/{label}/seed{number}"
@@ -22,6 +24,7 @@ def grid(config: dict) -> list[Spec]:
         common = {
             "dataset": dataset,
             "channel": channel,
+            "channel_source": source,
             "label": label,
             "method": method.get("method", label),
             "task": method.get("task", "classification"),

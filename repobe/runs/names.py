@@ -1,21 +1,37 @@
-"""Which channels a config may name, read from their file without importing torch, which takes seconds."""
+"""Which datasets and channels a config may name.
+
+Channels are read from their files without importing torch, which takes seconds. A config names a
+channel by its label, or by path.py:label where its class stands in a file of the user's own.
+"""
 
 import ast
 import re
 from functools import cache
 from pathlib import Path
 
+from repobe.runs import plugins
+
+SAFE = re.compile("[a-z][a-z0-9_]*")
+DATASETS = ("digits", "digits_rgb", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100")
 CHANNELS = Path(__file__).parents[1] / "phy" / "channels.py"
 
 
 @cache
-def channels() -> dict[str, list[str]]:
-    """The parameters of every channel by its name: each class of repobe/phy/channels.py that has a `name`."""
+def channels(source: str | None = None) -> dict[str, list[str]]:
+    """The parameters of every channel by its name: each class that has a `name` in repobe/phy/channels.py or in source.
+
+    ValueError where source is not a Python file, or where one of its names is taken or no safe name of a folder.
+    """
     found = {}
-    for kind in ast.parse(CHANNELS.read_text()).body:
+    for kind in plugins.parsed(source or CHANNELS).body:
         if isinstance(kind, ast.ClassDef) and (name := _name_of(kind)):
             targets = [line.target for line in kind.body if isinstance(line, ast.AnnAssign)]
             found[name] = [target.id for target in targets if isinstance(target, ast.Name)]
+    for name in found if source else ():
+        if not SAFE.fullmatch(name):
+            raise ValueError(f"{source}: '{name}' cannot name a folder; use small letters, digits and _")
+        if name in channels():
+            raise ValueError(f"{source}: a channel of the suite is called '{name}' already; use another name")
     return found
 
 
@@ -28,13 +44,21 @@ def _name_of(kind: ast.ClassDef) -> str | None:
     return None
 
 
-def channel(label: str) -> tuple[str, dict[str, float]]:
+def located(entry: str) -> tuple[str | None, str]:
+    """(file, label) of an entry of a config's `channels`: path.py:label, or a label alone, whose file is None."""
+    source, colon, label = entry.rpartition(".py:")
+    return (f"{source}.py", label) if colon else (None, entry)
+
+
+def channel(label: str, source: str | None = None) -> tuple[str, dict[str, float]]:
     """(name, parameters) of a channel as a config writes it: `rayleigh`, or with a parameter `rician_k10`.
 
     ValueError where there is no such channel or parameter, or where a number could be written shorter: the label names
     the folder of the runs, so that a second spelling would be a second run.
     """
-    known = channels()
+    known = channels(source)
+    if not known:
+        raise ValueError(f"{source} has no channel: a class with a name, such as name = 'mine'")
     if label in known:
         return label, {}
     name = max((name for name in known if label.startswith(f"{name}_")), key=len, default="")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from repobe.runs import files
 
@@ -22,7 +23,8 @@ class Partial:
         self.digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def __call__(self, name: str, compute: Callable[[], dict]) -> dict:
-        """The result of compute(), a dict of tensors, numbers and text; read back where an earlier job kept it.
+        """The result of compute(), a dict of tensors, numbers, text and more dicts; read back where an earlier job
+        kept it. Its tensors are on the CPU in both cases, so that kept and new results fit together.
 
         A kept result counts only if it was computed from the same sources.
         """
@@ -35,7 +37,7 @@ class Partial:
             if kept.get("digest") == self.digest:
                 self.told(name)
                 return kept["result"]
-        result = compute()
+        result = tree_map_only(torch.Tensor, torch.Tensor.cpu, compute())
         self.folder.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         torch.save({"digest": self.digest, "result": result}, content)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from repobe.runs import devices
 from repobe.runs.code import trained_by
 from repobe.runs.files import replace
 from repobe.runs.progress import digest
@@ -18,17 +19,19 @@ ROOT = Path(__file__).parents[2]
 CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one of these may change the numbers
 
 
-def write(run: Path, spec: Spec, device: torch.device, seconds: float) -> None:
-    """Writes <run>/provenance.json; seconds: what the training took by the clock."""
+def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha256: str) -> None:
+    """Writes <run>/provenance.json; seconds: of the clock, for the training; data_sha256: of the dataset."""
     about = {
         "run": spec.path,
         "spec_sha256": digest(spec),
+        "data_sha256": data_sha256,
         "commit": commit(),
         "code": trained_by(spec.method),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "device": devices.called(device),
+        **devices.arithmetic(device),
         "threads": spec.threads,
         "train_wall_seconds": round(seconds, 1),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

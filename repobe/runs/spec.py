@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from repobe.runs import names
+from repobe.runs import names, plugins
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
@@ -51,8 +51,9 @@ class Attack:
     surrogate: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ATTACK_KINDS:
-            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {', '.join(ATTACK_KINDS)}")
+        if self.kind not in ATTACK_KINDS and not plugins.is_file(self.kind):
+            known = ", ".join(ATTACK_KINDS)
+            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {known}, or the path of a .py file")
         if not all(0 <= eps <= 1 for eps in self.eps):
             raise ValueError(f"eps {', '.join(f'{eps:g}' for eps in self.eps)}: a radius lies between 0 and 1")
 
@@ -113,9 +114,10 @@ class Spec:
     threads: int = 1
     hyper: dict = field(default_factory=dict)
     recompute: bool = False
+    channel_source: str | None = None
 
     def __post_init__(self) -> None:
-        names.channel(self.channel)
+        names.channel(self.channel, self.channel_source)
         if self.task not in TASKS:
             raise ValueError(f"task '{self.task}' of '{self.label}' is unknown; it is one of {', '.join(TASKS)}")
         if self.image_size < 16 or self.image_size % 8:
@@ -161,7 +163,10 @@ class Spec:
 
     def as_dict(self) -> dict:
         """The spec as plain lists, dicts and scalars, for YAML and JSON."""
-        return _plain(dataclasses.asdict(self))
+        plain = _plain(dataclasses.asdict(self))
+        if self.channel_source is None:  # so that specs of before this key are still the same
+            del plain["channel_source"]
+        return plain
 
     def as_trained(self) -> dict:
         """The part of as_dict that decides the trained model: without its memory and what is measured on it."""

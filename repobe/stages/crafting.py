@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from repobe.attacks.evasion import KINDS, SELECTION, most_harmful, pgd5
+from repobe.attacks.evasion import SELECTION, most_harmful, of_kind, pgd5
 from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channels import noise_power
+from repobe.runs.devices import forked_random, random_state, set_random_state
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.transmission import BATCH, generator_for
@@ -51,7 +52,8 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     air = generator_for(image.device, "attack", *stream)
     model = NoisyClassifier(folded(run.system), noise_power(snr_db), keys, air).eval()
     drawn = GlobalStream(seed("start", *stream), image.device)
-    if KINDS[attack.kind] is pgd5:
+    candidates_of = of_kind(attack.kind)
+    if candidates_of is pgd5:
         size = at_once(image.size, BATCH)
     else:  # if key or transmitter differ between draws, each draw sends the image again
         anew = run.system.random_transmitter or not isinstance(keys, FixedKey)
@@ -63,7 +65,7 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
         x, y = image[p], label[p]
         first = [] if weak is None else [next(weak)]
         with drawn():
-            candidates = first + KINDS[attack.kind](model, x, y, eps, attack)
+            candidates = first + candidates_of(model, x, y, eps, attack)
             best = most_harmful(model, candidates, y) if len(candidates) > 1 else candidates[0]
         yield best
 
@@ -98,16 +100,15 @@ class GlobalStream:
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self.devices = [device] if device.type == "cuda" else []
+        self.device = device
         self.state = torch.Generator().manual_seed(seed).get_state()
-        self.on_device = [torch.Generator(one).manual_seed(seed).get_state() for one in self.devices]
+        self.on_device = None if device.type == "cpu" else torch.Generator(device).manual_seed(seed).get_state()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """A block that draws from this stream."""
-        with torch.random.fork_rng(self.devices):
+        with forked_random(self.device):
             torch.set_rng_state(self.state)
-            for one, state in zip(self.devices, self.on_device, strict=True):
-                torch.cuda.set_rng_state(state, one)
+            set_random_state(self.device, self.on_device)
             yield
-            self.state, self.on_device = torch.get_rng_state(), [torch.cuda.get_rng_state(one) for one in self.devices]
+            self.state, self.on_device = torch.get_rng_state(), random_state(self.device)

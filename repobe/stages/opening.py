@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repobe.images.datasets import Data, load
+from repobe.runs.devices import choose
 from repobe.runs.folders import data_file, results_of, run_folder
 from repobe.runs.spec import Spec
-from repobe.stages.device import choose
 from repobe.training.loop import restore
 from repobe.training.method import Method
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repobe.runs.code import measured_by
-from repobe.runs.files import about, arrays, replace, table
+from repobe.runs.files import about, arrays, table
 from repobe.runs.spec import Spec
 from repobe.tables.schema import KEYS, VALUES
 
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
 # The columns of tables that may have no rows.
 AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
-
-
-def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
-    """Trains a dataset's evaluation classifier. epochs: by default 7, or 4 from 10,000 training images on."""
-    import safetensors.torch
-
-    from repobe.images.datasets import load
-    from repobe.stages.device import choose
-    from repobe.training import evaluation_classifier
-
-    data = load(data_file, choose(device, threads))
-    trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
-    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
-    replace(out, safetensors.torch.save(weights, {"classifier": data_file.stem}))
 
 
 def train(spec_file: Path, device: str) -> None:
@@ -45,7 +31,7 @@ def train(spec_file: Path, device: str) -> None:
     teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
     began = time.time()
     loop.train(run.spec, run.data, run.folder, teacher)
-    provenance.write(run.folder, run.spec, run.data.device, time.time() - began)
+    provenance.write(run.folder, run.spec, run.data.device, time.time() - began, run.data.sha256)
 
 
 def measure(spec_file: Path, device: str) -> None:
@@ -70,19 +56,27 @@ def evaluate(spec_file: Path, device: str) -> None:
 
 
 def invert(spec_file: Path, device: str) -> None:
-    """Writes inversion.csv and reconstructions.npz; without attackers, both are empty."""
+    """Writes inversion.csv and reconstructions.npz; without attackers, both are empty and torch is not imported."""
+    if not Spec.load(spec_file).inversion.attackers:
+        return _write_inversion(spec_file.parent, [], {})
+
     from repobe.stages.opening import open_run
 
     for partial in _invert(open_run(spec_file, device)):
         partial.clear()
+    return None
 
 
 def audit(spec_file: Path, device: str) -> None:
-    """Writes audit.csv; it has no rows for a method that does not shuffle."""
+    """Writes audit.csv; it has no rows for a method that does not shuffle, and torch is not imported."""
+    if not about(spec_file.parent / "model.safetensors").get("shuffles", True):
+        return table(spec_file.parent / "audit.csv", [], AUDIT)
+
     from repobe.stages.opening import open_run
 
     for partial in _audit(open_run(spec_file, device)):
         partial.clear()
+    return None
 
 
 def _evaluate(run: "Opened") -> "Partial":
@@ -121,9 +115,13 @@ def _invert(run: "Opened") -> list["Partial"]:
             sources = (folder / "spec.yaml", run.model_file(spec.path), weights)
             kept.append(Partial(folder / "partial_inversion", *sources, told=progress.step))
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, kept[0])
-    arrays(folder / "reconstructions.npz", {name: picture.cpu().numpy() for name, picture in pictures.items()})
-    table(folder / "inversion.csv", _signed(rows, spec), INVERSION)
+    _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
     return kept
+
+
+def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
+    arrays(folder / "reconstructions.npz", pictures)
+    table(folder / "inversion.csv", rows, INVERSION)
 
 
 def _audit(run: "Opened") -> list["Partial"]:

@@ -7,7 +7,8 @@ Symbols ─ unshuffle by key ─ features ─ decoder ─▶ logits or image
 import torch
 from torch import Tensor, nn
 
-from repobe.cipher.keys import Key, MessageKeys
+from repobe.cipher.interface import MessageKeys
+from repobe.cipher.keys import Key
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.images.resizing import resize
 from repobe.phy.channel import Channel

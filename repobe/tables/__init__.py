@@ -1,4 +1,4 @@
-"""Tables of results: the schema of each, statistics, outcomes image by image, gathering, summaries, merging.
+"""Tables of results: schemas, statistics, per-image outcomes, gathering, summaries, merging.
 
-No verdict is given here, and torch is never imported. It may import `runs`.
+Verdicts are in `verdicts`. Torch is never imported here. This room may import `runs`.
 """

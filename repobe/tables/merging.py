@@ -1,4 +1,4 @@
-"""Merging: the gathered tables of several folders (parts of a grid, runs made again) become those of one."""
+"""Merges the gathered tables of several folders (parts of a grid, repeated runs) into one folder."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from repobe.tables.schema import KEYS
 
 
 def merge(out: Path, sources: list[Path]) -> None:
-    """Writes <out>/tables from <source>/tables of each source, which <out> may be among.
+    """Writes <out>/tables from <source>/tables of each source; <out> may be one of the sources.
 
-    Of a run, or an audit of no run, that stands in several sources all that is kept is the last one's. ValueError where
-    a file of a source is missing or not what was gathered.
+    If a run, or the cipher audit of random features, is in several sources, the last one wins. ValueError if a file of
+    a source is missing or has changed since it was gathered.
     """
     frames: dict[str, pd.DataFrame] = {}
     pictures: dict[str, np.ndarray] = {}
@@ -24,7 +24,7 @@ def merge(out: Path, sources: list[Path]) -> None:
         entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
         cells = {f"{name}.csv": _cells(tables / f"{name}.csv") for name in [*KEYS, "history"]}
         cells["outcomes.parquet"] = outcomes.read(tables / "outcomes.parquet")
-        made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # an audit of no run has no history
+        made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # the cipher audit has no history
         for name, new in cells.items():
             old = frames.get(name, new.iloc[:0])
             frames[name] = pd.concat([old[~_runs(old).isin(made)], new], ignore_index=True)
@@ -41,12 +41,12 @@ def merge(out: Path, sources: list[Path]) -> None:
 
 
 def _cells(path: Path) -> pd.DataFrame:
-    """A CSV's cells as they are written, that no number changes its digits."""
+    """A CSV's cells as text, so that no number changes its digits."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _runs(frame: pd.DataFrame) -> pd.Series:
-    """What tells each row's run from others; with snr_train_db, for where each SNR has a model of its own."""
+    """A key for each row's run. It includes snr_train_db, because matched training has one model per SNR."""
     names = ["dataset", "channel", "method", "seed", "snr_train_db"]
     return frame[names].astype(str).agg("/".join, axis=1) if len(frame) else pd.Series(dtype=str)
 
@@ -54,4 +54,4 @@ def _runs(frame: pd.DataFrame) -> pd.Series:
 def _refuse_changed(tables: Path) -> None:
     for line, agrees in results.gathered(tables):
         if not agrees:
-            raise ValueError(f"{tables.parent}: {line}; merge what `verify` does not complain of")
+            raise ValueError(f"{tables.parent}: {line}; `verify` must find no changed file in a folder that is merged")

@@ -1,6 +1,6 @@
-"""Outcomes: of every test image, in how many channel draws a method was right; what pairs methods image by image.
+"""Outcomes: the number of correct channel draws of each test image, for paired tests.
 
-Written without pandas, whose import costs a stage that writes one a second.
+Writing avoids pandas, because importing it takes a second.
 """
 
 import io
@@ -17,7 +17,7 @@ from repobe.runs.spec import Spec
 if TYPE_CHECKING:
     import pandas as pd
 
-# The narrowest types that hold them: a test image in 10,000 costs a few bits on the disk.
+# The narrowest types that fit; compressed, an image takes a few bits on disk.
 SCHEMA = pa.schema(
     [(name, pa.dictionary(pa.int8(), pa.string())) for name in ("method", "dataset", "channel", "snr_train_db")]
     + [("image_size", pa.uint16()), ("seed", pa.uint32()), ("snr_test_db", pa.float64())]
@@ -29,9 +29,9 @@ ATTACKS = {"natural_accuracy": "none", "adversarial_accuracy": "paper"}
 
 
 def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]], number: np.ndarray) -> pa.Table:
-    """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}, by rising image number.
+    """Rows of one run from {(snr_test_db, attack): (correct draws of each image, draws)}, sorted by image number.
 
-    number: int [n], which image of the dataset's own test split the first, second, … is; a setting has the first few.
+    number: int [n], the index of each image in the dataset's own test split; a setting covers the first few of them.
     """
     parts = []
     for (snr_db, attack), (correct, draws) in counts.items():
@@ -44,8 +44,8 @@ def rows(spec: Spec, counts: dict[tuple[float, str], tuple[np.ndarray, int]], nu
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """A parquet file, whole or not at all; the same rows give the same bytes."""
-    # Of one chunk and with one dictionary, whatever parts the rows came in.
+    """Writes a parquet file atomically; the same rows give the same bytes."""
+    # One chunk and one dictionary, so that the bytes do not depend on the parts that the rows came in.
     table = table.unify_dictionaries().combine_chunks().replace_schema_metadata()
     plain = [name for name in SCHEMA.names if name != "image"]
     buffer = io.BytesIO()
@@ -63,9 +63,9 @@ def read(path: Path) -> "pd.DataFrame":
 def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
     frame = table.to_pandas()
     if (frame["correct"] > frame["draws"]).any():
-        raise ValueError(f"{path}: more correct draws than draws")
+        raise ValueError(f"{path}: more correct draws than draws; delete it and run again")
     if frame.duplicated([*PARTS, "image"]).any():
-        raise ValueError(f"{path}: the same image stands twice in one setting")
+        raise ValueError(f"{path}: the same image appears twice in one setting; delete it and run again")
     return frame
 
 
@@ -85,12 +85,12 @@ def gather(paths: list[Path], out: Path) -> None:
     """The outcomes of many runs in one file."""
     runs = [_table(path) for path in paths]
     for run, path in zip(runs, paths, strict=True):
-        _checked(run, path)  # refused by its own name
+        _checked(run, path)  # names the faulty file
     write(pa.concat_tables([run.cast(SCHEMA) for run in runs]), out)
 
 
 def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, quantity: str) -> "pd.DataFrame":
-    """Of each image (the index) the fraction of its draws that were right; columns (snr_test_db, seed)."""
+    """Fraction of correct draws of each image: images are the index, (snr_test_db, seed) the columns."""
     chosen = rows[
         (rows["method"] == method)
         & (rows["dataset"] == dataset)
@@ -102,7 +102,7 @@ def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, qua
 
 
 def accuracies(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """The accuracy of each setting, as evasion.csv has it."""
+    """The accuracy of each setting; it must equal that of evasion.csv."""
     return (
         rows.groupby(PARTS, observed=True, sort=False)
         .agg(correct=("correct", "sum"), draws=("draws", "sum"), n=("image", "size"))

@@ -1,4 +1,4 @@
-"""Tables: what a row must have, how runs are gathered, how seeds become intervals."""
+"""Tables of results: checks of rows, gathering of runs, summaries over seeds."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ GATHERED += ["reconstructions.npz"]
 
 
 def read(path: Path, table: str | None = None) -> pd.DataFrame:
-    """A CSV; with the name of a raw table also checked. ValueError names the file and the fault."""
+    """Reads a CSV; `table`, the name of a raw table, also checks it. ValueError names the file and the fault."""
     try:
         frame = pd.read_csv(path, dtype={"snr_train_db": str, "code": str}, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read(path: Path, table: str | None = None) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, table: str, path: Path) -> None:
-    """Refuses unknown or missing columns, empty cells, repeated keys, accuracies outside [0, 1]; names the line."""
+    """ValueError for unknown or missing columns, empty cells, repeated keys, accuracies outside [0, 1]."""
     expected = KEYS[table] + VALUES[table]
     if odd := sorted(set(frame.columns) ^ set(expected)):
         raise ValueError(f"{path}: columns missing or unknown: {', '.join(odd)}; it should have {', '.join(expected)}")
@@ -45,7 +45,7 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
             raise ValueError(f"{path}, line {line}: {column} is empty; delete the file and run again")
     if frame.duplicated(KEYS[table]).any():
         row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
-        raise ValueError(f"{path}: the same measurement stands twice: {row}")
+        raise ValueError(f"{path}: the same measurement appears twice: {row}; delete the file and run again")
     if "value" in frame:
         accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
@@ -53,13 +53,15 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
         if not frame.loc[accuracy, "value"].between(0, 1).all():
             raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
         if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
-            raise ValueError(f"{path}: images_sd is missing where the value is no accuracy")
+            raise ValueError(
+                f"{path}: images_sd is missing for a value that is not an accuracy; delete the file and run again"
+            )
 
 
 def tables(results: Path, specs: list[Path]) -> None:
-    """Gathers the runs' tables, pictures and provenance, and the audit of no run, into <results>/tables.
+    """Gathers the runs' tables, images and provenance, and the audit of random features, into <results>/tables.
 
-    sha256.json holds what each file was when it was gathered.
+    sha256.json holds the hash of each file as it was gathered.
     """
     out = results / "tables"
     out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,7 @@ def tables(results: Path, specs: list[Path]) -> None:
 
 
 def mixed_code(folder: Path) -> list[str]:
-    """A line for each raw table of a tables folder that runs of different code have filled, with the odd ones."""
+    """A line for each raw table whose runs were made by different code; it names the runs that differ."""
     lines = []
     for table in KEYS:
         frame = read(folder / f"{table}.csv", table)
@@ -100,7 +102,7 @@ def mixed_code(folder: Path) -> list[str]:
 
 
 def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) -> None:
-    """Writes what is not a table beside the tables, and at last the SHA-256 of all."""
+    """Writes images and provenance beside the tables, and last the SHA-256 of all files."""
     arrays(folder / "reconstructions.npz", pictures)
     replace(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     replace(folder / "sha256.json", json.dumps(sums(folder), indent=1) + "\n")
@@ -113,20 +115,20 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def gathered(folder: Path) -> list[tuple[str, bool]]:
-    """(a line, whether it agrees) for each file of a tables folder: what it is against what was gathered."""
+    """(a line, whether it agrees) for each file of a tables folder: the file now against the file as gathered."""
     path = folder / "sha256.json"
     if not path.exists():
-        return [("tables/sha256.json: is not there", False)]
+        return [("tables/sha256.json: is missing", False)]
     then, now, said = told(path), sums(folder), []
     for name in sorted(set(then) | set(now)):
         agrees = then.get(name) == now.get(name)
-        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is not there"
+        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is missing"
         said.append((f"tables/{name}: {stands}", agrees))
     return said
 
 
 def told(path: Path) -> Any:
-    """What a JSON file holds; ValueError names the file that is missing or damaged."""
+    """The content of a JSON file; ValueError names a file that is missing or damaged."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError) as error:
@@ -143,7 +145,7 @@ def pictures_of(path: Path) -> dict[str, np.ndarray]:
 
 
 def summary(results: Path) -> None:
-    """Writes <results>/summary: each key without its seed, the mean, and its 95 % interval."""
+    """Writes <results>/summary: for each key without the seed, the mean and its 95 % interval."""
     source, out = results / "tables", results / "summary"
     out.mkdir(parents=True, exist_ok=True)
     for table in ("evasion", "inversion", "audit"):
@@ -157,7 +159,7 @@ def summary(results: Path) -> None:
 
 
 def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """One row a key: mean sd low high seeds n."""
+    """One row per key without the seed: mean sd low high seeds n."""
     key = [column for column in KEYS[table] if column != "seed"]
     rows = []
     for values, group in frame.groupby(key, sort=False, dropna=False):
@@ -190,10 +192,10 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """A CSV, whole or not at all."""
+    """Writes a CSV atomically."""
     replace(path, frame.to_csv(index=False))
 
 
 def write_derived(frame: pd.DataFrame, path: Path) -> None:
-    """A CSV of what follows from other tables, in 12 digits: what another machine's sums differ in is cut off."""
+    """Writes a CSV of derived numbers in 12 digits, because sums differ between machines in later digits."""
     replace(path, frame.to_csv(index=False, float_format="%.12g"))

@@ -1,19 +1,19 @@
-"""What the rows of the raw tables hold: each table's key and values, and of what kind they are. Imports nothing."""
+"""The columns of the raw tables: the key and the values of each table, and their kinds. Imports nothing."""
 
 RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
-# The key of each table: what makes a row the measurement that it is.
+# The key of each table: the columns that identify a row.
 KEYS = {
     "evasion": [*RUN, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
     "inversion": [*RUN, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
     "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
     "cost": [*RUN, "seed"],
 }
-# What may be empty: of the audit, what concerns no message has none; of one draw or a proportion there is no sd.
+# Columns that may be empty: an audit row may concern no message; one draw or a proportion has no sd.
 OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "keys_sd", "code"}
-# n: the images, or of the audit the keys, that value is a mean of.
-# code: what made the row, see repobe.runs.code; empty of rows that are older than this column.
-# images_sd: the standard deviation over the n images; empty for a proportion, whose value and n say it.
-# keys_sd: the same over the n keys; empty of rows that are older than this column.
+# n: sample size (images, trials or keys).
+# code: digest of the code that made the row, see repobe.runs.code; empty in rows older than this column.
+# images_sd: standard deviation over the n images; empty for a proportion, where value and n determine it.
+# keys_sd: standard deviation over the n keys; empty in rows older than this column.
 VALUES = {
     "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k", "code"],
     "inversion": ["value", "images_sd", "n", "symbols_k", "code"],
@@ -34,16 +34,16 @@ VALUES = {
 
 
 def is_proportion(name: str) -> bool:
-    """Whether a metric or quantity counts successes among n: its value lies in [0, 1], its interval is Wilson's."""
+    """Whether a metric or quantity is a fraction of n successes: a value in [0, 1] with Wilson's interval."""
     return name.endswith("accuracy") or name == "key_recovered"
 
 
 def is_over_keys(name: str) -> bool:
-    """Whether a quantity of the audit is a mean over keys of fractions or seconds: its interval is Student's."""
+    """Whether a quantity of the audit is a mean over keys (of fractions or seconds), with Student's interval."""
     return name in ("wrong_key_accuracy", "places_recovered", "recovery_seconds")
 
 
-# The attackers of inversion.csv, from what knows least to the receiver; a decoder's name may follow: same_key_conv.
+# The attackers of inversion.csv by increasing knowledge. A decoder's name may follow, as in same_key_conv.
 ATTACKERS = (
     "mean_image",
     "keyless",
@@ -57,5 +57,5 @@ ATTACKERS = (
 
 
 def family(attacker: str) -> str | None:
-    """The one of ATTACKERS that a row of inversion.csv belongs to; None for an attacker that is not among them."""
+    """The member of ATTACKERS that an attacker of inversion.csv belongs to; None if there is none."""
     return max((name for name in ATTACKERS if f"{attacker}_".startswith(f"{name}_")), key=len, default=None)

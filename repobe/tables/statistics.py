@@ -1,4 +1,4 @@
-"""How sure: intervals over seeds and over images, tests of paired outcomes, many comparisons at once. All at 95 %."""
+"""Statistics: intervals over seeds and over images, paired tests, multiple comparisons. All at the 95 % level."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from scipy.optimize import brentq
 
 LEVEL = 0.95
 Z = stats.norm.ppf((1 + LEVEL) / 2)
-SURE = -700.0  # log p below which p is 0
+SURE = -700.0  # log p; below it, p counts as 0
 
 
 def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
-    """Student's t over seeds; of one seed over its n images or keys: Wilson's, or Student's from their sd.
+    """Student's t over seeds. For one seed: Wilson's over its n images or keys, or Student's from their sd.
 
-    The images' says how sure the figure is of this model, not how another seed's would turn out. (nan, nan) where
-    neither is known.
+    An interval over images is for this trained model only; another seed may lie outside it. (nan, nan) if one seed has
+    no sd.
     """
     if len(values) > 1:
         low, high = student(values.mean(), values.std(ddof=1), len(values))
@@ -26,7 +26,7 @@ def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -
 
 
 def student(mean: float, sd: float, n: int) -> tuple[float, float]:
-    """Student's t interval of a mean of n values; (nan, nan) of one."""
+    """Student's t interval for a mean of n values; (nan, nan) for one value."""
     if n < 2:
         return np.nan, np.nan
     half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n)
@@ -34,24 +34,24 @@ def student(mean: float, sd: float, n: int) -> tuple[float, float]:
 
 
 def wilson(p: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a proportion; n·p need not be whole: it is a mean over channel draws."""
+    """Wilson's score interval (1927) of a proportion. n·p need not be an integer: p is a mean over channel draws."""
     centre, half = p + Z * Z / (2 * n), Z * np.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
     return max(0.0, (centre - half) / (1 + Z * Z / n)), min(1.0, (centre + half) / (1 + Z * Z / n))
 
 
 def newcombe(p: float, n: int, q: float, m: int) -> tuple[float, float]:
-    """The difference p − q of two independent proportions of n and m (Newcombe 1998, method 10)."""
+    """Interval of p − q for two independent proportions of n and m trials (Newcombe 1998, method 10)."""
     (p_low, p_high), (q_low, q_high) = wilson(p, n), wilson(q, m)
     return p - q - np.hypot(p - p_low, q_high - q), p - q + np.hypot(p_high - p, q - q_low)
 
 
 def mcnemar(more: int, fewer: int) -> float:
-    """McNemar's exact two-sided p: of `more` + `fewer` discordant pairs, half are expected on either side."""
+    """McNemar's exact two-sided p: half of the `more` + `fewer` discordant pairs are expected on each side."""
     return float(stats.binomtest(more, more + fewer).pvalue) if more + fewer else 1.0
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Holm's step-down (1979): each p times how many are not smaller, never below the one before, at most 1."""
+    """Holm's step-down (1979): each p times the number of p not smaller, made monotone, at most 1."""
     raw = np.asarray(p, float)
     order = np.argsort(raw, kind="stable")
     adjusted = np.empty_like(raw)
@@ -61,7 +61,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far a figure lies from that of another seed: a standard deviation, its degrees of freedom, its source."""
+    """The spread of a figure between seeds: standard deviation, degrees of freedom, source."""
 
     sd: float
     df: float
@@ -70,9 +70,9 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours less a rival's: its interval, the two-sided p that it equals the margin, and what gave them.
+    """Ours minus a rival's: difference, interval, two-sided p for "equals the margin", and the test used.
 
-    spread: where the uncertainty between seeds comes from: `seeds`, `pooled from …` or `none known`.
+    spread: the source of the uncertainty between seeds: `seeds`, `pooled from …` or `none known`.
     """
 
     difference: float
@@ -84,13 +84,13 @@ class Difference:
 
 
 def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
-    """The mean of differences Float[images, seeds] in [−1, 1]: two methods' fractions of correct draws on one image.
+    """The mean of paired differences Float[images, seeds] in [−1, 1].
 
-    Two sources of uncertainty add up (Bouthillier et al. 2021). Which images: the standard error of Agresti and Min's
-    interval (2005, Wald+2), which adds half an image to each of the four cells, so no interval has width zero. Which
-    trainings: of several seeds, their own standard deviation; of one, that of such a difference in `pooled`. Where no
-    spread is known and every image was won, lost or drawn outright (one channel draw), p against a margin of 0 is
-    exact McNemar's.
+    each: per image and seed, one method's fraction of correct draws minus the other's. Two sources of uncertainty add
+    up (Bouthillier et al. 2021). Images: the standard error of Agresti and Min's interval (2005, Wald+2), which adds
+    half an image to each of the four cells, so no interval has width zero. Trainings: the standard deviation over the
+    seeds; for a single seed, that of such a difference in `pooled`. If no spread is known and every image is a clear
+    win, loss or draw (one channel draw), p against a margin of 0 is McNemar's exact p.
     """
     n = len(each)
     image = each.mean(axis=1)
@@ -106,10 +106,10 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
 
 
 def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
-    """The mean of differences Float[seeds] of two means over images whose pairs are not kept.
+    """The mean of differences Float[seeds] of two means over images, without pairing the images.
 
-    image_variance: of each seed's difference over images, the sum of both squared standard errors. That takes the two
-    for independent, so the interval is wider than need be where an easy image is easy for both.
+    image_variance: for each seed, the sum of the two squared standard errors over images. This treats the two means as
+    independent, so it is conservative: the interval is too wide if an easy image is easy for both.
     """
     seeds, spread = _between_seeds(each, pooled)
     image_se = np.sqrt(image_variance.mean())
@@ -117,13 +117,13 @@ def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled
 
 
 def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) -> tuple[float, float]:
-    """An interval over images with the spread of a mean over seeds added: Newcombe's (1998) square-and-add."""
+    """An interval over images, widened by the spread of a mean over seeds: Newcombe's (1998) square-and-add."""
     half = float(stats.t.ppf((1 + LEVEL) / 2, spread.df)) * spread.sd / np.sqrt(seeds)
     return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
 
 
 def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[float, float]], str]:
-    """[(standard error of the difference, degrees of freedom)], and where it comes from."""
+    """([(standard error of the difference, degrees of freedom)], source); the list is empty if none is known."""
     if len(each) > 1:
         return [(each.std(ddof=1) / np.sqrt(len(each)), len(each) - 1)], "seeds"
     if pooled is None:
@@ -132,7 +132,7 @@ def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[
 
 
 def _difference(reported: float, centre: float, parts: list, margin: float, kind: str, spread: str) -> Difference:
-    """Half-widths add as squares: another source never narrows the interval, however few its degrees of freedom."""
+    """Half-widths add in quadrature, so another source never narrows the interval."""
     half = _half_width(1 - LEVEL, parts)
     over = "z over images" if len(parts) == 1 else "over images and seeds"
     p = _p(centre - margin, parts)
@@ -144,7 +144,7 @@ def _half_width(p: float, parts: list[tuple[float, float]]) -> float:
 
 
 def _p(distance: float, parts: list[tuple[float, float]]) -> float:
-    """The two-sided p at which the interval just reaches the margin."""
+    """The two-sided p: the level at which the interval just reaches the margin."""
     parts = [(se, df) for se, df in parts if se > 0]
     if not parts:
         return 0.0 if distance else 1.0

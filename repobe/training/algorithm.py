@@ -1,4 +1,4 @@
-"""RepObE itself: Algorithm 1. The shuffle with a shared key, and training by Eq. 16 or by cross-entropy alone."""
+"""RepObE itself, Algorithm 1: the shuffle with a shared key, and training on Eq. 16 or on cross-entropy only."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
 from repobe.cipher.keys import FixedKey, PerMessageKeys
-from repobe.images.resizing import Resized
+from repobe.images.resizing import Resized, gathered
 from repobe.runs.seeds import secret, seed
 from repobe.systems.folding import folded
 from repobe.systems.networks import ATTENTION_BLOCKS
@@ -21,34 +21,34 @@ SCHEDULES = {"fixed": FixedKey.derive, "per_message": PerMessageKeys}
 
 @dataclass(frozen=True)
 class Hyper:
-    """adversarial: Eq. 16 in full, or cross-entropy on natural images, the system of Fig. 3.
+    """adversarial: True trains on Eq. 16 in full, False on cross-entropy of natural images, the system of Fig. 3.
 
-    A reconstruction has no Eq. 16: there `adversarial` is Algorithm 1 to the letter, L_rec over B' + B, and of all
-    that follows only what crafts B' counts.
+    Eq. 16 has no form for reconstruction. There, `adversarial` follows Algorithm 1 literally: L_rec over B' + B. Of the
+    settings below, only those that craft B' then have an effect.
 
-    What an ablation switches: contrast and beta at 0 drop Eq. 16's first and third terms; weighted False sets every
-    weight of the third to 1; supervise_adversarial takes Eq. 15's CE(M(I_adv), y) for the second.
+    Ablations: contrast = 0 drops the first term of Eq. 16, beta = 0 the third; weighted = False sets every weight of
+    the third term to 1; supervise_adversarial replaces the second term by Eq. 15's CE(M(I_adv), y).
     """
 
     adversarial: bool = False
-    contrast: float = 1.0  # D8: the first term of Eq. 16 stands there without a weight
-    beta: float = 6.0  # D8, as Zhang et al. 2019: the paper's second epsilon, of Eq. 16
+    contrast: float = 1.0  # D8: the first term of Eq. 16 has no weight
+    beta: float = 6.0  # D8, as Zhang et al. 2019: the paper's second epsilon, in Eq. 16
     weighted: bool = True  # Eqs. 20-21
     supervise_adversarial: bool = False  # Eq. 15 in place of Eq. 16's natural cross-entropy
     temperature: float = 0.5  # D8: lambda of Eq. 13, not stated in the paper
-    inner: str = "kl"  # D7: Eq. 14; the text's other reading is cross_entropy
+    inner: str = "kl"  # D7: Eq. 14; the text can also be read as cross_entropy
     eps: float = 0.016  # Sec. 4.2
-    step: float = 0.0032  # D7: Sec. 4.2's of Fig. 4c; five of them just reach eps
+    step: float = 0.0032  # D7: Sec. 4.2 gives it for Fig. 4c; five steps just reach eps
     steps: int = 5  # Sec. 4.2
-    start: float = 0.001  # D7: standard deviation of the first noise, Zhang et al. 2019
+    start: float = 0.001  # D7: standard deviation of the starting noise, Zhang et al. 2019
     attention_blocks: int = ATTENTION_BLOCKS  # D5
     key_schedule: str = "fixed"  # D6: or per_message
-    shared_air: bool = False  # D20: whether both halves of Eq. 16 meet one channel draw
+    shared_air: bool = False  # D20: whether both halves of Eq. 16 share one channel draw
     max_gradient_norm: float = MAX_GRADIENT_NORM  # D19: 0 clips nothing
 
 
 class Method(method.Method):
-    """Algorithm 1. Needs the trained `undefended` run for its prototypes where it is adversarial (D9)."""
+    """Algorithm 1. Adversarial training needs the trained `undefended` run for its prototypes (D9)."""
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
@@ -71,7 +71,7 @@ class Method(method.Method):
         # Line 1: the two ends negotiate the key.
         self.keys = SCHEDULES[hyper.key_schedule](secret("key", problem.seed), *self.system.grid)
         self.register_buffer("prototypes", torch.zeros(problem.classes, problem.classes))
-        self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # of the first epoch, summed
+        self.register_buffer("distance", torch.zeros((), dtype=torch.float64))  # sum over the first epoch
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
         self.register_buffer("first_epoch", torch.zeros((), dtype=torch.float64))
 
@@ -84,8 +84,9 @@ class Method(method.Method):
         generator = torch.Generator(image.device).manual_seed(seed("prototypes", self.problem.seed))
         with torch.no_grad(), evaluating(teacher.system):
             key = teacher.keys.session("prototypes").sending(0, len(image))
-            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image))]
-        self.prototypes.copy_(losses.prototypes(torch.cat(logits), label, self.problem.classes))
+            each = (teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image)))
+            logits = gathered(each, len(image))
+        self.prototypes.copy_(losses.prototypes(logits, label, self.problem.classes))
         self.first_epoch.fill_(len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
@@ -104,9 +105,9 @@ class Method(method.Method):
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
         """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
 
-        Of a reconstruction, I_adv maximises its squared distance from I_nat, which is L_rec.
-        Its trial transmissions, in training and in selection, stay in the transmitter and no eavesdropper hears them:
-        one key an image does for all of its trials.
+        For reconstruction, I_adv maximises L_rec, the squared distance of the output from I_nat. PGD's trial
+        transmissions, in training and in selection, stay inside the transmitter, so no eavesdropper hears them and one
+        key per image serves all of its trials.
         """
         hyper, key = self.hyper, self.next_key(len(image), "craft")
         system = folded(self.system)
@@ -124,10 +125,11 @@ class Method(method.Method):
         return craft(model, divergence, image, hyper.start, hyper.eps, hyper.step, hyper.steps, generator)
 
     def l_class(self, nat: Tensor, adv: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
-        """L_class and its terms, each weighed as Hyper says (Eq. 16): Image twice to scalars.
+        """L_class (Eq. 16) and its terms, with the weights of Hyper: two Images to scalars.
 
-        contrast (Eq. 13) + CE(M(I_nat), y) + (β/N) Σ ŵ(I_adv) D_KL(M(I_nat) ‖ M(I_adv)). Both halves cross encoder,
-        shuffle, air and back as one batch (lines 5-7); an image and its twin share a channel draw or do not (D20).
+        contrast (Eq. 13) + CE(M(I_nat), y) + (β/N) Σ ŵ(I_adv) D_KL(M(I_nat) ‖ M(I_adv)). Both halves pass encoder,
+        shuffle, channel and decoder as one batch (lines 5-7). `shared_air` decides whether an image and its twin share
+        a channel draw (D20).
         """
         hyper = self.hyper
         key = self.next_key(2 * len(nat))
@@ -143,7 +145,7 @@ class Method(method.Method):
         return {"loss": loss} | terms
 
     def tau(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean squared distance of the first epoch's natural logits to their prototypes, running until full (D8)."""
+        """τ: mean squared distance of the first epoch's natural logits to their prototypes, a running mean (D8)."""
         distance = losses.squared_distance(logits.detach(), self.prototypes[label]).double()
         first = (self.counted < self.first_epoch).double()
         self.distance += first * distance.sum()
@@ -151,7 +153,7 @@ class Method(method.Method):
         return (self.distance / self.counted).to(logits.dtype)
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
-        """Adversarial correctness on fresh noise, where training is by Eq. 16 (D10)."""
+        """Correctness on fresh noise; on adversarial images if training uses Eq. 16 (D10)."""
         if self.hyper.adversarial and not self.problem.reconstruct:
             image = self.craft(image, label, n0, generator)
         return super().score(image, label, n0, generator)

@@ -1,4 +1,4 @@
-"""The evaluation classifier: independent of every method, it says which class a picture shows, clean or spoilt."""
+"""The evaluation classifier: it reads the class of an image, clean or degraded, and is independent of every method."""
 
 from pathlib import Path
 
@@ -33,10 +33,10 @@ def network(colours: int, classes: int) -> nn.Sequential:
 
 
 def degrade(image: Tensor) -> Tensor:
-    """Half the pictures Float[b, c, h, w] as an attacker's decoder leaves them, each to a degree of its own.
+    """Degrades half the images Float[b, c, h, w] as an attacker's decoder does, each to its own random degree.
 
-    Blurred, paled on a ground no longer black, tinted where there are colours, and noisy. A classifier that learned
-    clean pictures alone sees one class in everything that a decoder rebuilt, even in digits that anyone can read.
+    It blurs, lowers the contrast over a brighter (in colour, tinted) background, and adds noise. A classifier that has
+    learned only clean images sees a single class in everything that a decoder rebuilds, even in legible digits.
     """
     blur, pale, noise = torch.rand(3, len(image), 1, 1, 1, device=image.device).unbind()
     ground = torch.rand(*image.shape[:2], 1, 1, device=image.device)
@@ -47,8 +47,8 @@ def degrade(image: Tensor) -> Tensor:
 
 
 def train(data: Data, epochs: int) -> nn.Sequential:
-    """The evaluation classifier of a dataset, in evaluation mode; it crops and flips where training does."""
-    torch.manual_seed(seed("judge", data.name))  # the name of a random stream: another would change every number
+    """Trains a dataset's evaluation classifier; returns it in evaluation mode. Augments where training does."""
+    torch.manual_seed(seed("judge", data.name))  # a stream's name: another name would change every number
     classifier = network(data.colours, data.classes).to(data.device)
     batch_size = 64 if len(data.train[0]) < 10_000 else 256
     updates = epochs * -(-len(data.train[0]) // batch_size)
@@ -66,7 +66,7 @@ def load(data: Data, path: Path) -> nn.Sequential:
     """The trained classifier from its file, in evaluation mode."""
     classifier = network(data.colours, data.classes).to(data.device)
     try:
-        classifier.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+        classifier.load_state_dict(safetensors.torch.load_file(path))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; `python -m repobe classifier` makes it") from None
     except (SafetensorError, RuntimeError) as error:

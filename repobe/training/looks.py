@@ -1,20 +1,20 @@
-"""How often a training looks at validation: at least ten times, so that the end of its rise can be seen (D32).
+"""How often a training validates: at least ten times, so that one can see whether its score has levelled off (D32).
 
-A look also is where a killed training goes on: at 224×224 an epoch takes half an hour.
+A killed training resumes from its last validation. At 224×224 an epoch takes half an hour.
 """
 
 from torch import Tensor
 
-LOOKS = 10  # in a training, at least
-BATCHES = 30  # between two looks, at least: a short epoch is not cut
+LOOKS = 10  # validations per training, at least
+BATCHES = 30  # batches between two validations, at least: a short epoch is not split
 
 
 def looks_an_epoch(epochs: int, batches: int) -> int:
-    """Into how many parts an epoch of so many batches is cut; 1 from ten epochs up."""
+    """The number of parts that an epoch is split into, with a validation after each; 1 from ten epochs on."""
     return max(1, min(-(-LOOKS // epochs), batches // BATCHES))
 
 
 def part(order: list[Tensor], number: int, parts: int) -> list[Tensor]:
-    """The batches of one of an epoch's parts, which differ by one batch at most."""
+    """The batches of part `number` of an epoch; the sizes of the parts differ by at most one batch."""
     first, last = (len(order) * edge // parts for edge in (number, number + 1))
     return order[first:last]

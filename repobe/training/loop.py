@@ -1,4 +1,4 @@
-"""The one training loop: selection on validation, checkpoint, resume, the files of a trained run."""
+"""The training loop of all methods: selection on validation, checkpoints, resuming, the files of a trained run."""
 
 import hashlib
 import io
@@ -12,9 +12,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, shuffled
-from repobe.images.resizing import Resized, at_once, images
+from repobe.images.resizing import Resized, at_once, gathered, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
+from repobe.runs.devices import called, random_state, set_random_state
 from repobe.runs.files import about, replace, table
 from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
@@ -26,14 +27,15 @@ from repobe.training import method
 from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
 
-VALIDATED = 2000  # images at most: the standard error is then about 0.3 points at 0.98
+VALIDATED = 2000  # at most; the standard error is then about 0.3 points at 0.98
 
 
 def build(spec: Spec, data: Data) -> Method:
     """The untrained method of a spec, its weights drawn from the spec's seed."""
-    channel = channels.named(spec.channel)
+    channel = channels.named(spec.channel, spec.channel_source)
     updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
-    torch.manual_seed(seed("weights", spec.dataset, spec.method, spec.task, spec.image_size, spec.seed))
+    method_name = Path(spec.method).stem  # of a file of the user's own: where it lies changes no number
+    torch.manual_seed(seed("weights", spec.dataset, method_name, spec.task, spec.image_size, spec.seed))
     problem = Problem(
         data.colours,
         data.classes,
@@ -46,7 +48,7 @@ def build(spec: Spec, data: Data) -> Method:
         spec.seed,
         spec.training.cycle_momentum,
     )
-    # Channels last: a sixth to a third faster on a CPU, and what tensor cores want.
+    # Channels last is a sixth to a third faster on a CPU, and tensor cores prefer it.
     return method.load(spec.method, problem, spec.hyper).to(data.device, memory_format=torch.channels_last)
 
 
@@ -57,7 +59,7 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
     if (found := about(path).get("run")) != spec.path:
         raise ValueError(f"{path} is the model of {found}, not of {spec.path}; delete it and run again")
     try:
-        trained.system.load_state_dict(safetensors.torch.load_file(path, device=str(data.device)))
+        trained.system.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged or of another network ({reason}); delete it and run again") from None
@@ -65,11 +67,11 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
 
 
 def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:
-    """The loop of Algorithm 1, around any method's `update`, its lines 4-9.
+    """The loop of Algorithm 1 around any method's `update`, which is lines 4-9.
 
-    Trains a run and writes model.safetensors, history.csv and cost.csv; continues from resume.pt if there is one.
+    Trains a run and writes model.safetensors, history.csv and cost.csv. If there is a resume.pt, it continues from it.
 
-    ValueError where a loss is not a number, or where resume.pt cannot be read; what was saved stays.
+    ValueError if a loss is not finite or resume.pt cannot be read; resume.pt stays.
     """
     peak = Peak(data.device)
     student = build(spec, data)
@@ -77,7 +79,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         recompute(student)
     student.optimise()
     size, device = spec.image_size, data.device
-    # In single precision, in which the channel reckons; on the host, where a batch's is drawn.
+    # Single precision, as in the channel; on the host, because each batch's noise power is drawn there.
     noise = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db]).tolist()
     precision = precision_of(student, spec)
     warn_where_emulated(precision, device)
@@ -91,7 +93,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     epochs, count = spec.training.epochs, len(data.train[1])
     looks = looks_an_epoch(epochs, -(-count // spec.training.batch_size))
     progress = Progress(spec, run, "train", epochs * looks, len(history))
-    # Algorithm 1: the counter starts (line 2), the loop stops after the last epoch (line 3); lines 10-11 are its end.
+    # Algorithm 1: line 2 starts the counter, line 3 stops after the last epoch, lines 10-11 end the loop.
     for step in range(len(history), epochs * looks):
         began = time.perf_counter()
         student.train()
@@ -120,7 +122,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         history.append(
             {"epoch": int(epoch) if looks == 1 else epoch, **terms, "validation_score": score, "seconds": seconds}
         )
-        if score >= best["score"]:  # between equals the later epoch wins: its learning rate is lower
+        if score >= best["score"]:  # on a tie the later epoch wins, because its learning rate is lower
             best["score"] = score
             best["weights"] = _weights(student)
         _save_resume(run / "resume.pt", student, history, best, origin, order)
@@ -129,7 +131,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     student.system.load_state_dict(best["weights"])
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     student.eval().finish(Resized(pixels, size), label)
-    # One entry, for safetensors writes several in no fixed order.
+    # One entry, because safetensors writes several in no fixed order.
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
@@ -139,32 +141,32 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
 
 
 def _weights(student: Method) -> dict[str, Tensor]:
-    """The system's weights and buffers on the CPU, each contiguous, as safetensors wants them."""
+    """The system's weights and buffers on the CPU, each contiguous, as safetensors requires."""
     state = student.system.state_dict()
     return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def precision_of(student: Method, spec: Spec) -> str:
-    """The precision that its training really runs in."""
+    """The precision that the training runs in: float32 if the method does not autocast."""
     return spec.training.precision if student.autocasts else "float32"
 
 
 def validate(student: Method, spec: Spec, data: Data) -> float:
-    """Mean score on the validation split, the same images, SNRs and noise in every epoch (never test)."""
+    """Mean score on the validation split (never test), with the same images, SNRs and noise every time."""
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
     n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
     student.eval()
-    scores = [
+    scores = (
         student.score(images(p, spec.image_size), y, n, generator)
         for p, y, n in zip(pixels.split(size), label.split(size), n0.split(size), strict=True)
-    ]
-    return torch.cat(scores).mean().item()
+    )
+    return gathered(scores, len(label)).mean().item()
 
 
 def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
-    from torch.utils.flop_counter import FlopCounterMode  # it imports triton
+    from torch.utils.flop_counter import FlopCounterMode  # imported here because it imports triton, which is slow
 
     student.eval()
     image = images(data.validation[0][:1], spec.image_size)
@@ -179,7 +181,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
         "train_seconds": seconds,
         "images_per_second": history[-1]["epoch"] * len(data.train[0]) / seconds,
         "peak_memory_mb": peak / 2**20,
-        "device": torch.cuda.get_device_name() if data.device.type == "cuda" else "cpu",
+        "device": called(data.device),
         "threads": spec.threads,
         "precision": precision_of(student, spec),
         "code": trained_by(spec.method),
@@ -187,7 +189,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
-    """The SHA-256 of everything that decides a training: its part of the spec, its data, its teacher."""
+    """The SHA-256 of everything that a training depends on: its part of the spec, its data, its teacher."""
     digest = hashlib.sha256(json.dumps(spec.as_trained()).encode())
     tensors = [*data.train, *data.validation, *(teacher.system.state_dict().values() if teacher else ())]
     for tensor in tensors:
@@ -204,35 +206,33 @@ def _save_resume(
         "optimisers": [o.state_dict() for o in student.optimisers],
         "schedulers": [s.state_dict() for s in student.schedulers],
         "random": torch.get_rng_state(),
+        "random_device": random_state(student.device),
         "history": history,
         "best": best,
         "order": [index.cpu() for index in order],
     }
-    if torch.cuda.is_available():
-        state["random_cuda"] = torch.cuda.get_rng_state()
     content = io.BytesIO()
     torch.save(state, content)
     replace(path, content.getvalue())
 
 
 def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> list[Tensor]:
-    """Takes up what was saved; the batches of the epoch at work, as indices."""
+    """Restores a saved training. Returns the batches of the current epoch, as indices."""
     if not path.exists():
         return []
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a cut zip shows itself as RuntimeError, EOFError, UnpicklingError, …
+    except Exception as error:  # a truncated zip raises RuntimeError, EOFError, UnpicklingError, …
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
     if state.get("origin") != origin:
-        return []  # another training's epochs: this one starts anew and overwrites them
+        return []  # saved by another training: start from scratch and overwrite it
     student.load_state_dict(state["method"])
     for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
         for one, saved in zip(owner, state[states], strict=True):
             one.load_state_dict(saved)
     torch.set_rng_state(state["random"])
-    if "random_cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["random_cuda"])
+    set_random_state(student.device, state["random_device"])
     history.extend(state["history"])
     best.update(state["best"])
     device = next(student.system.parameters()).device

@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy, log_softmax, normalize
 def contrastive(z_adv: Tensor, z_nat: Tensor, temperature: float) -> Tensor:
     """Pulls each adversarial embedding to its natural twin, away from the batch (Eq. 13).
 
-    z_adv, z_nat: Float[b, d]; the similarity is the cosine and the sum runs over the batch's natural
-    embeddings, the twin among them (D8). Float[], the batch's mean.
+    z_adv, z_nat: Float[b, d]. The similarity is the cosine, and the sum runs over all natural embeddings of the batch,
+    including the twin (D8). Returns Float[], the mean over the batch.
     """
     similarity = normalize(z_adv, dim=1) @ normalize(z_nat, dim=1).T
     return cross_entropy(similarity / temperature, torch.arange(len(z_adv), device=z_adv.device))
@@ -42,8 +42,8 @@ def squared_distance(logits: Tensor, prototype: Tensor) -> Tensor:
 def prototype_weights(logits_adv: Tensor, prototype: Tensor, tau: float | Tensor) -> Tensor:
     """ŵ = N w / Σ w with w = 1 − exp(−‖M(I_adv) − p_y‖² / τ) (Eqs. 20-21): Float[b] of mean 1.
 
-    prototype: Float[b, K], each image's own p_y. They are constants for the gradient: training must not lower a
-    weight in place of a loss (D17).
+    prototype: Float[b, K], the p_y of each image. The weights are constants for the gradient, because training must
+    lower the loss, not the weights (D17).
     """
     weight = -torch.expm1(-squared_distance(logits_adv, prototype).detach() / tau)
     return weight / weight.mean().clamp_min(torch.finfo(weight.dtype).tiny)

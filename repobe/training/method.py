@@ -1,19 +1,23 @@
-"""Method: how a system learns. One module a method; its name is the module's name, the file is the registry."""
+"""Method: how a system learns. Each method is a module, and the module's name is the method's name."""
 
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.keys import FixedKey, Key, Keys
+from repobe.cipher.interface import Keys
+from repobe.cipher.keys import FixedKey, Key
 from repobe.images.resizing import Resized, at_once
 from repobe.phy.channel import Channel
+from repobe.runs import plugins
 from repobe.runs.spec import from_plain
 from repobe.systems.fitting import descend
 from repobe.systems.system import System
@@ -23,9 +27,9 @@ MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
 
 @dataclass(frozen=True)
 class Problem:
-    """What a method is asked to solve: image [colours, S, S], through `channel`, to a class or to itself.
+    """The task of a method: send an image [colours, S, S] through `channel`, and classify or reconstruct it.
 
-    updates: how many batches the whole training has (schedules span them); seed: of its key and the like.
+    updates: number of batches of the whole training, which schedules span; seed: the run's seed, for keys for instance.
     """
 
     colours: int
@@ -41,11 +45,12 @@ class Problem:
 
 
 class Method(nn.Module, ABC):
-    """Owns a System, the keys its two ends share, and in training its optimisers; buffers survive an interruption.
+    """Owns a System, the keys that its two ends share and, in training, the optimisers.
 
-    keys: what a message is shuffled by, None for a method that does not shuffle; max_gradient_norm: what `descend`
-    clips at, None in a published recipe that clips nothing; autocasts: whether `update` may run its convolutions in
-    bfloat16, False where what is learnt needs float32 throughout.
+    Registered buffers survive an interruption of the training.
+    keys: keys of the messages; FixedKey(None) if the method has no key.
+    max_gradient_norm: the norm at which `descend` clips; None if the published recipe does not clip.
+    autocasts: whether `update` may run convolutions in bfloat16; False if the method needs float32 throughout.
     """
 
     system: System
@@ -58,34 +63,42 @@ class Method(nn.Module, ABC):
         self.problem = problem
         self.optimisers: list[Optimizer] = []
         self.schedulers: list[LRScheduler] = []
-        self.sent: dict[str, int] = {}  # messages so far, by the purpose that they were sent for
+        self.sent: dict[str, int] = {}  # number of messages sent so far, by purpose
+        self.updated = 0  # number of steps of its first optimiser
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds its weights."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     @property
     def shuffles(self) -> bool:
-        """Whether a key moves its messages' places: what an audit attacks."""
+        """Whether a key permutes the places of its messages, so that an audit can attack it."""
         return isinstance(self.keys.receiving(0, 1), Key)
 
     def prepare(self, teacher: "Method | None", image: Resized, label: Tensor, n0: float) -> None:
-        """Once before training: the trained method that `after` names, and the training images in [0, 1].
+        """Called once before training, with the trained method that `after` names and the training images in [0, 1].
 
-        `image` makes its S×S images when a slice of it is asked for: take them batch by batch (`parts`).
+        n0: the noise power at the highest training SNR. `image` resizes to S×S only the slice that is taken from it, so
+        take batches (`parts`).
         """
 
     def parts(self, count: int) -> Iterator[slice]:
-        """Slices that cut so many S×S images into batches of at most 500."""
+        """Slices that split `count` S×S images into batches of at most 500."""
         return parts(count, at_once(self.problem.image_size, 500))
 
     @abstractmethod
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
-        """One step on a batch: image Float[b, c, S, S] in [0, 1]; the loss terms, detached, by name."""
+        """One step on a batch, image Float[b, c, S, S] in [0, 1]. Returns the detached loss terms by name."""
 
     def finish(self, image: Resized, label: Tensor) -> None:
-        """Once after training, in evaluation mode and with the weights that selection kept: the validation images that
-        it looked at. What the system's buffers then hold is stored with the weights.
+        """Called once after training with the validation images, in evaluation mode and with the selected weights.
+
+        The system's buffers are stored with the weights afterwards, so a method can keep results in them.
         """
 
     def score(self, image: Tensor, label: Tensor, n0: Tensor, generator: torch.Generator) -> Tensor:
-        """Float[b], what selection on validation averages: correctness, or −MSE of a reconstruction."""
+        """Float[b]: the validation score of each image, correctness or, for reconstruction, −MSE."""
         key = self.next_key(len(image), "score")
         with torch.no_grad():
             output = self.system(image, n0, key, generator)
@@ -94,28 +107,32 @@ class Method(nn.Module, ABC):
         return (output.argmax(dim=1) == label).float()
 
     def next_key(self, messages: int, purpose: str = ""):
-        """The keys of the next so many messages of a purpose, "" for training's own; None without a key.
+        """The keys of the next `messages` messages of a purpose ("" is training itself); None without a key.
 
-        A training that was killed within an epoch sends all messages since its checkpoint again, under the same keys.
+        A killed training resumes from its checkpoint and sends the later messages again, under the same keys.
         """
         first = self.sent.get(purpose, 0)
         self.sent[purpose] = first + messages
         return (self.keys.session(purpose) if purpose else self.keys).sending(first, messages)
 
-    def get_extra_state(self) -> dict[str, dict[str, int]]:
-        """How many messages were sent, so that a continued training uses no key twice."""
-        return {"sent": self.sent}
+    def get_extra_state(self) -> dict:
+        """The numbers of messages sent, so that a resumed training uses no key twice, and of updates made.
 
-    def set_extra_state(self, state: dict[str, dict[str, int]]) -> None:
-        """Takes it from a checkpoint."""
-        self.sent = dict(state["sent"])
+        They are Python's integers: to read a counter on a GPU, the host would wait for the GPU.
+        """
+        return {"sent": self.sent, "updated": self.updated}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Restores both from a checkpoint."""
+        self.sent, self.updated = dict(state["sent"]), state["updated"]
 
     def descend(self, loss: Tensor, turn: int = 0) -> None:
-        """One step of one optimiser, what it moves clipped by its gradient (D19); players in turn have one each."""
+        """One step of optimiser `turn` (one for each player of a method) with clipped gradients (D19)."""
         descend(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
+        self.updated += turn == 0
 
     def optimise(self) -> None:
-        """Makes the optimisers, which only training needs: SGD with Nesterov momentum, in one cycle (D10)."""
+        """Makes the optimisers for training: SGD with Nesterov momentum, in one cycle (D10)."""
         self.optimisers = [
             SGD(
                 self.system.parameters(),
@@ -132,30 +149,34 @@ class Method(nn.Module, ABC):
 
 
 def load(name: str, problem: Problem, hyper: dict) -> Method:
-    """The method of repobe.training.algorithm (`repobe`) or of baselines.<name>, with departures from its Hyper.
+    """The method of repobe.training.algorithm (`repobe`), of baselines.<name> or of a file, path.py.
 
-    ValueError names an unknown method or hyper-parameter.
+    hyper: changes to its defaults. ValueError names an unknown method or hyper-parameter.
     """
+    module = plugins.imported(name) if plugins.is_file(name) else _module(name)
+    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
+
+
+def _module(name: str) -> ModuleType:
     path = "repobe.training.algorithm" if name == "repobe" else f"baselines.{name}"
     if not name.isidentifier():
         raise ValueError(f"method '{name}' is not the name of a module in baselines/")
     try:
-        module = importlib.import_module(path)
+        return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
         raise ValueError(f"method '{name}' is unknown: baselines/{name}.py does not exist") from None
-    return module.Method(problem, from_plain(module.Hyper, hyper, f"hyper of {name}"))
 
 
 def parts(count: int, size: int, first: int = 0) -> Iterator[slice]:
-    """Slices that cut things `first` … `count` − 1 into batches for evaluation."""
+    """Slices that split items `first` … `count` − 1 into batches of `size`."""
     return (slice(start, min(start + size, count)) for start in range(first, count, size))
 
 
 @contextmanager
 def evaluating(module: nn.Module):
-    """Batch norm in evaluation mode for the block (D7), the former mode after it."""
+    """Context manager: evaluation mode of batch norm inside the block (D7), the previous mode after it."""
     training = module.training
     module.eval()
     try:

@@ -1,4 +1,4 @@
-"""What the paper says, beside what was measured: numbers, claims, decisions, and whether tables follow from raw rows.
+"""The paper against the measurements: numbers, claims, decisions, and the check that tables follow from raw rows.
 
-Torch is never imported. It may import `tables` and `runs`.
+Torch is never imported. This room may import `tables` and `runs`.
 """

@@ -1,4 +1,4 @@
-"""Checks of claims about accuracy, from the outcomes image by image."""
+"""Checks of claims about accuracy, from the outcomes of each image."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -40,7 +40,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
 
 
 def rising(tables: Tables, claim: dict) -> list[dict]:
-    """Accuracy rises from the first SNR to the last, and from one to the next falls by less than the tolerance."""
+    """Accuracy rises from the first SNR to the last, and no step to the next SNR falls by the tolerance or more."""
     fall = -tolerance(claim["dataset"])
 
     def steps(snrs: list[float]) -> list[tuple]:
@@ -50,14 +50,14 @@ def rising(tables: Tables, claim: dict) -> list[dict]:
 
 
 def levels_off(tables: Tables, claim: dict) -> list[dict]:
-    """From the last SNR but one to the last accuracy rises by less than −margin."""
+    """From the second-highest SNR to the highest, accuracy rises by less than −margin."""
     return _against_itself(tables, claim, lambda snrs: [(snrs[-2], snrs[-1], claim["margin"])])
 
 
 def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], list[tuple]]) -> list[dict]:
-    """The method at one SNR less itself at another, by the (snr, other, margin) that `steps` makes of a channel's.
+    """Compares the method at one SNR with itself at another; `steps` turns a channel's SNRs into (snr, other, margin).
 
-    Both are of one training, so what differs between seeds is the step itself.
+    Both accuracies come from one training, so the spread between seeds is that of the step.
     """
     comparisons = []
     for channel in claim["channels"]:
@@ -83,21 +83,21 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
 def _paired(
     mine: pd.DataFrame, theirs: pd.DataFrame, margin: float, spread: Spread | None
 ) -> tuple[Difference, int, int] | None:
-    """(difference, seeds, images) of two methods' fractions, images × seeds, over what both have; None for nothing."""
+    """(difference, seeds, images) of two tables of fractions, images × seeds, where both have values; else None."""
     shared = mine.columns.intersection(theirs.columns)
     each = (mine[shared] - theirs[shared]).dropna()
     return None if each.empty else (paired(each.to_numpy(), margin, spread), len(shared), len(each))
 
 
 def _accuracies(tables: Tables, claim: dict) -> pd.DataFrame:
-    """Every method's accuracies of the claim's quantity on its dataset, which a spread is pooled from."""
+    """All methods' accuracies for the claim's quantity and dataset; the spread is pooled from them."""
     rows = tables.evasion
     rows = rows[(rows["dataset"] == claim["dataset"]) & (rows["metric"] == claim["quantity"])]
     return rows[rows["attack"] == ATTACKS[claim["quantity"]]]
 
 
 def _steps(rows: pd.DataFrame, snr: float, other: float) -> pd.DataFrame:
-    """Each training's accuracy at one SNR less that at another."""
+    """For each training, accuracy at one SNR minus accuracy at the other."""
     at = rows.pivot_table("value", [*TRAINING, "seed"], "snr_test_db", observed=True)
     if not {snr, other} <= set(at):
         return rows.iloc[:0][[*TRAINING, "seed", "value"]]

@@ -1,4 +1,4 @@
-"""The paper against itself: what it says beside what follows from its own numbers and equations."""
+"""The paper against itself: its statements beside what follows from its own numbers and equations."""
 
 import math
 
@@ -14,13 +14,13 @@ AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh"}
 
 
 def entries(cost: pd.DataFrame | None = None) -> list[dict]:
-    """Every entry of against_itself.yaml, its words in braces computed; cost: of these tables, for our k."""
+    """The entries of against_itself.yaml with the words in braces computed; cost: table that gives our k."""
     words = facts() | {"k_ours": _k_ours(cost)}
     return [one | {"but": one["but"].format(**words)} for one in paper.against_itself()]
 
 
 def facts() -> dict[str, str]:
-    """What follows from numbers.csv and from Eqs. 12 and 20 alone."""
+    """The computed words: they follow from numbers.csv and from Eqs. 12 and 20 alone."""
     number = paper.numbers().set_index("id")["value"]
     gaps = _gaps()
     low, high = (100 * (number[base] - number[ours]) for ours, base in (("n15", "n17"), ("n16", "n18")))
@@ -46,17 +46,17 @@ def facts() -> dict[str, str]:
     }
 
 
-# The figures whose gains the paper calls steady, and the two numbers that it prints of each curve.
+# The figures whose gains the paper calls steady, and the ids of the two printed points of each curve.
 STEADY = [("3c", "n05", "n06"), ("4c", "n23", "n24"), ("4d", "n27", "n28")]
 
 
 def weight(squared_distance: float, tau: float) -> float:
-    """Eq. 20."""
+    """The weight of Eq. 20."""
     return 1 - math.exp(-squared_distance / tau)
 
 
 def _gaps() -> list[tuple[str, float]]:
-    """Of each pair of adversarial accuracies printed on CIFAR-10 at one channel and SNR: RepObE's lead in points."""
+    """RepObE's lead in points for each pair of printed adversarial accuracies (CIFAR-10, same channel and SNR)."""
     rows = paper.numbers()
     rows = rows[(rows["dataset"] == "cifar10") & (rows["quantity"] == "adversarial_accuracy")]
     ours = rows[rows["method"] == "repobe_adversarial"]

@@ -1,9 +1,9 @@
-"""What the paper claims, and whether what was measured bears it out.
+"""The paper's claims, and whether the measurements support them.
 
-A claim is judged by comparisons: each part of it at every channel, rival and SNR. Each has a difference, its 95 %
-interval, and the two-sided p that the difference equals the margin. A comparison that fails a gate has no part in the
-verdict. Holm's correction over all others makes one certainty of 95 % of them together: one surely on the wrong side
-refutes the claim; one that is open, has not run or failed a gate leaves it inconclusive. docs/verdicts.md says more.
+A claim is judged by comparisons: one for each of its parts, channels, rivals and SNRs. A comparison has a difference,
+its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
+tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
+side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive. More in docs/verdicts.md.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from repobe.tables.statistics import LEVEL, holm
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
 from repobe.verdicts.evidence import Tables
 
-# Of one comparison; what no comparison has, an enumeration's say, is empty. Accuracies and SSIM are fractions.
+# Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
 COLUMNS += ["seeds", "images", "test", "spread", *gates.COLUMNS]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is said
@@ -34,7 +34,7 @@ CHECKS = {  # by the name in claims.yaml
 
 
 def judge(results: Path) -> None:
-    """Writes claims.csv: each claim, its verdict, the comparison that decides and a sentence; evidence.csv: all."""
+    """Writes claims.csv (claim, verdict, deciding comparison, a sentence) and evidence.csv (every comparison)."""
     tables = Tables.read(results / "tables")
     rows, every = [], []
     for claim in paper.claims():
@@ -47,9 +47,9 @@ def judge(results: Path) -> None:
 
 
 def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
-    """(its columns of claims.csv, its comparisons): all that the sentence says together is what is judged."""
+    """(the claim's columns of claims.csv, its comparisons). All parts of the claim's sentence are judged together."""
     comparisons = [one for part in claim["parts"] for one in CHECKS[part["check"]](tables, part)]
-    notes = [one["evidence"] for one in comparisons if one["outcome"] == "note"]  # that decide nothing
+    notes = [one["evidence"] for one in comparisons if one["outcome"] == "note"]  # they do not affect the verdict
     comparisons = [one for one in comparisons if one["outcome"] != "note"]
     run = [one for one in comparisons if one["outcome"] != "not run"]
     if not run:
@@ -61,7 +61,7 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     for one in run:
         if "p" in one:
             one["evidence"] = _sentence(one, len(tested))
-    # Of the comparisons that weigh most, the least favourable one is reported.
+    # Report the least favourable comparison.
     deciding = min(run, key=lambda one: (RANK[one["outcome"]], _lead(one)))
     parts = [one["evidence"] for one in run if "p" not in one] or [deciding["evidence"]]
     parts += _counted(run) + _not_run(comparisons) + notes
@@ -70,7 +70,7 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
 
 
 def _together(comparisons: list[dict]) -> str:
-    """The verdict in words: of which size it holds at, or which gate leaves it inconclusive."""
+    """The verdict in words, with the image size that it holds at, or the gate that leaves it inconclusive."""
     found = {one["outcome"] for one in comparisons}
     sizes = {one["size"] for one in comparisons if one.get("size")}
     if "no" in found:

@@ -1,4 +1,4 @@
-"""What the paper prints, beside what was measured."""
+"""The paper's printed numbers beside ours."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ OURS = ["ours", "low", "high", "difference", "tolerance", "seeds", "n", "spread"
 
 
 def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
-    """A number's rows of tables/evasion.csv or its summary by SNR; an adversarial accuracy's are the paper's attack."""
+    """Rows of evasion.csv or its summary for a printed number, by SNR; adversarial means the paper's attack."""
     rows = frame[
         (frame["dataset"] == number["dataset"])
         & (frame["channel"] == number["channel"])
@@ -30,7 +30,7 @@ def compare(results: Path) -> None:
     """Writes comparison.csv: each printed number, ours with its interval, the gates, and the verdict.
 
     agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive.
-    A maximum or a minimum is compared with the highest or lowest of our means over the SNRs of its range.
+    A printed maximum or minimum is compared with the highest or lowest of our means over its range of SNRs.
     """
     raw = results / "tables"
     evasion = read(raw / "evasion.csv", "evasion")
@@ -44,7 +44,7 @@ def compare(results: Path) -> None:
 
 
 def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.DataFrame, gates: Gates) -> dict:
-    """The columns of comparison.csv that are not the paper's."""
+    """Our columns of comparison.csv, beside the paper's."""
     command = at_papers_size([f"{number['dataset']}/{number['channel']}/{number['method']}"])
     found = chosen(summary, number)
     wanted = [float(snr) for snr in number["snr_db"].split("-")]
@@ -69,7 +69,7 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
 
 
 def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[float, float, str]:
-    """(low, high, where the spread between seeds comes from): Wilson's over images, widened by that spread."""
+    """(low, high, source of the spread between seeds): Wilson's interval over images, widened by that spread."""
     low, high = wilson(one["mean"], int(one["n"]))
     seeds = int(one["seeds"])
     if seeds > 1:

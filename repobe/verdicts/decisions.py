@@ -1,4 +1,4 @@
-"""What each decision weighs: the runs of a variant beside those of its reference, from the raw tables."""
+"""The effect of each decision: a variant's runs against its reference's, from the raw tables."""
 
 from pathlib import Path
 
@@ -12,20 +12,20 @@ from repobe.verdicts import paper
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]
-# What an entry weighs unless it chooses otherwise: not whatever other attacks and radii the two runs happen to share.
+# An entry compares these unless it names an attack or eps, not all attacks that the two runs share.
 ATTACKS = ["none", "paper"]
-# Two runs that differ in these are still a pair: the first is what a variant may change, the second follows from it.
+# Runs that differ in these still pair. A variant may change image_size or the training SNRs (D2, D5).
 UNPAIRED = {"image_size", "snr_train_db"}
 
 
 def weigh(results: Path) -> None:
-    """Writes decisions.csv: one row a change, dataset, channel and quantity; what has not run has no row.
+    """Writes decisions.csv: one row per change, dataset, channel and quantity, if it has run.
 
-    variant, reference and difference are means over the SNRs that both have, without attack and under the paper's.
-    low and high bound the difference with 95 %: over seeds by Student's t on each seed's difference, of one seed by
-    Newcombe's interval of two proportions over n images. That one takes the two for independent, which they are not,
-    on the same images; and it is of one training each: another seed may lie outside it. Nothing is corrected for how
-    many changes are weighed.
+    variant, reference and difference are means over the SNRs that both have, without attack and under the paper's
+    attack. low to high is the 95 % interval of the difference. Over several seeds it is Student's t on the differences
+    of the seeds. For one seed it is Newcombe's interval of two proportions over n images, which treats the two as
+    independent although the images are the same, and covers one training each: another seed may lie outside. There is
+    no correction for the number of changes.
     """
     tables = {name: read(results / "tables" / f"{name}.csv", name) for name in ("evasion", "audit")}
     rows = [
@@ -38,9 +38,9 @@ def weigh(results: Path) -> None:
 
 
 def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
-    """Rows of one entry of `weighed_by`: {variant, of}, each the columns that choose its rows, or {spread, of}."""
+    """Rows of one entry of `weighed_by`: {variant, of} or {spread, of}; each side names the columns it selects by."""
     quantity = "metric" if "metric" in table else "quantity"
-    if "spread" in weighed:  # D4: no second run, but how far one channel draw lies from the next
+    if "spread" in weighed:  # D4: the spread between channel draws; there is no second run
         of = _chosen(table, weighed["of"])
         return [
             dict(zip(("dataset", "channel", "quantity"), key, strict=True))
@@ -53,7 +53,7 @@ def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
     pairing = [key for key in keys if key not in UNPAIRED | chosen]
     variant, of = (_chosen(table, weighed[side]) for side in ("variant", "of"))
     pairs = of.merge(variant, on=pairing, suffixes=("_of", ""))
-    # What tells rows of the result apart; a column that either side chooses is the reference's in it.
+    # The result's rows by these columns; for a column that a side selects by, the reference's value.
     names = {name: name if name in pairing else f"{name}_of" for name in ("dataset", "channel", quantity)}
     rows = []
     for key, group in pairs.groupby(list(names.values()), sort=False):

@@ -1,4 +1,4 @@
-"""One comparison of a claim, as a row of evidence.csv, and the tables that comparisons are made from."""
+"""One comparison of a claim, a row of evidence.csv, and the tables that comparisons are computed from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Tables:
 
 
 def compared(found: Difference, seeds: int, images: int, passed: dict, **what: object) -> dict:
-    """A row: what was compared, what was found, and the gates. Its outcome is open, or the gate that it failed."""
+    """A row: what was compared, the result, and the gates. Its outcome is open, or the gate that it fails."""
     outcome = passed["failed"] or "open"
     return {"outcome": outcome, **what, **vars(found), "seeds": seeds, "images": images, **passed}
 
@@ -49,5 +49,5 @@ def missing(what: str) -> dict:
 
 
 def once(comparisons: list[dict]) -> list[dict]:
-    """Without repetitions: what has not run is said once."""
+    """The comparisons without repetitions, because a missing run may appear several times."""
     return [one for place, one in enumerate(comparisons) if one not in comparisons[:place]]

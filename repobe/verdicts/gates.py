@@ -1,6 +1,6 @@
-"""Whether a comparison may have a verdict: its methods are trained, the network is competent, the scale is said.
+"""The gates before a verdict: the methods are trained, the network is competent, the image size is stated.
 
-Read from the tables alone (D31 to D33).
+They are computed from the tables alone (D31 to D33).
 """
 
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ import pandas as pd
 
 from repobe.verdicts import paper
 
-# D31: how far apart two accuracies may lie and still agree.
+# D31: the largest difference of two accuracies that agree.
 TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}
 SSIM_TOLERANCE = 0.02
-# D32: the last tenth of a training, one look at least, gains no more than the tolerance (of a reconstruction, in dB)
-# and no more than a twentieth of the whole rise, half of what a steady rise would gain in it.
+# D32: in the last tenth of a training (at least one validation), the score gains at most the tolerance (in dB for
+# reconstruction) and at most a twentieth of its whole rise, which is half of what a steady rise would gain there.
 LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
-# D33: how far below the printed accuracy the undefended network may lie.
+# D33: the most that the undefended network may lie below the printed accuracy.
 COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
 PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
 ROUNDING = 1e-6  # validation scores are sums in single precision
 COLUMNS = ["trained", "competent", "scale"]
-STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: what runs where the paper's dataset is not at hand
+STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: replacements for the paper's datasets
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gates:
-    """What gates are read from: history.csv, cost.csv and evasion.csv."""
+    """Evaluates the gates from history.csv, cost.csv and evasion.csv."""
 
     history: pd.DataFrame
     cost: pd.DataFrame
     evasion: pd.DataFrame
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
-        """Whether the validation score no longer rose at the end of the training; the mean over the method's runs."""
+        """Whether the validation score has levelled off at the end of the training; a mean over the method's runs."""
         place = {"dataset": dataset, "channel": channel, "method": method}
         rows, costs = _at(self.history, place), _at(self.cost, place)
         if len(costs) and (costs["parameters"] == 0).all():
-            return Gate("yes")  # it has nothing to train
+            return Gate("yes")  # nothing to train
         if rows.empty:
             return Gate("unknown", f"these tables have no history of {method}")
         scores = [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
@@ -63,19 +63,19 @@ class Gates:
         )
 
     def competent(self, dataset: str, channel: str) -> Gate:
-        """Whether the undefended network, or RepObE, which is that network, comes close to what the paper prints."""
+        """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
         printed = _printed(dataset, channel)
         for method in ("undefended", "repobe"):
             rows = _at(self.evasion, {"dataset": dataset, "channel": channel, "method": method})
             rows = rows[rows["metric"] == "natural_accuracy"]
             if len(rows) and printed is not None:
-                ours = rows.groupby("snr_test_db")["value"].mean().max()  # over seeds; of the best SNR
+                ours = rows.groupby("snr_test_db")["value"].mean().max()  # means over seeds, at the best SNR
                 why = f"{method} reads at most {ours:.3f}, where the paper prints {printed:.4f} of that network"
                 return Gate("yes") if ours >= printed - COMPETENT[dataset] - ROUNDING else Gate("no", why)
         return Gate("unknown", f"no undefended network of {dataset} over {channel} to compare with the paper's")
 
     def scale(self, dataset: str, channel: str, methods: list[str]) -> tuple[int | None, str]:
-        """(S, a phrase with S and k beside the paper's) of the methods that a comparison is of."""
+        """(S, a phrase with S and k beside the paper's) for the methods of a comparison."""
         rows = pd.concat([_at(self.cost, {"dataset": dataset, "channel": channel, "method": one}) for one in methods])
         if rows.empty:
             return None, ""
@@ -84,8 +84,9 @@ class Gates:
         return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
 
     def passed(self, dataset: str, channel: str, methods: list[str]) -> dict:
-        """The gates' columns; `failed`, the words that stand in a verdict's place, and `why`, both empty if none did;
-        `size`, S.
+        """The gates' columns, S as `size`, and two that are empty if all gates pass.
+
+        `failed` holds the words that replace a verdict, `why` the reason.
         """
         methods = list(dict.fromkeys(methods))
         if dataset in STAND_INS.values():
@@ -104,9 +105,9 @@ class Gates:
 
 
 def rises(score: np.ndarray) -> tuple[float, float]:
-    """How far the best of a training's last tenth lies above the best before, and above the first look.
+    """(gain of the last tenth over the best score before it, rise of the best score over the first).
 
-    score: Float[looks], accuracy, or −MSE of a reconstruction, whose rises are in dB. A fall counts as no rise.
+    score: Float[validations], accuracy, or −MSE for reconstruction, whose rises are in dB. A fall counts as 0.
     """
     score = -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
     last = max(1, len(score) // LAST)
@@ -115,12 +116,12 @@ def rises(score: np.ndarray) -> tuple[float, float]:
 
 
 def _is_error(score: np.ndarray) -> bool:
-    """Whether a validation score is −MSE, which is never above 0, in place of an accuracy."""
+    """Whether a validation score is −MSE, which is never above 0, instead of an accuracy."""
     return score.max() <= 0 and score.min() < 0
 
 
 def tolerance(dataset: str) -> float:
-    """Of accuracies, a stand-in's as that of what it stands for; ValueError where no tolerance is stated."""
+    """The tolerance for accuracies; a stand-in has that of the real dataset. ValueError if there is none."""
     dataset = next((real for real, stand_in in STAND_INS.items() if stand_in == dataset), dataset)
     if dataset not in TOLERANCE:
         raise ValueError(f"dataset '{dataset}' has no tolerance; add one to TOLERANCE in {__name__}, with its reason")
@@ -128,7 +129,7 @@ def tolerance(dataset: str) -> float:
 
 
 def at_scale(verdict: str, sizes: set[int]) -> str:
-    """A sure verdict with the size that it holds at, where that is below the paper's."""
+    """A verdict, with the image size that it holds at if that is below the paper's."""
     small = sorted(size for size in sizes if size < PAPER_SIZE)
     return verdict + (f", at {' and '.join(f'{size}×{size}' for size in small)}" if small else "")
 
@@ -139,9 +140,9 @@ def plain(verdict: str) -> str:
 
 
 def _printed(dataset: str, channel: str) -> float | None:
-    """The highest natural accuracy that the paper prints of its network: the undefended one's, else RepObE's.
+    """The highest natural accuracy that the paper prints for its network: undefended, else RepObE.
 
-    Where it prints none over a channel, that over the other.
+    If it prints none over this channel, the value for the other channel.
     """
     rows = paper.numbers()
     rows = rows[(rows["dataset"] == dataset) & (rows["quantity"] == "natural_accuracy")]

@@ -1,4 +1,4 @@
-"""What the paper says, as facts: every file of workflow/paper is read here, and nowhere else."""
+"""What the paper says, as facts. Only this module reads the files of workflow/paper."""
 
 from functools import cache
 from pathlib import Path
@@ -11,13 +11,13 @@ FOLDER = Path(__file__).parents[2] / "workflow" / "paper"
 
 @cache
 def numbers() -> pd.DataFrame:
-    """Every printed number, a row each; snr_db is text, "7" or "7-23"."""
+    """All printed numbers, one per row; snr_db is text, "7" or "7-23"."""
     return pd.read_csv(FOLDER / "numbers.csv", dtype={"snr_db": str})
 
 
 @cache
 def claims() -> list[dict]:
-    """Every claim: id, where, figure, claim, and parts, each with all that its check needs."""
+    """All claims: id, where, figure, claim, and parts; each part has all arguments of its check."""
     return [
         {key: value for key, value in claim.items() if key != "of"}
         | {"parts": [claim.get("of", {}) | part for part in claim["parts"]]}
@@ -27,13 +27,13 @@ def claims() -> list[dict]:
 
 @cache
 def decisions() -> list[dict]:
-    """Every decision: id, paper, decision, why, and what weighs it."""
+    """All decisions: id, paper, decision, why, and the runs that measure their effect."""
     return _yaml("decisions")
 
 
 @cache
 def readings() -> list[dict]:
-    """Every reading that the paper allows: id, reading, paper, bears_on, and what it changes; the first is ours."""
+    """All readings that the paper allows: id, reading, paper, bears_on, and the changes; the first is ours."""
     return _yaml("readings")
 
 

@@ -1,8 +1,8 @@
 """Claims under every reading that the paper allows, in the manner of a multiverse analysis (Simonsohn et al. 2020).
 
-A reading puts other runs in the place of those that a claim names. Each claim is judged again by the same checks, tests
-and gates, with two differences. Comparisons that have not run are left out, so that all readings of a folder are judged
-by what ran there. And a stand-in dataset is compared too, but never judged.
+A reading replaces the runs that a claim names by other runs. Each claim is judged again by the same checks, tests and
+gates, with two differences. Comparisons that have not run are left out, so all readings of a folder are judged by what
+ran there. A stand-in dataset is compared too, but never judged.
 """
 
 from pathlib import Path
@@ -31,16 +31,15 @@ COLUMNS += [
 ]
 HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
 HEADLINE += ["holds", "fails", "open", "ahead", "readings"]
-OUTCOMES = ["fails", "open", "holds"]  # the kindest to the paper is last
+OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
 AS_DECIDED = "r00"
 
 
 def judge(results: Path) -> None:
-    """Writes readings.csv: of each claim under each reading, on each dataset, the outcome and the comparison that
-    lies furthest back.
+    """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
-    lead: by how much the difference exceeds the claim's margin, with its 95 % interval low to high. hold, fail,
-    undecided: how many of the claim's comparisons. not_run: how many runs, or SNRs of a run, the claim lacks.
+    lead: difference minus the claim's margin, with its 95 % interval low to high. hold, fail, undecided: numbers of the
+    claim's comparisons. not_run: number of runs, or SNRs of a run, that the claim lacks.
     """
     tables = Tables.read(results / "tables")
     rows = [
@@ -54,9 +53,9 @@ def judge(results: Path) -> None:
 
 
 def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
-    """A row for each dataset that the claim is of, and for its stand-in; without those where nothing has run."""
+    """A row for each dataset of the claim and for its stand-in, if something has run there."""
     datasets = dict.fromkeys(part["dataset"] for part in claim["parts"])
-    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset))]
+    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset)) if name]
     rows = []
     for dataset in shown:
         if not (tables.cost["dataset"] == dataset).any():
@@ -70,7 +69,7 @@ def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
 
 
 def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
-    """The claim with the reading's runs, on that dataset; snrs: those at which the dataset was tested, in dB."""
+    """The claim with the reading's runs on a dataset; snrs: the SNRs in dB at which the dataset was tested."""
     offset = reading.get("snr_offset_db", 0)
     parts = []
     for part in reading.get("parts", {}).get(claim["id"], claim["parts"]):
@@ -86,13 +85,14 @@ def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each claim: the reading kindest to the paper and its outcome, and under how many readings it holds, fails or
-    is open. ahead: under how many the whole interval lies above the claim's margin, whatever the gates say. A claim
-    that only a stand-in was run of has no row.
+    """For each claim: the most favourable reading, its outcome, and how many readings hold, fail or are open.
+
+    ahead: number of readings whose whole interval lies above the claim's margin, regardless of the gates. A claim that
+    ran only on a stand-in has no row.
     """
     found = []
     for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
-        # A claim of two datasets is, under a reading, as the worse of them.
+        # If a claim has two datasets, the worse one counts.
         rank = mine["outcome"].map(_rank)
         each = mine.assign(rank=rank).sort_values(["rank", "lead"]).groupby("reading").first()
         best = each.sort_values(["rank", "lead"]).iloc[-1]
@@ -107,7 +107,7 @@ def _rank(outcome: str) -> int:
     return OUTCOMES.index(outcome.partition(":")[0])
 
 
-def _renamed(names: str | list[str], changes: dict[str, str]):
+def _renamed(names: str | list[str], changes: dict[str, str]) -> str | list[str]:
     return changes.get(names, names) if isinstance(names, str) else [changes.get(name, name) for name in names]
 
 
@@ -116,7 +116,7 @@ def _snrs(tables: Tables, dataset: str) -> set[float]:
 
 
 def _touched(reading: dict, comparisons: list[dict]) -> bool:
-    """Whether any comparison is of a run that the reading puts in; otherwise it is the suite's own reading again."""
+    """Whether any comparison uses a run that the reading adds; otherwise it repeats the suite's own reading."""
     put_in = {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
     if not put_in:
         return True
@@ -124,7 +124,7 @@ def _touched(reading: dict, comparisons: list[dict]) -> bool:
 
 
 def _row(ran: list[dict], not_run: int) -> dict:
-    """What stands in readings.csv of the comparisons that ran."""
+    """The columns of readings.csv from the comparisons that ran."""
     last = min(ran, key=lambda one: one["difference"] - one["margin"])
     kinds = [one["outcome"] for one in ran]
     gated = next((words for words in GATED if words in kinds), None)

@@ -1,4 +1,4 @@
-"""Checks of claims about secrecy: what attackers rebuild, and what the cipher is."""
+"""Checks of claims about secrecy: the images that attackers rebuild, and the cipher."""
 
 import math
 
@@ -19,15 +19,15 @@ def leaks_less(tables: Tables, claim: dict) -> list[dict]:
 
 
 def rebuilds_less(tables: Tables, claim: dict) -> list[dict]:
-    """The keyless attacker's SSIM or accuracy from every rival lies above that from the method by more than margin."""
+    """For every rival, the keyless attacker's SSIM or accuracy exceeds that for the method by more than margin."""
     others = {name: (name, "keyless") for name in claim["rivals"]}
     return _above_keyless(tables, claim, others, claim["margin"], claim["quantity"])
 
 
 def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
-    """The keyless attacker's SSIM is above the mean image's, which shows nothing, by less than the tolerance.
+    """The keyless attacker's SSIM exceeds that of the mean image, which shows nothing, by less than the tolerance.
 
-    That attacker is the paper's; beside the verdict a note says what the best of all reads.
+    This is the paper's attacker; a note beside the verdict gives the accuracy of the best attacker.
     """
     others = {"the mean image": (claim["method"], "mean_image")}
     return _above_keyless(tables, claim, others, -SSIM_TOLERANCE) + [
@@ -38,11 +38,11 @@ def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
 def _above_keyless(
     tables: Tables, claim: dict, others: dict[str, tuple[str, str]], margin: float, quantity: str = "ssim"
 ) -> list[dict]:
-    """What each (method, attacker) rebuilds against the keyless attacker of the claim's method, by tap SNR."""
+    """Compares what each (method, attacker) rebuilds with the keyless attacker of the claim's method, by tap SNR."""
     comparisons = []
     every = tables.inversion
     every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == quantity)]
-    if quantity == "attacker_accuracy":  # of a proportion no table keeps the standard deviation
+    if quantity == "attacker_accuracy":  # tables have no standard deviation for a proportion
         every = every.assign(images_sd=(every["value"] * (1 - every["value"])) ** 0.5)
     for channel in claim["channels"]:
         rows = every[every["channel"] == channel]
@@ -79,7 +79,7 @@ def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[d
 
 
 def keys_counted(tables: Tables, claim: dict) -> list[dict]:
-    """How many tuples (K_r, K_c, r, c) there are on every grid of up to 4×4 places, against H'!·W'!·H'·W'."""
+    """On every grid of up to 4×4 places, compares the number of tuples (K_r, K_c, r, c) with H'!·W'!·H'·W'."""
     rows = tables.audit[tables.audit["quantity"] == "distinct_ciphers"]
     if rows.empty:
         return [missing("the enumeration of keys")]
@@ -91,7 +91,7 @@ def keys_counted(tables: Tables, claim: dict) -> list[dict]:
 
 
 def keys_differ(tables: Tables, claim: dict) -> list[dict]:
-    """How many of these tuples shuffle differently from all others."""
+    """Checks whether all these tuples give different permutations."""
     rows = tables.audit[tables.audit["quantity"] == "distinct_ciphers"]
     if rows.empty:
         return [missing("the enumeration of keys")]
@@ -103,7 +103,7 @@ def keys_differ(tables: Tables, claim: dict) -> list[dict]:
 
 
 def inverted(tables: Tables, claim: dict) -> list[dict]:
-    """Decryption after encryption, bit for bit."""
+    """Decryption inverts encryption, bit for bit."""
     rows = tables.audit[tables.audit["quantity"] == "roundtrip_errors"]
     if rows.empty:
         return [missing("the round trips")]

@@ -1,4 +1,4 @@
-"""All that is known of one printed number, claim, decision or contradiction, as text for a terminal."""
+"""Everything about one printed number, claim, decision or contradiction, as text for a terminal."""
 
 import textwrap
 from pathlib import Path
@@ -19,7 +19,7 @@ WIDTH = 110
 
 
 def show(name: str, results: Path) -> str:
-    """Of n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError where no such thing is known."""
+    """The text for n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError for an unknown name."""
     cost = _table(results / "tables" / "cost.csv")
     numbers, claims, decisions, itself = (
         {one["id"]: one for one in stated}
@@ -36,7 +36,7 @@ def show(name: str, results: Path) -> str:
         lines = _against_itself(itself[name])
     else:
         known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions, itself))
-        raise ValueError(f"'{name}' is no number, claim, decision or contradiction; there are {known}")
+        raise ValueError(f"'{name}' is not a number, claim, decision or contradiction; known are {known}")
     return "\n".join(lines)
 
 
@@ -67,7 +67,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
     lines += [_pair("verdict", mine["verdict"]), ""]
     rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
-        lines.insert(-1, _pair("ours is of", _scale(results, rows)))
+        lines.insert(-1, _pair("ours is at", _scale(results, rows)))
         bounds = [interval(np.array([value]), n, True) for value, n in zip(rows["value"], rows["n"], strict=True)]
         shown = rows[["snr_test_db", "attack", "seed", "value"]].assign(
             low=[low for low, _ in bounds], high=[high for _, high in bounds], n=rows["n"], draws=rows["draws"]
@@ -81,12 +81,12 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         for weighed in one.get("weighed_by", [])
         if _bears(weighed, number)
     ]
-    lines += ["decisions that runs of this method weigh", *(bears or ["none"]), ""] if bears else []
+    lines += ["decisions whose effect was measured on this method", *(bears or ["none"]), ""] if bears else []
     return [*lines, "run it at the paper's size", mine["command"]]
 
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
-    """What a reader must know before they compare: the paper trains at 224×224 pixels."""
+    """Image size and training, because the paper trains at 224×224 pixels."""
     history = read(results / "tables" / "history.csv")
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
@@ -97,12 +97,12 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
 def _summary(results: Path, number: dict) -> list[str]:
     rows = chosen(read(results / "summary" / "evasion.csv"), number)
     if rows["seeds"].max() < 2:
-        return ["one seed: another's may lie outside its interval", ""]
+        return ["one seed: another seed may lie outside the interval", ""]
     return ["over seeds", *_columns(rows[["snr_test_db", "mean", "low", "high", "seeds"]]), ""]
 
 
 def _bears(weighed: dict, number: dict) -> bool:
-    """Whether a change is weighed on this number's method, and on its channel where one is named."""
+    """Whether a change has this number's method as its reference, and its channel if it names one."""
     of = weighed["of"]
     return of.get("method") == number["method"] and of.get("channel", number["channel"]) == number["channel"]
 
@@ -132,13 +132,13 @@ def _claim(claim: dict, results: Path) -> list[str]:
 
 
 def _readings(claim: dict, results: Path) -> list[str]:
-    """The kindest reading, and a line for each."""
+    """The most favourable reading, and a line for each reading."""
     every = _table(results / "readings.csv")
     if every is None or not (every["claim"] == claim["id"]).any():
         return []
     mine = every[every["claim"] == claim["id"]]
     names = {one["id"]: one["reading"] for one in paper.readings()}
-    lines = ["under every reading of the paper, by what ran: the comparison that lies furthest back"]
+    lines = ["under every reading of the paper that ran: the least favourable comparison"]
     for one in headline(mine).to_dict("records"):
         told = f"holds under {one['holds']} of {one['readings']} readings, fails under {one['fails']}"
         told += f"; the whole interval is ahead under {one['ahead']}"
@@ -155,14 +155,14 @@ def _decision(decision: dict, results: Path) -> list[str]:
             first, *rest = textwrap.wrap(decision[key], WIDTH - 18)
             lines += [_pair(what, first), *(_pair("", line) for line in rest)]
     if "weighed_by" not in decision:
-        return [*lines, "", "no run weighs it"]
+        return [*lines, "", "no run measures its effect"]
     weighed = _table(results / "decisions.csv")
-    lines += ["", "what it weighs: the variant less the reference, means over SNRs, with 95 % intervals"]
-    lines += ["of one seed: of one training each, another may lie outside; no correction for the number of comparisons"]
+    lines += ["", "its effect: variant minus reference, means over SNRs, with 95 % intervals"]
+    lines += ["for one seed, one training each: another seed may lie outside; no correction for many comparisons"]
     if weighed is None:
         return [*lines, *_nothing(results)]
     mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
-    lines += _columns(mine) if len(mine) else [f"no run in {results} weighs it"]
+    lines += _columns(mine) if len(mine) else [f"no run in {results} measures its effect"]
     return [*lines, "", "run it again", ABLATIONS]
 
 
@@ -180,7 +180,7 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     lines = ["the runs that it comes from"]
     heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
     for about in known:
-        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # of matched runs each says its SNR
+        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # a matched run's name ends in its SNR
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
             lines.append(f"{about['run']}: commit {about['commit'][:12]}, {seconds}, finished {about['finished']}")
     return [*lines, ""]
@@ -191,7 +191,7 @@ def _table(path: Path) -> pd.DataFrame | None:
 
 
 def _nothing(results: Path) -> list[str]:
-    return ["", f"There is nothing measured in {results}: run snakemake, or name another folder with --results."]
+    return ["", f"Nothing was measured in {results}: run snakemake, or name another folder with --results."]
 
 
 def _pair(name: str, value: str) -> str:

@@ -1,21 +1,21 @@
-"""The spread between seeds: measured where a method has several, pooled for those that have one (D34)."""
+"""The spread between seeds: measured for methods with several seeds, pooled for methods with one (D34)."""
 
 import numpy as np
 import pandas as pd
 
 from repobe.tables.statistics import Spread
 
-ENOUGH = 4  # degrees of freedom of a pool of one channel and SNR; with fewer all channels and SNRs are pooled
+ENOUGH = 4  # degrees of freedom from one channel and SNR; with fewer, pool all channels and SNRs
 TRAINING = ["method", "channel", "snr_train_db"]
-MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is measured at, of which a frame has some
+MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is measured at; a frame has some of them
 
 
 def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
-    """The standard deviation between seeds, pooled over the trainings that have several; None where none has.
+    """The standard deviation between seeds, pooled over trainings with several seeds; None if there are none.
 
-    rows: one quantity on one dataset, with TRAINING, seed and value. place: the channel and what else of MEASURED says
-    where; rows from there alone are pooled where they have enough degrees of freedom. Each training counts once,
-    however often it was measured.
+    rows: one quantity on one dataset, with TRAINING, seed and value. place: the channel and columns of MEASURED. If the
+    rows at that place have enough degrees of freedom, only they are pooled. Each training counts once, however often it
+    was measured.
     """
     near = rows[np.logical_and.reduce([rows[name] == value for name, value in place.items()])]
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
@@ -32,5 +32,5 @@ def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
 
 
 def between_two(spread: Spread | None) -> Spread | None:
-    """The spread of a difference of two trainings, from the spread of one."""
+    """The spread of a difference of two trainings, from that of one training."""
     return spread and Spread(float(np.sqrt(2)) * spread.sd, spread.df, spread.source)

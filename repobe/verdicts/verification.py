@@ -1,4 +1,4 @@
-"""Whether the tables that are there follow from their raw rows: made again elsewhere, and compared cell by cell."""
+"""Verifies that derived tables follow from the raw rows: recomputes them in a temporary folder and compares cells."""
 
 import csv
 import tempfile
@@ -17,10 +17,10 @@ DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv", "re
 
 
 def verify(results: Path) -> list[tuple[str, bool]]:
-    """(a line, whether it agrees) for each file of <results>: the raw tables against what they were when gathered,
-    the accuracies against the outcomes image by image, all that is derived against itself made again.
+    """(a line, whether it agrees) for each file of <results>.
 
-    ValueError where there are no tables.
+    It compares the raw tables with their hashes as gathered, the accuracies with the outcomes of each image, and every
+    derived table with a recomputed one. ValueError if there are no tables.
     """
     raw = results / "tables"
     if not raw.is_dir():
@@ -31,17 +31,17 @@ def verify(results: Path) -> list[tuple[str, bool]]:
         (again / "tables").symlink_to(raw.resolve(), target_is_directory=True)
         try:
             said.append(_accuracies(raw))
-            said += [(line, True) for line in tables.mixed_code(raw)]  # named; nothing in the tables is wrong
+            said += [(line, True) for line in tables.mixed_code(raw)]  # reported only: the tables themselves are right
             for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge):
                 make(again)
             said += [_same(results / name, again / name, name) for name in DERIVED]
-        except (ValueError, OSError) as error:  # of a damaged or missing table: its line above says so too
-            said.append((f"no further: {str(error).replace(str(again), str(results))}", False))
+        except (ValueError, OSError) as error:  # a damaged or missing table, which a line above names too
+            said.append((f"stopped: {str(error).replace(str(again), str(results))}", False))
     return said
 
 
 def _accuracies(raw: Path) -> tuple[str, bool]:
-    """Each accuracy of evasion.csv whose outcomes are kept against their mean."""
+    """Compares each accuracy of evasion.csv with the mean of its outcomes, if there are any."""
     name = "tables/evasion.csv against tables/outcomes.parquet"
     rows = read(raw / "evasion.csv", "evasion")
     rows = rows[rows["metric"].isin(outcomes.ATTACKS) & rows["attack"].isin(outcomes.ATTACKS.values())]
@@ -62,7 +62,7 @@ def _accuracies(raw: Path) -> tuple[str, bool]:
 
 def _same(there: Path, again: Path, name: str) -> tuple[str, bool]:
     if not there.exists():
-        return f"{name}: is not there", False
+        return f"{name}: is missing", False
     if there.suffix == ".csv":
         return _same_cells(there, again, name)
     if there.suffix == ".npz":
@@ -74,12 +74,12 @@ def _same(there: Path, again: Path, name: str) -> tuple[str, bool]:
 
 
 def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
-    """Text against text: a digit is a digit."""
+    """Compares cells as text, so every digit counts."""
     (head, *rows), (head_again, *rows_again) = (_cells(path) for path in (there, again))
     if head != head_again:
-        return f"{name}: DIFFERS, its columns are {', '.join(head)}; made again {', '.join(head_again)}", False
+        return f"{name}: DIFFERS, its columns are {', '.join(head)}; recomputed {', '.join(head_again)}", False
     if len(rows) != len(rows_again):
-        return f"{name}: DIFFERS, it has {len(rows)} rows; made again {len(rows_again)}", False
+        return f"{name}: DIFFERS, it has {len(rows)} rows; recomputed {len(rows_again)}", False
     bad = [
         (number, column, cell, cell_again)
         for number, (row, row_again) in enumerate(zip(rows, rows_again, strict=True), start=2)
@@ -91,13 +91,13 @@ def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
     number, column, cell, cell_again = bad[0]
     more = f" (and {len(bad) - 1} more cells)" if len(bad) > 1 else ""
     return (
-        f"{name}: DIFFERS, line {number}, {column}: {cell or 'empty'}; made again {cell_again or 'empty'}{more}",
+        f"{name}: DIFFERS, line {number}, {column}: {cell or 'empty'}; recomputed {cell_again or 'empty'}{more}",
         False,
     )
 
 
 def _cells(path: Path) -> list[list[str]]:
-    """Rows of equal length; what a cut or lengthened line lacks or has beyond its head shows as a cell."""
+    """Rows of equal length: missing and surplus cells of a line show as a cell."""
     with path.open(newline="") as file:
         rows = list(csv.reader(file)) or [[]]
     return [row if number == 0 else _fit(row, len(rows[0])) for number, row in enumerate(rows)]

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from repobe.runs.config import check, source_of
+from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
 
 
@@ -88,6 +89,35 @@ def classifier_of(wildcards):
 def method_of(wildcards):
     """The method's own file: editing a baseline trains its runs again."""
     return source_of(EVERY[wildcards.run].method)
+
+
+def channel_of(wildcards):
+    """The channel's file where it is the user's own."""
+    return EVERY[wildcards.run].channel_source or []
+
+
+def attacks_of(wildcards):
+    """The files of the attacks that are the user's own."""
+    attacks = EVERY[wildcards.run].evaluation.attacks.values()
+    return sorted({attack.kind for attack in attacks if is_file(attack.kind)})
+
+
+def source_of_data(dataset):
+    """Where a dataset of the user's own lies; None for a dataset of the suite."""
+    return config["datasets"].get(dataset, {}).get("source")
+
+
+def files_of_data(wildcards):
+    """The source's file, or its folder and the class folders, whose times tell of new images."""
+    source = source_of_data(wildcards.dataset)
+    if not source:
+        return []
+    return [source, *sorted(str(path) for path in Path(source).rglob("*/"))]
+
+
+def source_options(wildcards):
+    source = source_of_data(wildcards.dataset)
+    return ["--source", source] if source else []
 
 
 def teacher_of(wildcards):

@@ -1,12 +1,16 @@
 rule data:
+    input:
+        files_of_data,
     output:
         f"{RESULTS}/data/{{dataset}}.safetensors",
+    params:
+        source=source_options,
     log:
         f"{RESULTS}/logs/data/{{dataset}}.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe data {wildcards.dataset:q} {output:q} 2> {log:q}"
+        "python -m repobe data {wildcards.dataset:q} {output:q} {params.source:q} 2> {log:q}"
 
 
 rule classifier:

@@ -31,6 +31,7 @@ rule train:
         training=f"{RUNS}/{{run}}/training.json",
         data=data_of,
         method=method_of,
+        channel=channel_of,
         teacher=teacher_of,
     output:
         f"{RUNS}/{{run}}/model.safetensors",
@@ -55,6 +56,8 @@ rule measure:
         data=data_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
         surrogates=surrogates_of,
+        attacks=attacks_of,
+        channel=channel_of,
         classifier=classifier_of,
     output:
         f"{RUNS}/{{run}}/evasion.csv",

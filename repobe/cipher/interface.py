@@ -1,0 +1,30 @@
+"""What the two ends of any method share: the interface of its keys, whatever a key is (a shuffle, bits)."""
+
+from typing import Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+class MessageKeys(Protocol):
+    """The keys of some messages, one each or one for all."""
+
+    def __getitem__(self, which: slice | Tensor) -> Self:
+        """Those of a slice or of an index of the messages, which lies where the keys do."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same keys on a device; themselves where they are there."""
+
+
+@runtime_checkable
+class Keys(Protocol):
+    """The keys of all messages. Messages of a session are counted from 0."""
+
+    def session(self, *name: object) -> "Keys":
+        """The keys of a session that both ends name; the same name continues the same session."""
+
+    def sending(self, first: int, count: int) -> MessageKeys | None:
+        """The keys of messages first … first+count−1, to encrypt with; None where the method has no key."""
+
+    def receiving(self, first: int, count: int) -> MessageKeys | None:
+        """The keys of the same messages, to decrypt with."""

@@ -1,0 +1,51 @@
+"""Stages that need no trained run: the evaluation classifier, the cipher alone, LDPC's error rates, the layer table.
+
+Each imports what it needs when it is called, because torch takes seconds to import.
+"""
+
+from pathlib import Path
+
+from repobe.runs.files import replace, table
+from repobe.runs.spec import Audit
+from repobe.tables.schema import KEYS, VALUES
+
+
+def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
+    """Trains a dataset's evaluation classifier. epochs: by default 7, or 4 from 10,000 training images on."""
+    import safetensors.torch
+
+    from repobe.images.datasets import load
+    from repobe.runs.devices import choose
+    from repobe.training import evaluation_classifier
+
+    data = load(data_file, choose(device, threads))
+    trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
+    weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
+    replace(out, safetensors.torch.save(weights, {"classifier": data_file.stem}))
+
+
+def cipher_audit(described: Audit, out: Path) -> None:
+    """Audits the cipher without an encoder, on random features."""
+    from repobe.attacks import cryptanalysis
+    from repobe.runs.devices import choose
+
+    choose("cpu", 1)
+    table(out, cryptanalysis.cipher_audit(described), KEYS["audit"] + VALUES["audit"])
+
+
+def block_error_rates(blocks: int, out: Path) -> None:
+    """Simulates block error rates of LDPC codes; blocks: at most so many for each row."""
+    from repobe.phy import block_errors
+    from repobe.runs.devices import choose
+
+    choose("cpu", 1)
+    replace(out, block_errors.simulate(blocks).to_csv(index=False))
+
+
+def layer_table(out: Path) -> None:
+    """Writes the layers of the paper's system at S = 224 with their shapes."""
+    from repobe.runs.devices import choose
+    from repobe.systems import layer_table as described
+
+    choose("cpu", 1)
+    table(out, described.layers(), described.COLUMNS)
