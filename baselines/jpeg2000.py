@@ -211,15 +211,15 @@ class Method(method.Method):
         if self.hyper.rate == "payload":
             return
         for place, size in enumerate(system.curve[0].tolist()):
-            scores = []
+            scores = torch.empty(len(image), device=image.device)
             for p in self.parts(len(image)):
                 native = system.native(image[p])
                 decoded, _ = system.coded(native, [int(size)] * len(native))
                 if self.problem.reconstruct:
-                    scores.append(-(decoded - native).square().mean(dim=(1, 2, 3)))
+                    scores[p] = -(decoded - native).square().mean(dim=(1, 2, 3))
                 else:
-                    scores.append(metrics.correct(system.receive(decoded), label[p]))
-            system.curve[1, place] = torch.cat(scores).double().mean()
+                    scores[p] = metrics.correct(system.receive(decoded), label[p])
+            system.curve[1, place] = scores.double().mean()
 
     def optimise(self) -> None:
         if not self.problem.reconstruct:

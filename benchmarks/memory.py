@@ -26,12 +26,13 @@ EVERYWHERE = [
     ("repobe_reconstruction", "invert"),
     ("repobe", "audit"),
 ]
-# And in the last place only: all other methods and all other attacks.
+# And in the last place only: all other methods and attacks, and messages that have a key each (escst's).
 LARGEST = [
     *((label, "train") for label in ("repobe", "adversarial_training", "necst", "necst_dp_09", "ibal", "vae")),
     *((label, "train") for label in ("jpeg2000", "necst_reconstruction", "ibal_reconstruction")),
     *(("repobe_adversarial", attack) for attack in ("strong", "autoattack_rand", "autoattack_standard", "square")),
     ("repobe", "invert"),
+    ("escst", "invert"),
 ]
 # Departures: float32 where the config says bfloat16, and activations computed twice (`recompute: true`).
 VARIANTS = [

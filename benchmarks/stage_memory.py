@@ -1,7 +1,7 @@
 """One stage of config/paper.yaml in this process, for the memory that it takes: what benchmarks.memory starts.
 
 What sets the peak is the config's: batches, S, draws, restarts, candidates, and how many messages inversion and audit
-hold. Everything else is cut short: epochs, updates, attack steps, images where each batch is forgotten before the
+hold. What does not raise it is cut short: epochs, updates, attack steps, images whose batch is forgotten before the
 next, encoding where only the messages are held (most batches send the one before again), and wrong keys.
 """
 

@@ -81,6 +81,7 @@ class Run:
         """
         import torch
 
+        from repobe.images.resizing import gathered
         from repobe.phy.channels import noise_power
         from repobe.stages.transmission import batches
 
@@ -94,9 +95,10 @@ class Run:
         key, first = keys.sending(self._sent, len(image)), self._sent
         self._sent += len(image)
         with torch.no_grad():
-            sent = [system.transmit(image[p], key and key[p], n0, generator) for p in batches(self.method, len(image))]
+            cut = batches(self.method, len(image))
+            sent = gathered((system.transmit(image[p], key and key[p], n0, generator) for p in cut), len(image))
         coded_for = snr_db if system.digital else None
-        return Transmission(torch.cat(sent), self._folder, self._session, first, coded_for)
+        return Transmission(sent, self._folder, self._session, first, coded_for)
 
     def channel(self, symbols: Transmission, snr_db: float, generator: torch.Generator | None = None) -> Transmission:
         """One draw of the run's channel: fading if it has any, noise, and the equaliser if the receiver knows h.
@@ -134,6 +136,7 @@ class Run:
         """
         import torch
 
+        from repobe.images.resizing import gathered
         from repobe.phy.channels import noise_power
         from repobe.stages.transmission import batches
 
@@ -143,7 +146,8 @@ class Run:
         keys = self.method.keys.session(heard.session).receiving(heard.first, len(heard)) if key else None
         n0, cut = noise_power(heard.snr_db), batches(self.method, len(heard))
         with torch.no_grad():
-            return torch.cat([self.method.system.receive(heard.symbols[p], keys and keys[p], n0) for p in cut])
+            parts = (self.method.system.receive(heard.symbols[p], keys and keys[p], n0) for p in cut)
+            return gathered(parts, len(heard))
 
     def _check(self, symbols: Transmission) -> None:
         if not isinstance(symbols, Transmission):

@@ -65,3 +65,10 @@ def test_the_datas_way_has_every_rule_of_the_workflow():
         for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
     }
     assert set(re.findall(r"^    (\w+)  +\S", way, re.MULTILINE)) == rules
+
+
+def test_no_module_is_longer_than_a_reader_holds_in_mind():
+    """CONTRIBUTING.md, law 1: 250 lines."""
+    modules = [path for room in ("repobe", "baselines", "figures") for path in (ROOT / room).rglob("*.py")]
+    assert len(modules) > 100
+    assert [path.name for path in modules if len(path.read_text().splitlines()) > 250] == []

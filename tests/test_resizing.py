@@ -1,5 +1,6 @@
 """No stage holds a split at S×S: images are made batch by batch, and a batch has a bounded number of pixels."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from repobe.attacks import inversion as attackers
 from repobe.images import resizing
-from repobe.images.resizing import PIXELS, Resized, at_once, images, scored
+from repobe.images.resizing import PIXELS, Resized, at_once, gathered, images, scored
+from repobe.runs.memory import Peak
 from repobe.runs.spec import Attack, Inversion
 from repobe.stages.audit import audit
 from repobe.stages.evaluate import evasion
@@ -38,6 +40,28 @@ def test_a_batch_is_whole_up_to_100_pixels_a_side_and_never_empty():
     assert at_once(224, 250) * 224**2 <= PIXELS < (at_once(224, 250) + 1) * 224**2
     assert at_once(224, 25, copies=20) * 20 * 224**2 <= PIXELS
     assert at_once(8000, 250) == 1
+
+
+def test_what_batches_give_stands_in_one_tensor_in_their_order():
+    whole = torch.arange(22.0).view(11, 2)
+    assert torch.equal(gathered(iter(whole.split(4)), 11), whole)
+    assert torch.equal(gathered(iter([whole]), 11), whole)
+    picture = torch.rand(6, 3, 4, 4).to(memory_format=torch.channels_last)
+    assert gathered(iter(picture.split(4)), 6).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is counted anew on Linux alone")
+def test_memory_does_not_grow_with_the_number_of_batches():
+    """Images of 4 MB a batch, and a few bytes kept of each: in gaps between images they cost 2 MB a batch."""
+    pixels = torch.randint(256, (10, 3, 32, 32), dtype=torch.uint8)
+
+    def taken(batches: int) -> int:
+        peak = Peak(torch.device("cpu"))
+        gathered((images(pixels, 192).square().mean(dim=(1, 2, 3)) for _ in range(batches)), batches * len(pixels))
+        return peak.bytes()
+
+    taken(5)
+    assert taken(60) < taken(5) + 20 * 2**20
 
 
 @pytest.fixture

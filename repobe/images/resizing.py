@@ -1,5 +1,7 @@
 """uint8 pixels as the S×S images that are sent, and both as the 32×32 images that are compared."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -29,6 +31,28 @@ def at_once(size: int, most: int, copies: int = 1) -> int:
     return max(1, min(most, PIXELS // (size**2 * copies)))
 
 
+def gathered(parts: Iterable[Tensor], count: int) -> Tensor:
+    """What batches give, one after another, in one tensor of `count` rows; each part is copied there as it comes.
+
+    A list for torch.cat would keep small results in the gaps that large images leave, so that the next images need new
+    memory: glibc's heap grew by 12 MB with each batch at 224, and an audit of 30,000 images by 11 GB.
+    """
+    parts = iter(parts)
+    first = next(parts)
+    # In the layout of the parts, as torch.cat does, because sums over a channels-last image run in another order.
+    last = first.ndim == 4 and not first.is_contiguous() and first.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    shape, end = (count, *first.shape[1:]), len(first)
+    whole = torch.empty(shape, dtype=first.dtype, device=first.device, memory_format=layout)
+    whole[:end] = first
+    del first
+    for part in parts:
+        whole[end : end + len(part)] = part
+        end += len(part)
+    assert end == count
+    return whole
+
+
 class Resized:
     """A split as S×S images, each made of its pixels when it is asked for, so that no whole split is held at S×S.
 
@@ -56,4 +80,4 @@ def scored(pixels: Tensor, size: int) -> Tensor:
     Through S×S, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10 all above 31 dB.
     """
     parts = pixels.split(at_once(size, 1000))
-    return torch.cat([resize(images(part, size), SCORED).clamp(0, 1) for part in parts])
+    return gathered((resize(images(part, size), SCORED).clamp(0, 1) for part in parts), len(pixels))

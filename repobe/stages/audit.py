@@ -7,7 +7,7 @@ from repobe.attacks import cryptanalysis, leakage
 from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import Resized
+from repobe.images.resizing import Resized, gathered
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Spec
 from repobe.stages.transmission import generator_for, on_air, received, stolen
@@ -57,7 +57,7 @@ def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generat
     for number in range(WRONG_KEYS):
         key = another(sender, generator)
         air = generator_for(image.device, "wrong key", number)
-        logits = torch.cat(list(received(trained, symbols, key, n0, air)))
+        logits = gathered(received(trained, symbols, key, n0, air), len(symbols))
         outcomes.append(metrics.correct(logits, label))
     return torch.stack(outcomes).double().mean(dim=1)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from repobe.attacks.evasion import SELECTION
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import Resized
+from repobe.images.resizing import Resized, gathered
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.crafting import Victim, crafted, regrouped
@@ -96,8 +96,8 @@ def _counted(correct: Tensor) -> tuple[np.ndarray, int]:
 @torch.no_grad()
 def clean_accuracy(trained: Method, image: Resized, label: Tensor) -> Tensor:
     """Float[1, n]: correctness of a digital system's classifier on images that were neither coded nor sent."""
-    cut = batches(trained, len(image))
-    return torch.cat([metrics.correct(trained.system.classify(image[p]), label[p]) for p in cut])[None]
+    right = (metrics.correct(trained.system.classify(image[p]), label[p]) for p in batches(trained, len(image)))
+    return gathered(right, len(image))[None]
 
 
 def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_db: float) -> dict[str, Tensor]:
@@ -112,13 +112,13 @@ def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_d
             return fidelity(output, x)
         return {"natural_accuracy": metrics.correct(output, y)}
 
-    found: dict[str, list[Tensor]] = {}
+    found: dict[str, Tensor] = {}  # made whole at once, as by `gathered`
     for p in batches(trained, len(image)):
         x = image[p]
-        each_draw = [measured(output, x, label[p]) for output in heard(x)]
-        for metric in each_draw[0]:
-            found.setdefault(metric, []).append(torch.stack([one[metric] for one in each_draw]))
-    return {metric: torch.cat(value, dim=1) for metric, value in found.items()}
+        for draw, output in enumerate(heard(x)):
+            for metric, value in measured(output, x, label[p]).items():
+                found.setdefault(metric, value.new_empty(len(airs), len(image)))[draw, p] = value
+    return found
 
 
 def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str, Tensor]:
@@ -146,11 +146,13 @@ def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: floa
     rest = {"scored": through("scored, the rest", draws)}
     cut = [*batches(victim.trained, common), *batches(victim.trained, images, common)]
     adversarial = regrouped(crafted(victim, name, attack, eps, snr_db), [p.stop - p.start for p in cut])
-    found: dict[str, list[Tensor]] = {purpose: [] for purpose in first}
+    shapes = {"scored": (draws, images), "selected": (SELECTION, common)}
+    found = {purpose: torch.empty(shape, device=label.device) for purpose, shape in shapes.items()}
     for p, x in zip(cut, adversarial, strict=True):
         for purpose, heard in (first if p.start < common else rest).items():
-            found[purpose].append(torch.stack([metrics.correct(output, label[p]) for output in heard(x)]))
-    return {purpose: torch.cat(right, dim=1) for purpose, right in found.items()}
+            for draw, output in enumerate(heard(x)):
+                found[purpose][draw, p] = metrics.correct(output, label[p])
+    return found
 
 
 def ensemble_name(kinds: set[str]) -> str:

@@ -20,7 +20,7 @@ from repobe.attacks.inversion import (
 from repobe.cipher.keys import Key
 from repobe.images import metrics
 from repobe.images.datasets import Data
-from repobe.images.resizing import SCORED, Resized, images, resize, scored
+from repobe.images.resizing import SCORED, Resized, gathered, images, resize, scored
 from repobe.phy.channels import noise_power
 from repobe.runs.seeds import secret
 from repobe.runs.spec import Spec
@@ -119,7 +119,8 @@ class Situation:
     def air(self, symbols: Tensor, purpose: str) -> Tensor:
         """Symbols as the eavesdropper hears them."""
         generator = generator_for(self.data.device, purpose, *self.name)
-        return torch.cat([self.trained.system.channel(part, self.n0, generator) for part in symbols.split(BATCH)])
+        heard = (self.trained.system.channel(part, self.n0, generator) for part in symbols.split(BATCH))
+        return gathered(heard, len(symbols))
 
     def knowledge(self, sent: Tensor, attacker: str) -> Knowledge:
         """Knowledge of pairs (image, sent). Training draws the channel anew each time it uses a message."""
@@ -136,7 +137,7 @@ class Situation:
         if self.spec.task == "reconstruction":
             legitimate = generator_for(self.data.device, "legitimate", *self.run)
             heard = received(self.trained, self.symbols, self.key, self.link_n0, legitimate)
-            found["legitimate"] = torch.cat([resize(image, SCORED) for image in heard])
+            found["legitimate"] = gathered((resize(image, SCORED) for image in heard), len(self.symbols))
         return found
 
     def attacks(self) -> dict[str, Callable[[], dict[str, Tensor]]]:

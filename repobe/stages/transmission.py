@@ -7,7 +7,7 @@ from torch import Tensor
 
 from repobe.cipher.keys import Key
 from repobe.images import metrics
-from repobe.images.resizing import SCORED, Resized, at_once, resize
+from repobe.images.resizing import SCORED, Resized, at_once, gathered, resize
 from repobe.runs.seeds import seed
 from repobe.tables.schema import is_proportion
 from repobe.training.method import Method, parts
@@ -30,15 +30,16 @@ def on_air(trained: Method, image: Resized, n0: float, *session) -> tuple[Tensor
     """Sends a split once: (Symbols Complex[n, k] on the air, keys)."""
     key = trained.keys.session(*session).sending(0, len(image))
     own = generator_for(image.device, "transmitter", *session)
-    cut = batches(trained, len(image))
-    return torch.cat([trained.system.transmit(image[p], key and key[p], n0, own) for p in cut]), key
+    sent = (trained.system.transmit(image[p], key and key[p], n0, own) for p in batches(trained, len(image)))
+    return gathered(sent, len(image)), key
 
 
 @torch.no_grad()
 def stolen(trained: Method, image: Resized, n0: float) -> Tensor:
     """Symbols Complex[n, k] from a copy of the encoder, without a key."""
     own = generator_for(image.device, "stolen transmitter")
-    return torch.cat([trained.system.transmit(image[p], None, n0, own) for p in batches(trained, len(image))])
+    sent = (trained.system.transmit(image[p], None, n0, own) for p in batches(trained, len(image)))
+    return gathered(sent, len(image))
 
 
 @torch.no_grad()

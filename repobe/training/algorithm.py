@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
 from repobe.cipher.keys import FixedKey, PerMessageKeys
-from repobe.images.resizing import Resized
+from repobe.images.resizing import Resized, gathered
 from repobe.runs.seeds import secret, seed
 from repobe.systems.folding import folded
 from repobe.systems.networks import ATTENTION_BLOCKS
@@ -84,8 +84,9 @@ class Method(method.Method):
         generator = torch.Generator(image.device).manual_seed(seed("prototypes", self.problem.seed))
         with torch.no_grad(), evaluating(teacher.system):
             key = teacher.keys.session("prototypes").sending(0, len(image))
-            logits = [teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image))]
-        self.prototypes.copy_(losses.prototypes(torch.cat(logits), label, self.problem.classes))
+            each = (teacher.system(image[p], n0, key and key[p], generator) for p in self.parts(len(image)))
+            logits = gathered(each, len(image))
+        self.prototypes.copy_(losses.prototypes(logits, label, self.problem.classes))
         self.first_epoch.fill_(len(image))
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:

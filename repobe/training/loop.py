@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, shuffled
-from repobe.images.resizing import Resized, at_once, images
+from repobe.images.resizing import Resized, at_once, gathered, images
 from repobe.phy import channels
 from repobe.runs.code import trained_by
 from repobe.runs.devices import called, random_state, set_random_state
@@ -158,11 +158,11 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
     n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
     student.eval()
-    scores = [
+    scores = (
         student.score(images(p, spec.image_size), y, n, generator)
         for p, y, n in zip(pixels.split(size), label.split(size), n0.split(size), strict=True)
-    ]
-    return torch.cat(scores).mean().item()
+    )
+    return gathered(scores, len(label)).mean().item()
 
 
 def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
