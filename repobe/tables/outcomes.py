@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -70,6 +71,7 @@ def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
 
 
 def _table(path: Path) -> pa.Table:
+    checksums.check(path)
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
