@@ -9,7 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-from repobe.runs.files import replace
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -51,9 +50,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    described = Spec.from_dict(_json(o.json))
-    o.out.parent.mkdir(parents=True, exist_ok=True)
-    replace(o.out, described.dump())
+    standalone.write_spec(Spec.from_dict(_json(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -70,9 +71,10 @@ def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
 
 
 def stored(path: Path) -> pa.Table:
-    """The rows as they are on disk; their columns are checked, their values are not."""
+    """The rows as they are on disk; the checksum and the columns are checked, the values are not."""
+    checksums.check(path)
     try:
-        table = pq.read_table(path)
+        table = pq.readstored(path)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; run snakemake to make it") from None
     except (pa.ArrowException, OSError) as error:
