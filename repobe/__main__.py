@@ -107,10 +107,11 @@ def tables(o: argparse.Namespace) -> None:
 
 
 def merge(o: argparse.Namespace) -> None:
-    """Makes one folder's tables of several folders': of a run in more than one, the last counts."""
+    """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    merging.merge(o.results, o.sources)
+    for line in merging.merge(o.results, o.sources):
+        print(line, file=sys.stderr)
 
 
 def summary(o: argparse.Namespace) -> None:
