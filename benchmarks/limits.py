@@ -1,13 +1,12 @@
 """How near each training step is to the machine's limit: its FLOP/s beside measured peaks of the same precision."""
 
-import contextlib
 from collections.abc import Iterator
 
 import torch
 from torch.nn.functional import conv2d
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import steps, training
+from benchmarks.pieces import flop
 from benchmarks.setup import Setup
 from benchmarks.table import SHARE, Row, alone, compared
 
@@ -25,10 +24,10 @@ def rows(setup: Setup) -> Iterator[Row]:
     yield alone("limits", "memory copy, bytes read and written", _copied(setup) / 1e9, "GB/s")
     for dataset, size in training.cases(setup):
         for name in steps.STEPS:
-            flop = flop_of_an_image(name, setup, dataset, size) * training.batch_of(setup, size)
+            work = flop_of_an_image(name, setup, dataset, size) * training.batch_of(setup, size)
             times = training.measured(setup, dataset, size, name)
             for precision in TYPES:
-                achieved = [flop / seconds / 1e9 for seconds in times[precision]]
+                achieved = [work / seconds / 1e9 for seconds in times[precision]]
                 peak = [convolution[precision] / 1e9] * len(achieved)
                 subject = f"{name}, S = {size}, {precision}"
                 yield compared(
@@ -36,20 +35,9 @@ def rows(setup: Setup) -> Iterator[Row]:
                 )
 
 
-class _Untracked(contextlib.nullcontext):
-    """In place of the counter's own tracker of modules, whose hooks fail under the gradient of an image itself."""
-
-    parents = frozenset({"Global"})
-
-
 def flop_of_an_image(name: str, setup: Setup, dataset: str, size: int) -> float:
-    """Multiplications and additions of convolutions and matrix products, crafting, forward and backward."""
-    step = steps.suite(name, setup.data(dataset), size, COUNTED)
-    counter = FlopCounterMode(display=False)
-    counter.mod_tracker = _Untracked()
-    with counter:
-        step()
-    return counter.get_total_flops() / COUNTED
+    """FLOP of convolutions and matrix products, crafting, forward and backward."""
+    return flop(steps.suite(name, setup.data(dataset), size, COUNTED)) / COUNTED
 
 
 def _peak(subject: str, flop_per_second: float) -> Row:
@@ -68,8 +56,8 @@ def _products(setup: Setup, kind: torch.dtype) -> tuple[float, float]:
     weight = torch.randn(64, 64, 3, 3, device=setup.device, dtype=kind).contiguous(memory_format=torch.channels_last)
     runs = {"product": lambda: matrix @ matrix, "convolution": lambda: conv2d(image, weight, padding=1)}
     times = setup.times(runs, rounds=5)
-    flop = {"product": 2 * side**3, "convolution": 2 * batch * 56 * 56 * 64 * 64 * 9}
-    product, convolution = (flop[name] / min(times[name]) for name in runs)
+    work = {"product": 2 * side**3, "convolution": 2 * batch * 56 * 56 * 64 * 64 * 9}
+    product, convolution = (work[name] / min(times[name]) for name in runs)
     return product, convolution
 
 

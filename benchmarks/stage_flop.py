@@ -1,0 +1,217 @@
+"""FLOP of a run's stages: how often each image passes each piece, times what the piece costs (benchmarks.pieces)."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from benchmarks import pieces
+from benchmarks.passes import Passes, crafting
+from benchmarks.pieces import Pieces
+from repobe.attacks.evasion import SELECTION
+from repobe.attacks.inversion import BATCH as PAIRS
+from repobe.attacks.inversion import CONVOLVED, DENSE, HELD, LOOKS, Convolutional
+from repobe.images.datasets import AUGMENTED, CLASSES, VALIDATION, Data, build
+from repobe.images.published import IDX
+from repobe.images.resizing import at_once
+from repobe.images.sources import CIFAR
+from repobe.runs.folders import data_file
+from repobe.runs.spec import Attack, Spec
+from repobe.stages.audit import AUDITED, WRONG_KEYS
+from repobe.stages.evaluate import SCORED_DRAWS, due
+from repobe.stages.invert import OVERHEARD
+from repobe.stages.transmission import BATCH
+from repobe.training.looks import looks_an_epoch
+from repobe.training.loop import VALIDATED
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A dataset without its images: how many there are, of which shape [colours, height, width]."""
+
+    name: str
+    classes: int
+    image: tuple[int, int, int]
+    train: int
+    validation: int
+    test: int
+
+    def sample(self) -> Data:
+        """Random images of this shape, one of each class: FLOP do not depend on what they show."""
+        images = max(self.classes, pieces.COUNTED)
+
+        def split() -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.randint(256, (images, *self.image), dtype=torch.uint8), torch.arange(images) % self.classes
+
+        augmented = self.name in AUGMENTED
+        return Data(self.name, self.classes, augmented, split(), split(), split(), torch.arange(images))
+
+
+def shape(name: str, source: str | None, results: Path) -> Shape:
+    """A dataset's, as published or as its files have it.
+
+    results: the results folder, whose file of the dataset is read if it exists. ValueError as in datasets.build.
+    """
+    classes = CLASSES.get(name, 10)
+    if name in IDX:
+        return Shape(name, classes, (1, 28, 28), 60_000 - VALIDATION, VALIDATION, 10_000)
+    if name in CIFAR:
+        return Shape(name, classes, (3, 32, 32), 50_000 - VALIDATION, VALIDATION, 10_000)
+    if (built := data_file(results, name)).exists():
+        return _of(built)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{name}.safetensors"
+        build(name, None, path, Path(source) if source else None)
+        return _of(path)
+
+
+def _of(path: Path) -> Shape:
+    """From the header of a dataset's file."""
+    with safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["about"])
+        sizes = {part: file.get_slice(f"{part}_image").get_shape() for part in ("train", "validation", "test")}
+    counts = {part: size[0] for part, size in sizes.items()}
+    return Shape(
+        about["name"], about.get("classes", CLASSES.get(about["name"], 10)), tuple(sizes["test"][1:]), **counts
+    )
+
+
+class Counted:
+    """The runs of a grid, each piece counted once for all channels and seeds.
+
+    every: all runs of the config, those too that `only` leaves out; shapes: by dataset.
+    """
+
+    def __init__(self, every: list[Spec], shapes: dict[str, Shape]) -> None:
+        self.every, self.shapes = {spec.path: spec for spec in every}, shapes
+        self._pieces: dict[tuple[str, str], Pieces] = {}
+
+    def pieces(self, spec: Spec) -> Pieces:
+        """Of the run's network; channel, seed and SNR change none."""
+        name = spec.dataset, spec.label
+        if name not in self._pieces:
+            teacher = self.every[spec.teacher] if spec.teacher else None
+            self._pieces[name] = pieces.counted(spec, self.shapes[spec.dataset].sample(), teacher)
+        return self._pieces[name]
+
+    def parts(self, spec: Spec) -> dict[str, float]:
+        """FLOP of a run by part, in the order in which they run."""
+        found = {"training": self.training(spec), "selection": self.selection(spec), "natural": self.natural(spec)}
+        for name, work in self.attacks(spec):
+            found[name] = found.get(name, 0) + work
+        return found | {"inversion": self.inversion(spec), "audit": self.audit(spec)}
+
+    def training(self, spec: Spec) -> float:
+        """All updates, in the precision of the training."""
+        return spec.training.epochs * self._train(spec) * self.pieces(spec).update
+
+    def selection(self, spec: Spec) -> float:
+        """What a training does beside: prototypes and the like before, validation, the last measurements; one image
+        for cost.csv.
+        """
+        piece, train = self.pieces(spec), self._train(spec)
+        looks = spec.training.epochs * looks_an_epoch(spec.training.epochs, -(-train // spec.training.batch_size))
+        validated = min(VALIDATED, self.shapes[spec.dataset].validation)
+        one = piece.of(Passes(1, 1))
+        return train * piece.prepared + validated * (looks * piece.score + piece.finished) + one
+
+    def natural(self, spec: Spec) -> float:
+        """The test split at every SNR over all draws, from one encoding where the transmitter draws nothing."""
+        piece, shape = self.pieces(spec), self.shapes[spec.dataset]
+        each = piece.of(_sent(piece, spec.evaluation.draws))
+        if spec.task == "reconstruction":
+            each += spec.evaluation.draws * pieces.comparing(shape.image[0])
+        return shape.test * (len(spec.snr_db) * each + piece.classified * (spec.task == "classification"))
+
+    def attacks(self, spec: Spec) -> Iterator[tuple[str, float]]:
+        """(name, FLOP) of each attack at each SNR and radius; a radius of 0 costs nothing."""
+        test = self.shapes[spec.dataset].test
+        for snr_db in spec.snr_db:
+            attacks = due(spec, snr_db)
+            common = min([test, *(attack.images for _, attack, _ in attacks)])
+            for name, attack, eps in attacks:
+                yield name, self._attack(spec, name, attack, min(attack.images, test), common) if eps else 0.0
+
+    def _attack(self, spec: Spec, name: str, attack: Attack, images: int, common: int) -> float:
+        """Crafting, then fresh draws that score each image, and those that pick the attack of an ensemble."""
+        piece = self.pieces(spec)
+        scored = _sent(piece, max(SCORED_DRAWS, spec.evaluation.draws))
+        work = images * piece.of(scored) + common * piece.of(_sent(piece, SELECTION))
+        attacked, rivals, classes = piece, 0, self.shapes[spec.dataset].classes
+        if attack.kind == "transfer":
+            surrogate = self.every[spec.sibling(attack.surrogate)] if attack.surrogate else spec
+            attacked = self.pieces(surrogate)
+        if attack.kind == "eot_pgd" and name != "paper":
+            rivals = 1
+            paper = spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
+            size = at_once(spec.image_size, BATCH)
+            whole = min(max(min(paper.images, -(-images // size) * size), images), self.shapes[spec.dataset].test)
+            work += whole * piece.of(crafting(piece.link, paper, classes))
+        return work + images * attacked.of(crafting(attacked.link, attack, classes, rivals))
+
+    def inversion(self, spec: Spec) -> float:
+        """The messages, the attackers' pairs and decoders, and what the evaluation classifier reads of all images."""
+        if not spec.inversion.attackers:
+            return 0.0
+        piece, shape = self.pieces(spec), self.shapes[spec.dataset]
+        colours, overheard, known = shape.image[0], min(OVERHEARD, shape.test), self._known(spec)
+        legitimate = spec.task == "reconstruction"
+        sent = overheard + len(piece.attackers) * known
+        seen = 1 + legitimate + sum(attacker.seen for attacker in piece.attackers)
+        looked = pieces.judging(colours, shape.classes)[1]
+        work = sent * piece.sent + legitimate * overheard * piece.heard
+        work += overheard * (seen * (looked + pieces.comparing(colours)) + looked)
+        for attacker in piece.attackers:
+            if attacker.known_plaintext:
+                work += min(spec.audit.known_messages) * piece.sent
+            each = [pieces.decoding(network, colours, piece.k, piece.grid) for network in attacker.networks]
+            for network, (update, rebuilt) in zip(attacker.networks, each, strict=True):
+                work += _decoder(network, known, spec.inversion.epochs, update, rebuilt)
+            read = [rebuilt for _, rebuilt in each]
+            work += overheard * (attacker.taps * max(read) if attacker.taps else sum(read))
+        return len(spec.inversion.snr_db) * work
+
+    def audit(self, spec: Spec) -> float:
+        """What no shuffle hides, and wrong keys; without the recovery of keys, which is no matter of FLOP: 2 to 16 ms
+        a trial (part `recovery` of the benchmarks).
+        """
+        piece, shape = self.pieces(spec), self.shapes[spec.dataset]
+        if not piece.shuffles:
+            return 0.0
+        overheard, known = min(AUDITED, shape.test), self._known(spec)
+        places = piece.grid[0] * piece.grid[1]
+        work = (overheard + known + shape.test) * piece.sent
+        if spec.task == "classification" and piece.grid != (1, 1):
+            work += overheard * piece.of(Passes(1, WRONG_KEYS))
+        update, looked = pieces.reading(places, 2 * piece.k // places, shape.classes)
+        return work + spec.inversion.epochs * known * update + shape.test * looked
+
+    def _train(self, spec: Spec) -> int:
+        return min(self.shapes[spec.dataset].train, spec.train_images or 10**12)
+
+    def _known(self, spec: Spec) -> int:
+        return min(self._train(spec), spec.inversion.images or 10**12)
+
+
+def classifier(shape: Shape) -> float:
+    """FLOP of a dataset's evaluation classifier, which is trained once."""
+    epochs = 7 if shape.train < 10_000 else 4
+    return epochs * shape.train * pieces.judging(shape.image[0], shape.classes)[0]
+
+
+def _sent(piece: Pieces, draws: int) -> Passes:
+    """An image through several draws of the evaluation: one message serves all, unless its transmitter is random."""
+    return Passes(draws if piece.link.random else 1, draws)
+
+
+def _decoder(network, known: int, epochs: int, update: float, rebuilt: float) -> float:
+    """FLOP of an attacker's decoder: whole passes over the pairs, a last part of one, and looks at held-back pairs."""
+    learned = known - max(1, int(HELD * known))
+    a_pass = -(-learned // PAIRS)
+    updates = epochs * max(a_pass, (CONVOLVED if network is Convolutional else DENSE)[1])
+    passes, rest = divmod(updates, a_pass)
+    return (passes * learned + rest * PAIRS) * update + min(LOOKS, updates) * (known - learned) * rebuilt
