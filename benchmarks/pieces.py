@@ -28,7 +28,7 @@ from repobe.stages.invert import WITHOUT_KEY, Situation
 from repobe.stages.transmission import fidelity
 from repobe.systems.recompute import recompute
 from repobe.training import evaluation_classifier
-from repobe.training.loop import build
+from repobe.training.loop import build, precision_of
 from repobe.training.method import Method
 
 COUNTED = 2  # images of a batch: FLOP are proportional to them, but for Eq. 13's dot products, a 100,000th of its step
@@ -85,8 +85,8 @@ class Pieces:
     shuffles: bool
     grid: tuple[int, int]
     k: int
-    classes: int
     weights: int
+    precision: str
 
     def of(self, passes: Passes) -> float:
         """FLOP of so many passes."""
@@ -123,8 +123,8 @@ def counted(spec: Spec, data: Data, teacher: Spec | None) -> Pieces:
         shuffles=student.shuffles,
         grid=system.grid,
         k=system.k,
-        classes=data.classes,
         weights=sum(tensor.nbytes for tensor in system.state_dict().values()),
+        precision=precision_of(student, spec),
     )
 
 

@@ -57,9 +57,13 @@ def _evaluation(setup: Setup, count: int) -> Callable[[], object]:
 
 def _runs(setup: Setup) -> Iterator[Row]:
     """Snakemake's planning alone, of the miniature's runs with ever more seeds."""
-    one, two = workflow.planned(1), workflow.planned(2)
+
+    def planned(seeds: int) -> tuple[int, float]:
+        return workflow.planned(workflow.MINIATURE, seeds=list(range(seeds)))
+
+    one, two = planned(1), planned(2)
     few, many, goal = one, two, None
     if not setup.quick:
-        few, many = (workflow.planned(1 + round((jobs - one[0]) / (two[0] - one[0]))) for jobs in (JOBS // 10, JOBS))
+        few, many = (planned(1 + round((jobs - one[0]) / (two[0] - one[0]))) for jobs in (JOBS // 10, JOBS))
         goal = Goal(1000 * JOBS_SECONDS, at_least=False, of_value=True)
     yield _row(f"dry run of {many[0]} jobs", [many[1]], f"that of {few[0]}", [few[1]], many[0] / few[0], goal)

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from safetensors import safe_open
 from benchmarks import pieces
 from benchmarks.passes import Passes, crafting
 from benchmarks.pieces import Pieces
+from repobe.attacks import inversion as attackers
 from repobe.attacks.evasion import SELECTION
-from repobe.attacks.inversion import BATCH as PAIRS
-from repobe.attacks.inversion import CONVOLVED, DENSE, HELD, LOOKS, Convolutional
 from repobe.images.datasets import AUGMENTED, CLASSES, VALIDATION, Data, build
 from repobe.images.published import IDX
 from repobe.images.resizing import at_once
@@ -208,10 +207,12 @@ def _sent(piece: Pieces, draws: int) -> Passes:
     return Passes(draws if piece.link.random else 1, draws)
 
 
-def _decoder(network, known: int, epochs: int, update: float, rebuilt: float) -> float:
-    """FLOP of an attacker's decoder: whole passes over the pairs, a last part of one, and looks at held-back pairs."""
-    learned = known - max(1, int(HELD * known))
-    a_pass = -(-learned // PAIRS)
-    updates = epochs * max(a_pass, (CONVOLVED if network is Convolutional else DENSE)[1])
+def _decoder(network: Callable, known: int, epochs: int, update: float, rebuilt: float) -> float:
+    """FLOP of an attacker's decoder: whole passes over its pairs, a part of one, and looks at the held-back pairs."""
+    learned = known - max(1, int(attackers.HELD * known))
+    a_pass = -(-learned // attackers.BATCH)
+    _, least = attackers.CONVOLVED if network is attackers.Convolutional else attackers.DENSE
+    updates = epochs * max(a_pass, least)
     passes, rest = divmod(updates, a_pass)
-    return (passes * learned + rest * PAIRS) * update + min(LOOKS, updates) * (known - learned) * rebuilt
+    looks = min(attackers.LOOKS, updates) * (known - learned)
+    return (passes * learned + rest * attackers.BATCH) * update + looks * rebuilt

@@ -15,10 +15,10 @@ from benchmarks.machine import ROOT
 MINIATURE = ROOT / "config" / "miniature.yaml"
 
 
-def planned(seeds: int) -> tuple[int, float]:
-    """(jobs, seconds) of a dry run of the miniature with so many seeds."""
+def planned(config: Path, **departures) -> tuple[int, float]:
+    """(jobs, seconds) of a dry run of a config, of which nothing has run yet. departures: other values of its keys."""
     with tempfile.TemporaryDirectory() as scratch:
-        chosen = _config(MINIATURE, Path(scratch), seeds=list(range(seeds)))
+        chosen = _config(config, Path(scratch), **departures)
         began = time.perf_counter()
         said = _snakemake("-n", "--quiet", "rules", "--configfile", chosen)
         return int(re.search(r"^total\s+(\d+)$", said, re.MULTILINE)[1]), time.perf_counter() - began
