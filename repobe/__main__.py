@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except (ValueError, OSError) as error:
-        print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(f"repobe: {in_a_line(error)}")
         return 2
 
 
