@@ -34,7 +34,7 @@ class Method(method.Method):
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if problem.reconstruct:
-            raise ValueError("adversarial_training: its loss is of classification; it has no task: reconstruction")
+            raise ValueError("adversarial_training has no task: reconstruction, because its loss compares classes")
         self.hyper = hyper
         self.system = SemanticSystem(problem.colours, problem.classes, problem.image_size, problem.channel)
 

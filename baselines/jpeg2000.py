@@ -177,13 +177,13 @@ class Method(method.Method):
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.link not in ("ideal", "ldpc"):
-            raise ValueError(f"hyper.link: '{hyper.link}' is neither ideal nor ldpc")
+            raise ValueError(f"hyper.link: '{hyper.link}' is unknown; it is ideal or ldpc")
         if hyper.rate not in ("accuracy", "payload"):
-            raise ValueError(f"hyper.rate: '{hyper.rate}' is neither accuracy nor payload")
+            raise ValueError(f"hyper.rate: '{hyper.rate}' is unknown; it is accuracy or payload")
         if not 0 <= hyper.outage < 1:
-            raise ValueError(f"hyper.outage: {hyper.outage} is not a probability below 1")
+            raise ValueError(f"hyper.outage: {hyper.outage} must lie in [0, 1)")
         if hyper.symbols < 0:
-            raise ValueError(f"hyper.symbols: {hyper.symbols} is not a number of channel uses; 0 stands for RepObE's")
+            raise ValueError(f"hyper.symbols: {hyper.symbols} is negative; it counts channel uses, 0 for RepObE's")
         self.hyper = hyper
         self.system = DigitalSystem(problem, hyper)
 

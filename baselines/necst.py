@@ -50,11 +50,11 @@ class Method(method.Method):
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.samples < 2:
-            raise ValueError(f"hyper.samples: {hyper.samples} leaves none out; VIMCO needs two or more")
+            raise ValueError(f"hyper.samples: {hyper.samples} is too few; VIMCO needs two or more")
         if hyper.bits < 0:
-            raise ValueError(f"hyper.bits: {hyper.bits} is no number of bits; 0 stands for the published one")
+            raise ValueError(f"hyper.bits: {hyper.bits} is negative; 0 means the published number of bits")
         if hyper.training_channel not in ("flips", "block"):
-            raise ValueError(f"hyper.training_channel: '{hyper.training_channel}' is neither flips nor block")
+            raise ValueError(f"hyper.training_channel: '{hyper.training_channel}' is unknown; it is flips or block")
         self.hyper = hyper
         self.system = BitSystem(
             problem.colours,

@@ -3,7 +3,7 @@
 Known: NECST (see necst.py); the number in the name runs from 0.05, which performs worst, to 0.9, which the paper plots.
 Ours: all else. Performance grows with the number, as with a privacy budget, so we take it for one: randomised response
 flips each bit with probability 1/(1+e^budget), which is 0.4875 at 0.05 and 0.289 at 0.9. Each bit then has
-budget-local differential privacy, all k bits together k times the budget; a repeated message is randomised anew.
+budget-local differential privacy, all k bits together k times the budget; a repeated message is randomised again.
 Training uses ε ⊕ ρ, the flips of the channel and of the mechanism in cascade. The number could also be the standard
 deviation of a Gaussian mechanism. That is a variant; in it, 0.05 protects least and performs best.
 k = 100 (grey), 500 (colour): one bit per symbol.
@@ -69,11 +69,11 @@ class Method(method.Method):
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.mechanism not in MECHANISMS:
-            raise ValueError(f"hyper.mechanism: '{hyper.mechanism}' is none of {', '.join(MECHANISMS)}")
+            raise ValueError(f"hyper.mechanism: '{hyper.mechanism}' is unknown; it is one of {', '.join(MECHANISMS)}")
         if hyper.budget < 0:
-            raise ValueError(f"hyper.budget: {hyper.budget} is below zero")
+            raise ValueError(f"hyper.budget: {hyper.budget} is negative; a privacy budget is 0 or more")
         if hyper.samples < 2:
-            raise ValueError(f"hyper.samples: {hyper.samples} leaves none out; VIMCO needs two or more")
+            raise ValueError(f"hyper.samples: {hyper.samples} is too few; VIMCO needs two or more")
         self.hyper = hyper
         # The mechanism acts before the air, so an eavesdropper hears its output.
         protect = partial(MECHANISMS[hyper.mechanism], hyper.budget)

@@ -119,7 +119,7 @@ class Method(method.Method):
         super().__init__(problem)
         if hyper.symbols < 0:
             raise ValueError(
-                f"hyper.symbols: {hyper.symbols} is negative; it counts channel uses, or is 0 for RepObE's"
+                f"hyper.symbols: {hyper.symbols} is negative; it is the number of channel uses, and 0 means RepObE's"
             )
         self.hyper = hyper
         self.system = VariationalCode(problem, hyper.symbols or 2 * (problem.image_size // 8) ** 2)

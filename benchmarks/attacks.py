@@ -27,7 +27,7 @@ QUERIES = 10  # of Square, for each step of the others
 
 
 class Plain(nn.Module):
-    """The system as a module: every call sends anew; of several draws the mean probability's logarithm."""
+    """The system as a module: each call sends the image; with several draws, log of the mean probability."""
 
     def __init__(self, system: System, key: Key | None, draws: int = 1) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ WAIT = 300  # seconds until a process that does not come to the start is given u
 def training(setup: Setup) -> dict[int, list[float]]:
     """Seconds of the slowest of 1, 2, 4 … trainings at once, as many as there are cores; one figure a round.
 
-    On random images, for each process would read a dataset's files anew.
+    On random images, because otherwise each process would read a dataset's files.
     """
     most = min(os.cpu_count() or 1, 2 if setup.quick else 64)
     counts = [2**power for power in range(most.bit_length()) if 2**power <= most]

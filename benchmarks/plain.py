@@ -69,7 +69,7 @@ class System(nn.Module):
         )
         self.head = nn.Linear(256, classes)
         self.register_buffer("permutation", permutation)
-        self.n0 = 0.1  # noise power per complex symbol, set anew for each batch
+        self.n0 = 0.1  # noise power per complex symbol, set for each batch
 
     def embed(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(z [b, 256], logits [b, classes]) of Image [b, c, S, S]."""

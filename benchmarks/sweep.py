@@ -1,4 +1,4 @@
-"""SNR sweeps of RepObE's network: from one encoding against encoding anew at every SNR, and the evaluation's own."""
+"""SNR sweeps of RepObE's network: one encoding for all SNRs against one at each, and the evaluation's sweep."""
 
 from collections.abc import Callable, Iterator
 
@@ -30,12 +30,12 @@ def rows(setup: Setup) -> Iterator[Row]:
         trained = build(spec, data).eval()
         image, key = images(data.test[0], size), trained.keys.receiving(0, len(data.test[0]))
         system, draws = trained.system, spec.evaluation.draws
-        once, every = _from_one(system, image, key), _anew(system, image, key, 1)
+        once, every = _from_one(system, image, key), _again(system, image, key, 1)
         yield _row(setup, f"5 SNRs from one encoding, S = {size}", once, "encoding at every SNR", every, GOAL)
         if size == small:
             ours = _evaluation(trained, spec, data)
-            every, anew = _anew(system, image, key, draws), "encoding at every SNR and draw"
-            yield _row(setup, f"the evaluation's 5 SNRs of {draws} draws, S = {size}", ours, anew, every)
+            every, again = _again(system, image, key, draws), "encoding at every SNR and draw"
+            yield _row(setup, f"the evaluation's 5 SNRs of {draws} draws, S = {size}", ours, again, every)
 
 
 def _from_one(system: System, image: Tensor, key: Key) -> Callable[[], list[Tensor]]:
@@ -47,7 +47,7 @@ def _from_one(system: System, image: Tensor, key: Key) -> Callable[[], list[Tens
     return run
 
 
-def _anew(system: System, image: Tensor, key: Key, draws: int) -> Callable[[], list[Tensor]]:
+def _again(system: System, image: Tensor, key: Key, draws: int) -> Callable[[], list[Tensor]]:
     @torch.no_grad()
     def run() -> list[Tensor]:
         return [system(image, noise_power(snr_db), key) for snr_db in SNR_DB for _ in range(draws)]

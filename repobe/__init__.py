@@ -188,7 +188,7 @@ def load(folder: str | PathLike[str], device: str = "auto", session: str = "api"
     training left it. device: cpu, cuda, cuda:1 …; auto takes a GPU if there is one. Torch is set to the run's number of
     threads, so that results equal those of its evaluation. session: a name that both ends agree on, under which
     messages are numbered from 0. A key for each message follows from the session and the number: a run that is loaded
-    again under the same session reuses its keys, which makes an experiment repeatable. Name each real session anew.
+    again under the same session reuses its keys, which makes an experiment repeatable. Give each session its own name.
 
     ValueError: a file is missing, misplaced or damaged, or torch cannot use the device; the message names it.
     """

@@ -243,7 +243,7 @@ def test_the_gradient_is_clipped_at_its_largest_norm_and_at_0_by_nothing(specs, 
 
 
 def test_a_largest_gradient_norm_below_0_is_refused(specs, digits):
-    with pytest.raises(ValueError, match="max_gradient_norm: -1 is below 0; 0 clips nothing"):
+    with pytest.raises(ValueError, match="max_gradient_norm: -1 is negative; 0 turns clipping off"):
         method_of(specs, digits, max_gradient_norm=-1.0)
 
 

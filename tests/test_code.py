@@ -10,6 +10,8 @@ PROGRAM = '''"""What it does."""
 
 def half(x):
     """Halves."""
+    if x % 2:
+        raise ValueError(f"{x} is odd")
     return x / 2
 '''
 
@@ -21,11 +23,14 @@ def half(x):
         (PROGRAM.replace("Halves.", "Divides by two."), True),
         (PROGRAM.replace('"""What it does."""\n', ""), True),
         (PROGRAM.replace("x / 2", "(x / 2)"), True),
+        (PROGRAM.replace("is odd", "must be even"), True),
+        (PROGRAM.replace("ValueError", "TypeError"), False),
+        (PROGRAM.replace("x % 2", "x % 3"), False),
         (PROGRAM.replace("x / 2", "x / 3"), False),
         (PROGRAM.replace("half", "third"), False),
     ],
 )
-def test_comments_and_docstrings_change_no_digest_and_arithmetic_does(changed, same, tmp_path):
+def test_comments_docstrings_and_messages_change_no_digest_and_arithmetic_does(changed, same, tmp_path):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
     before = code.digest([path])

@@ -64,7 +64,7 @@ def test_one_known_noiseless_message_gives_the_whole_key_away(size):
 
 
 def test_what_is_not_square_is_refused():
-    with pytest.raises(ValueError, match=r"recover needs two Float\[p, a, n, n\], got \(1, 4, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"recover needs two tensors \[p, a, n, n\], not \(1, 4, 2, 3\)"):
         recover(torch.zeros(1, 4, 2, 3), torch.zeros(1, 4, 2, 3))
 
 

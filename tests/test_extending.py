@@ -138,11 +138,11 @@ def test_an_attack_outside_the_repository_is_scored_at_each_radius(folder, resul
 @pytest.mark.parametrize(
     ("returned", "line"),
     [
-        ("[(image + 2 * eps).clamp(0, 1)]", "left the ball of radius 0.1"),
-        ("[image - eps]", r"left the ball of radius 0.1 around the image, or \[0, 1\]"),
-        ("[image * float('nan')]", "or gave NaN"),
-        ("[image[:1]]", r"attack gave \[1, 1, 4, 4\] for images \[2, 1, 4, 4\]"),
-        ("[]", "attack gave no candidates"),
+        ("[(image + 2 * eps).clamp(0, 1)]", "changes above 0.1"),
+        ("[image - eps]", r"pixels outside \[0, 1\]"),
+        ("[image * float('nan')]", "returned NaN"),
+        ("[image[:1]]", r"returned \[1, 1, 4, 4\] for the images \[2, 1, 4, 4\]"),
+        ("[]", "returned no images"),
     ],
 )
 def test_an_attack_that_breaks_the_rules_stops_the_evaluation(returned, line, tmp_path):
@@ -234,7 +234,7 @@ def test_the_pages_npz_is_a_dataset(tmp_path, monkeypatch):
         ({"train_labels": np.arange(20) / 2}, "train_labels are float64"),
         ({"train_labels": np.arange(20) % 2 - 1}, "whole numbers from 0 up"),
         ({"train_labels": 2 * (np.arange(20) % 2)}, "no training image has the class 1"),
-        ({"train_labels": np.zeros(20, int), "test_labels": np.zeros(4, int)}, "there is one class only"),
+        ({"train_labels": np.zeros(20, int), "test_labels": np.zeros(4, int)}, "there is only one class"),
         ({"train_labels": np.array([{}] * 20, dtype=object)}, "Object arrays cannot be loaded when allow_pickle=False"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_source_that_is_no_dataset_is_refused_in_one_line(tmp_path):
         (empty, "empty has no class folders"),
         (odd, r"z.png is 9×13, .*0.png is 9×12: all images must have one size"),
         (damaged, "notes.txt is not a picture that can be read"),
-        (split, "the class b is in one of train and test only"),
+        (split, "the class b is in train or in test, not in both"),
         (tmp_path / "cut.npz", "cut.npz: "),
         (tmp_path / "lacking.npz", "has no array train_labels; it needs train_images, train_labels"),
     ]:
@@ -324,7 +324,7 @@ def test_a_channel_class_that_is_not_whole_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="A does not define bit_error_rate, ergodic_capacity, gain"):
         named("half", str(path))
-    with pytest.raises(ValueError, match="B is no subclass"):
+    with pytest.raises(ValueError, match="B must be a subclass"):
         named("other", str(path))
 
 

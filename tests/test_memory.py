@@ -47,7 +47,7 @@ def test_work_that_allocates_nothing_has_no_peak_to_speak_of():
     assert peak.bytes() < 5 * MB
 
 
-def test_where_no_peak_can_be_counted_anew_it_is_how_far_the_processs_own_rose(monkeypatch):
+def test_where_no_peak_can_be_reset_it_is_the_rise_of_the_processs_own_peak(monkeypatch):
     monkeypatch.setattr(memory, "RESET", "no number that the kernel knows\n")
     highest = iter([400 * MB, 400 * MB, 650 * MB])
     monkeypatch.setattr(memory, "_highest", lambda: next(highest))

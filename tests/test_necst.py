@@ -245,11 +245,11 @@ def test_necst_learns_the_digits_that_it_is_shown(specs, digits):
 @pytest.mark.parametrize(
     ("name", "hyper", "message"),
     [
-        ("necst", {"samples": 1}, "hyper.samples: 1 leaves none out"),
-        ("necst_dp", {"samples": 1}, "hyper.samples: 1 leaves none out"),
+        ("necst", {"samples": 1}, "hyper.samples: 1 is too few"),
+        ("necst_dp", {"samples": 1}, "hyper.samples: 1 is too few"),
         ("necst", {"bits": -1}, "hyper.bits: -1 is no number of bits"),
-        ("necst", {"training_channel": "air"}, "'air' is neither flips nor block"),
-        ("necst_dp", {"budget": -0.1}, "hyper.budget: -0.1 is below zero"),
+        ("necst", {"training_channel": "air"}, "'air' is unknown; it is flips or block"),
+        ("necst_dp", {"budget": -0.1}, "hyper.budget: -0.1 is negative"),
         ("necst_dp", {"mechanism": "laplace"}, "'laplace' is none of randomised_response, gaussian"),
     ],
 )

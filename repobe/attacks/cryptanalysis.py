@@ -55,7 +55,7 @@ def recover(plain: Tensor, heard: Tensor) -> Key:
     """
     size = plain.shape[-1]
     if plain.shape != heard.shape or plain.shape[-2] != size:
-        raise ValueError(f"recover needs two Float[p, a, n, n], got {tuple(plain.shape)} and {tuple(heard.shape)}")
+        raise ValueError(f"recover needs two tensors [p, a, n, n], not {tuple(plain.shape)} and {tuple(heard.shape)}")
     plain, heard = plain - plain.mean(dim=(-2, -1), keepdim=True), heard - heard.mean(dim=(-2, -1), keepdim=True)
     m, j = torch.arange(size)[:, None], torch.arange(size)
     unshifted = heard.take_along_dim(((m - j) % size).expand_as(heard), -2)

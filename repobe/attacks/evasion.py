@@ -159,10 +159,10 @@ def of_kind(kind: str) -> Candidates:
 def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, attack) -> list[Tensor]:
     """The candidates of a user's own attack; ValueError where one is outside the ball or is no image."""
     if not candidates:
-        raise ValueError(f"{kind}: attack gave no candidates; return a list of images, at least one")
+        raise ValueError(f"{kind}: `attack` returned no images; return a list with one image batch or more")
     for candidate in candidates:
         if candidate.shape != image.shape:
-            raise ValueError(f"{kind}: attack gave {[*candidate.shape]} for images {[*image.shape]}")
+            raise ValueError(f"{kind}: `attack` returned {[*candidate.shape]} for the images {[*image.shape]}")
         if not ((candidate - image).abs() <= eps + SLACK).all() or not ((candidate >= 0) & (candidate <= 1)).all():
-            raise ValueError(f"{kind}: attack left the ball of radius {eps:g} around the image, or [0, 1], or gave NaN")
+            raise ValueError(f"{kind}: `attack` returned NaN, pixels outside [0, 1] or changes above {eps:g}")
     return [candidate.detach() for candidate in candidates]

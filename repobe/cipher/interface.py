@@ -1,4 +1,4 @@
-"""What the two ends of any method share: the interface of its keys, whatever a key is (a shuffle, bits)."""
+"""What the two ends of any method share: the interface of its keys, whether a key is a shuffle or bits."""
 
 from typing import Protocol, Self, runtime_checkable
 

@@ -91,7 +91,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
     tensors = {}
     for split, (image, label) in splits.items():
         if len(image) != len(label) or label.min() < 0 or label.max() >= classes:
-            raise ValueError(f"{name}: the {split} labels do not fit its {len(image)} images; get its files anew")
+            raise ValueError(f"{name}: the {split} labels do not fit its {len(image)} images; download its files again")
         tensors |= {f"{split}_image": image.contiguous(), f"{split}_label": label.contiguous()}
     about = {"name": name, "sha256": _digest(tensors)} | ({} if source is None else {"classes": classes})
     out.parent.mkdir(parents=True, exist_ok=True)

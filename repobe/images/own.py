@@ -44,9 +44,9 @@ def read(name: str, source: Path) -> tuple[Split, Split, int]:
         raise ValueError(f"{source}: train images are {sizes[0]} [c, h, w], test images {sizes[1]}; make them equal")
     present, classes = train[1].unique().tolist(), int(max(train[1].max(), test[1].max())) + 1
     if lacking := sorted(set(range(classes)) - set(present)):
-        raise ValueError(f"{source}: no training image has the class {lacking[0]}; classes count from 0 without a gap")
+        raise ValueError(f"{source}: no training image has the class {lacking[0]}; number classes from 0 without a gap")
     if classes < 2:
-        raise ValueError(f"{source}: there is one class only; a dataset has two or more")
+        raise ValueError(f"{source}: there is only one class; a dataset needs two or more")
     return train, test, classes
 
 
@@ -58,7 +58,7 @@ def _folder(name: str, source: Path) -> tuple[Split, Split]:
         held = int(len(label) * TEST)
         if held == 0:
             raise ValueError(
-                f"{source} holds {len(label)} images; a fifth becomes the test split, so five are the least"
+                f"{source} holds {len(label)} images; a fifth becomes the test split, so it needs five or more"
             )
         test, train = order[:held].sort().values, order[held:].sort().values
         return (image[train], label[train]), (image[test], label[test])
@@ -66,7 +66,7 @@ def _folder(name: str, source: Path) -> tuple[Split, Split]:
     known, other = ([folder.name for folder in _folders(part)] for part in (train, test))
     if known != other:
         odd = sorted(set(known) ^ set(other))[0]
-        raise ValueError(f"{source}: the class {odd} is in one of train and test only; make the folder in both")
+        raise ValueError(f"{source}: the class {odd} is in train or in test, not in both; make the folder in both")
     splits = _class_folders([train, test])
     return splits[0], splits[1]
 

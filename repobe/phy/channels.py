@@ -120,7 +120,7 @@ class Rician(Fading):
 
     def __post_init__(self) -> None:
         if not 0 <= self.k < math.inf:
-            raise ValueError(f"channel rician: k is {self.k:g}; K is 0 or more")
+            raise ValueError(f"channel rician: k is {self.k:g}; K must be 0 or more")
 
     def gain(self, x, generator):
         scattered = complex_normal((x.shape[0], 1), x, generator)
@@ -150,7 +150,7 @@ class Nakagami(Fading):
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.m < math.inf:
-            raise ValueError(f"channel nakagami: m is {self.m:g}; it is 1/2 or more")
+            raise ValueError(f"channel nakagami: m is {self.m:g}; it must be 1/2 or more")
 
     def gain(self, x, generator):
         shape = torch.full((x.shape[0], 1), self.m, device=x.device, dtype=x.real.dtype)
@@ -188,8 +188,8 @@ def named(label: str, source: str | None = None) -> Channel:
     for kind in vars(plugins.imported(source)).values():
         if isinstance(kind, type) and vars(kind).get("name") == name:
             if not issubclass(kind, Channel):
-                raise ValueError(f"{source}: {kind.__name__} is no subclass of repobe.phy.channel.Channel")
+                raise ValueError(f"{source}: {kind.__name__} must be a subclass of repobe.phy.channel.Channel")
             if missing := sorted(kind.__abstractmethods__):
                 raise ValueError(f"{source}: {kind.__name__} does not define {', '.join(missing)}")
             return kind(**parameters)
-    raise ValueError(f"{source} has no class with name = '{name}' once it has run")
+    raise ValueError(f"{source} defines no class with name = '{name}'")

@@ -118,7 +118,7 @@ class Code:
         """(Bool[b, bits], whether all checks hold Bool[b]) from log-likelihood ratios log P(0)/P(1), Float[b, bits].
 
         Flooding min-sum: the message of a check to a variable is SCALING times the product of the signs and the
-        smallest magnitude of what its other variables say.
+        smallest magnitude among the messages of its other variables.
         """
         decided = torch.zeros(llr.shape, dtype=torch.bool, device=llr.device)
         holds = torch.zeros(len(llr), dtype=torch.bool, device=llr.device)

@@ -12,11 +12,11 @@ RESET = "5\n"  # proc(5), clear_refs: the peak of the resident set starts again 
 
 
 class Peak:
-    """Counts from where it is made; so torch's import and the data are not in it.
+    """The peak memory since this object was made, so without torch's import and the data.
 
-    On a GPU, of what torch's allocator gave out on that device. On Linux, of the resident set, whose peak the kernel
-    counts anew. Elsewhere a peak cannot be counted anew: there it is how far the process's own rose above the one
-    before, too little where the process once held more.
+    On a GPU: the memory that torch's allocator gave out on that device. On Linux: the resident set, whose peak the
+    kernel can reset. Elsewhere no peak can be reset: there it is the rise of the process's own peak, which is too
+    little where the process held more before.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -25,17 +25,17 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
         else:
-            self.anew = _counted_anew()
-            self.before = _resident("VmRSS") if self.anew else _highest()
+            self.reset = _peak_reset()
+            self.before = _resident("VmRSS") if self.reset else _highest()
 
     def bytes(self) -> int:
         """Of the highest point since."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) - self.before
-        return max(0, (_resident("VmHWM") if self.anew else _highest()) - self.before)
+        return max(0, (_resident("VmHWM") if self.reset else _highest()) - self.before)
 
 
-def _counted_anew() -> bool:
+def _peak_reset() -> bool:
     """Whether the kernel now counts the peak from here: only Linux does, and some containers forbid it.
 
     What was freed and kept for later use goes back to the kernel first, else what is reused would not count.

@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
-from repobe.runs import names, plugins, values
+from repobe.runs import checksums, names, plugins, values
 from repobe.runs.checking import checked
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
@@ -209,6 +209,7 @@ class Spec:
     @classmethod
     def load(cls, path: Path | str) -> "Spec":
         """Reads spec.yaml; ValueError names the file and the fix."""
+        checksums.check(Path(path))
         try:
             values = yaml.safe_load(Path(path).read_text())
         except FileNotFoundError:

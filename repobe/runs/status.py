@@ -43,10 +43,9 @@ def status(*configs: Path) -> str:
     counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     stale = [results / "runs" / path for path, state, _ in states if state == "stale"]
     if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
-        lines += ["", "stale: made by other code than today's; this command makes them anew:"]
-        lines.append(
-            f"snakemake --cores all --configfile {shlex.join(map(str, configs))} --forcerun {shlex.join(files)}"
-        )
+        lines += ["", "stale: made by older code; this command makes them again:"]
+        command = ["snakemake", "--cores", "all", "--configfile", *map(str, configs), "--forcerun", *files]
+        lines.append(shlex.join(command))
     if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
         lines.append(f"left out by the config's `only`: {', '.join(out)}")
     return "\n".join([*lines, "", f"{named}: {len(specs)} runs in {results}: {counted}"])

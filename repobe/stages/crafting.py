@@ -56,8 +56,8 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     if candidates_of is pgd5:
         size = at_once(image.size, BATCH)
     else:  # if key or transmitter differ between draws, each draw sends the image again
-        anew = run.system.random_transmitter or not isinstance(keys, FixedKey)
-        size = at_once(image.size, CANDIDATES, max(SELECTION, attack.eot or 0) if anew else 1)
+        fresh = run.system.random_transmitter or not isinstance(keys, FixedKey)
+        size = at_once(image.size, CANDIDATES, max(SELECTION, attack.eot or 0) if fresh else 1)
     cut = list(parts(min(attack.images, len(image)), size))
     with_paper = attack.kind == "eot_pgd" and name != "paper"
     weak = _papers(victim, name, attack, eps, snr_db, cut) if with_paper else None

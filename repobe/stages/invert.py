@@ -83,7 +83,7 @@ class Situation:
     """One eavesdropper's SNR: the symbols on the air, and what each kind of attacker has of them.
 
     The legitimate link has its own SNR, the highest of the run's `snr_db`. The transmitter adapts to it and the
-    receiver hears at it, whatever SNR the eavesdropper has.
+    receiver hears at its own SNR, which is independent of the eavesdropper's.
     """
 
     def __init__(self, trained: Method, spec: Spec, data: Data, snr_db: float) -> None:
@@ -123,7 +123,7 @@ class Situation:
         return gathered(heard, len(symbols))
 
     def knowledge(self, sent: Tensor, attacker: str) -> Knowledge:
-        """Knowledge of pairs (image, sent). Training draws the channel anew each time it uses a message."""
+        """Knowledge of pairs (image, sent). Training draws the channel again each time it uses a message."""
         generator = generator_for(self.data.device, "attacker's air", attacker, *self.name)
         channel = partial(self.trained.system.channel, n0=self.n0, generator=generator)
         return Knowledge(self.target, sent, self.grid, channel)

@@ -32,7 +32,7 @@ def warn_where_emulated(precision: str, device: torch.device) -> None:
     """One line on stderr where bfloat16 is asked of hardware that has no such arithmetic: right, but no faster."""
     if precision == "bfloat16" and not native(device):
         print(
-            f"repobe: this {device.type} has no bfloat16 arithmetic of its own; precision: float32 is faster here",
+            f"repobe: this {device.type} cannot compute in bfloat16 natively; precision: float32 is faster here",
             file=sys.stderr,
         )
 

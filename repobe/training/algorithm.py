@@ -53,11 +53,11 @@ class Method(method.Method):
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)
         if hyper.inner not in ("kl", "cross_entropy"):
-            raise ValueError(f"hyper.inner: '{hyper.inner}' is neither kl nor cross_entropy")
+            raise ValueError(f"hyper.inner: '{hyper.inner}' is unknown; it is kl or cross_entropy")
         if hyper.key_schedule not in SCHEDULES:
-            raise ValueError(f"hyper.key_schedule: '{hyper.key_schedule}' is none of {', '.join(SCHEDULES)}")
+            raise ValueError(f"hyper.key_schedule: '{hyper.key_schedule}' is unknown; known: {', '.join(SCHEDULES)}")
         if hyper.max_gradient_norm < 0:
-            raise ValueError(f"hyper.max_gradient_norm: {hyper.max_gradient_norm:g} is below 0; 0 clips nothing")
+            raise ValueError(f"hyper.max_gradient_norm: {hyper.max_gradient_norm:g} is negative; 0 turns clipping off")
         self.hyper = hyper
         self.max_gradient_norm = hyper.max_gradient_norm or None
         self.system = SemanticSystem(
