@@ -25,7 +25,7 @@ from repobe.stages.evaluate import attacked, due, ensemble, ensemble_name, evasi
 from repobe.stages.transmission import Draws
 from repobe.training.loop import build, train
 
-SNR_DB, N0 = 7.0, 10**-0.7
+SNR_DB, N0 = 7, 10**-0.7
 
 
 def test_a_config_may_name_every_attack_that_there_is_and_no_other():
@@ -328,7 +328,7 @@ def test_all_attacks_are_scored_over_the_very_same_air(channel, trained, monkeyp
 
 def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
     attacks = {"transfer": Attack("transfer", 5, surrogate="undefended"), "paper": Attack("pgd", 5)}
-    for label, names in (("undefended", ["paper"]), ("repobe", ["transfer", "paper"])):
+    for label, names in (("undefended", ["paper"]), ("repobe", ["paper", "transfer"])):
         spec = replace(specs[label], evaluation=replace(specs[label].evaluation, attacks=attacks))
         assert [name for name, _, _ in due(spec, 7)] == names
         assert evasion_steps(spec) == 2 * (1 + len(names))
