@@ -74,7 +74,7 @@ def stored(path: Path) -> pa.Table:
     """The rows as they are on disk; the checksum and the columns are checked, the values are not."""
     checksums.check(path)
     try:
-        table = pq.readstored(path)
+        table = pq.read_table(path)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; run snakemake to make it") from None
     except (pa.ArrowException, OSError) as error:
