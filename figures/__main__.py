@@ -5,8 +5,6 @@ import runpy
 import sys
 import traceback
 
-import matplotlib
-
 import figures
 
 if __name__ == "__main__":
@@ -15,8 +13,7 @@ if __name__ == "__main__":
         if not name.startswith("fig"):
             continue
         try:
-            with matplotlib.rc_context():  # a script's settings must not reach the next script
-                runpy.run_module(f"figures.{name}", run_name="__main__")
+            runpy.run_module(f"figures.{name}", run_name="__main__")
         except Exception:  # still draw the others
             traceback.print_exc()
             failed.append(name)

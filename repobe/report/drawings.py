@@ -11,7 +11,7 @@ def drawing(path: Path, results: Path, figures: Path) -> dict:
 
     Two SVGs inside one page must not share ids.
     """
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     title, alt = _words(text, "title"), _words(text, "description")
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
     prefix = path.stem + "-"

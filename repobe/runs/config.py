@@ -15,7 +15,7 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 def load(path: Path) -> dict:
     """Reads a config and checks it; ValueError names the file and the key."""
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -29,7 +29,7 @@ def load(path: Path) -> dict:
 
 def check(config: dict) -> None:
     """ValueError for the first mistake: against the schema, then in the names of channels and methods."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
     for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
         key = ".".join(map(str, error.path)) or "the top level"
         unknown = error.validator == "additionalProperties"

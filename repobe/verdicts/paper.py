@@ -44,4 +44,4 @@ def against_itself() -> list[dict]:
 
 
 def _yaml(name: str) -> list[dict]:
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
