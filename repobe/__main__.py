@@ -175,14 +175,14 @@ def status(o: argparse.Namespace) -> None:
     """What of a config's grid is done, running, failed, not started; reads only."""
     from repobe.runs import status as room
 
-    print(room.status(o.config))
+    print(room.status(*o.configs))
 
 
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe.report import page as room
 
-    room.write(o.results, o.figures, o.configfile)
+    room.write(o.results, o.figures, [*map(str, o.configfile)])
 
 
 def track(o: argparse.Namespace) -> None:
@@ -238,13 +238,10 @@ def _parser() -> argparse.ArgumentParser:
         command(stage, "results")
     command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
-    asking = command(status)
-    asking.add_argument("config", type=Path, nargs="?", default=Path("config/config.yaml"), help="default: the demo's")
-    command(report, "results", "figures").add_argument(
-        "--configfile",
-        default="config/config.yaml",
-        help="what described the runs, for the commands that the page shows",
-    )
+    configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
+    said = "default: the demo's; of several, each overrides those before it"
+    command(status).add_argument("configs", metavar="config", help=said, **configs)
+    command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
     return parser
 

@@ -26,16 +26,16 @@ STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not s
 FAULT = re.compile(r"repobe: (?!interrupted$)|Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
-def status(config: Path) -> str:
+def status(*configs: Path) -> str:
     """One line for each run and one with the counts, for `python -m repobe status`.
 
     ValueError where the config has a mistake.
     """
-    values = load(config)
+    values, named = load(*configs), ", ".join(map(str, configs))
     try:
         specs, results = grid(values), Path(values["results_dir"])
     except ValueError as error:
-        raise ValueError(f"{config}: {error}") from None
+        raise ValueError(f"{named}: {error}") from None
     states = [(spec.path, *state_of(spec, results)) for spec in specs]
     wide = max(len(path) for path, _, _ in states)
     counts = collections.Counter(state for _, state, _ in states)
@@ -44,10 +44,11 @@ def status(config: Path) -> str:
     stale = [results / "runs" / path for path, state, _ in states if state == "stale"]
     if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
         lines += ["", "stale: made by older code; this command makes them again:"]
-        lines.append(f"snakemake --cores all --configfile {shlex.quote(str(config))} --forcerun {shlex.join(files)}")
+        command = ["snakemake", "--cores", "all", "--configfile", *map(str, configs), "--forcerun", *files]
+        lines.append(shlex.join(command))
     if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
         lines.append(f"left out by the config's `only`: {', '.join(out)}")
-    return "\n".join([*lines, "", f"{config}: {len(specs)} runs in {results}: {counted}"])
+    return "\n".join([*lines, "", f"{named}: {len(specs)} runs in {results}: {counted}"])
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
