@@ -5,8 +5,6 @@ import runpy
 import sys
 import traceback
 
-import matplotlib
-
 import figures
 from repobe.runs.console import in_a_line, tell
 
@@ -16,8 +14,7 @@ if __name__ == "__main__":
         if not name.startswith("fig"):
             continue
         try:
-            with matplotlib.rc_context():  # a script's settings must not reach the next script
-                runpy.run_module(f"figures.{name}", run_name="__main__")
+            runpy.run_module(f"figures.{name}", run_name="__main__")
         except (ValueError, OSError) as error:  # still draw the others
             failed.setdefault(in_a_line(error), []).append(name)
         except Exception as error:

@@ -23,7 +23,7 @@ def alone(folder: Path, name: str = "") -> Iterator[None]:
     """
     path = folder / f".{name}lock"
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror}); fix its folder, and rerun") from None
     with file:

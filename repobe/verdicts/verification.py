@@ -136,7 +136,7 @@ def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
 
 def _cells(path: Path) -> list[list[str]]:
     """Rows of equal length: missing and surplus cells of a line show as a cell."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file)) or [[]]
     return [row if number == 0 else _fit(row, len(rows[0])) for number, row in enumerate(rows)]
 
