@@ -183,10 +183,10 @@ def report(o: argparse.Namespace) -> None:
 
 
 def track(o: argparse.Namespace) -> None:
-    """Shows the runs to MLflow."""
-    from repobe.report import tracking
+    """Brings the runs to MLflow."""
+    from repobe.report.tracking import runs
 
-    tracking.track(o.results, o.figures, o.specs, o.uri)
+    runs.track(o.results, o.figures, o.specs, o.uri, o.weights)
 
 
 def _json(text: str) -> dict:
@@ -242,7 +242,9 @@ def _parser() -> argparse.ArgumentParser:
         default="config/config.yaml",
         help="what described the runs, for the commands that the page shows",
     )
-    command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
+    tracking = command(track, "results", "figures", "specs")
+    tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")
+    tracking.add_argument("--weights", action="store_true", help="send the weights to a server too")
     return parser
 
 
