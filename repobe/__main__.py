@@ -9,7 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-from repobe.runs.files import replace
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -51,9 +50,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    described = Spec.from_dict(_json(o.json))
-    o.out.parent.mkdir(parents=True, exist_ok=True)
-    replace(o.out, described.dump())
+    standalone.write_spec(Spec.from_dict(_json(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:
@@ -110,10 +107,11 @@ def tables(o: argparse.Namespace) -> None:
 
 
 def merge(o: argparse.Namespace) -> None:
-    """Makes one folder's tables of several folders': of a run in more than one, the last counts."""
+    """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    merging.merge(o.results, o.sources)
+    for line in merging.merge(o.results, o.sources):
+        print(line, file=sys.stderr)
 
 
 def summary(o: argparse.Namespace) -> None:

@@ -98,6 +98,23 @@ def test_several_comparisons_are_sure_together_by_holm():
     assert (found["verdict"], found["p_holm"], found["comparisons"]) == ("inconclusive", 0.0625, 2)
 
 
+def test_an_interval_excludes_the_margin_exactly_where_the_comparison_is_decided():
+    """12 comparisons of growing leads: some are sure at 95 % alone but not together."""
+    rivals = [f"rival_{number:02d}" for number in range(12)]
+    parts = [rows(10, method="repobe")] + [
+        rows(30 + 6 * number, method=name, first=10) for number, name in enumerate(rivals)
+    ]
+    claim = {"channels": ["awgn"], "dataset": "mnist", "quantity": "natural_accuracy", "method": "repobe"}
+    claim |= {"check": "ahead", "rivals": rivals, "margin": 0.02}
+    _, comparisons = claims.verdict(tables(*parts), {"id": "c", "parts": [claim]})
+    assert {one["outcome"] for one in comparisons} == {"yes", "open"}
+    for one in comparisons:
+        excludes = one["low"] > one["margin"] or one["high"] < one["margin"]
+        assert excludes == (one["outcome"] == "yes") == (one["p_holm"] < 0.05)
+    alone = [one["found"].interval(1) for one in comparisons if one["outcome"] == "open"]
+    assert any(low > 0.02 for low, _ in alone)  # sure by itself, open among twelve
+
+
 def test_the_row_names_the_comparison_that_decides():
     near, far = rows(20, method="necst", snr_test_db=23.0), rows(90, method="necst")
     found = judged(tables(rows(0), rows(0, snr_test_db=23.0), near, far))

@@ -49,12 +49,13 @@ def test_a_folder_without_the_files_is_named_with_the_fix(name, tmp_path):
 
 
 def test_without_a_network_the_message_says_the_fix(tmp_path, monkeypatch):
-    from torchvision import datasets
+    from torchvision.datasets import utils
 
     def unreachable(*args, **kwargs):
         raise OSError("<urlopen error [Errno -2] Name or service not known>")
 
-    monkeypatch.setattr(datasets, "MNIST", unreachable)
+    monkeypatch.setattr(utils, "download_url", unreachable)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ValueError, match=r"mnist could not be downloaded .*REPOBE_DATA") as error:
         data.build("mnist", None, tmp_path / "x")
     one_line(error)

@@ -1,3 +1,4 @@
+import resource
 import signal
 import subprocess
 import sys
@@ -14,9 +15,13 @@ from repobe.training.loop import restore
 def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_what_was_there(tmp_path):
     table = tmp_path / "evasion.csv"
     files.replace(table, "before")
-    (tmp_path / "evasion.csv.part").symlink_to("/dev/full")  # every write to it: no space left on device
-    with pytest.raises(OSError, match=r"evasion.csv cannot be written \(No space left on device\); free some space"):
-        files.replace(table, "after")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the system's own refusal, as of a full disk
+    try:
+        with pytest.raises(OSError, match=r"evasion.csv cannot be written \(File too large\); free some space"):
+            files.replace(table, "after" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert table.read_text() == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["evasion.csv"]
 

@@ -115,7 +115,6 @@ def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, 
     assert (cut / "resume.pt").exists()
     train(spec, data, cut)
     assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert not (cut / "resume.pt").exists()
     history = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (whole, cut)]
     pd.testing.assert_frame_equal(*history)
 

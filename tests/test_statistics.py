@@ -47,6 +47,15 @@ def test_holms_step_down_by_hand():
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert statistics.holm([0.6, 0.7]) == pytest.approx([1, 1])
     assert statistics.holm([]).size == 0
+    assert statistics.holm_factors([0.01, 0.04, 0.03, 0.005]) == pytest.approx([3, 1.5, 2, 4])
+    assert statistics.holm_factors([0.0, 0.0]) == pytest.approx([2, 1])
+
+
+def test_the_interval_at_holms_level_is_bonferronis_for_the_smallest_p():
+    """Two comparisons: the smaller p is doubled, and its interval is of 97.5 %, z = 2.2414."""
+    found = statistics.unpaired(np.array([0.5]), np.array([0.01]), 0.0, None)
+    assert found.interval(1) == pytest.approx((0.5 - 1.95996 * 0.1, 0.5 + 1.95996 * 0.1), abs=1e-5)
+    assert found.interval(2) == pytest.approx((0.5 - 2.24140 * 0.1, 0.5 + 2.24140 * 0.1), abs=1e-5)
 
 
 def discordant(more: int, fewer: int, n: int) -> np.ndarray:

@@ -85,8 +85,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
     elif name in sources.EMBEDDED:
         splits = sources.digits(colour=name == "digits_rgb")
     else:
-        read = sources.idx if name in sources.IDX else sources.cifar
-        train, test = read(name, folder if folder is not None else sources.download(name))
+        train, test = sources.read(name, folder)
         splits = _held_out(name, train, test, VALIDATION)
     tensors = {}
     for split, (image, label) in splits.items():

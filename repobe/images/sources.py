@@ -15,13 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from repobe.images.published import IDX, check_idx, check_images
 from repobe.runs.seeds import seed
 
-IDX = {
-    "mnist": "MNIST",
-    "fashion_mnist": "FashionMNIST",
-    "kmnist": "KMNIST",
-}  # names of torchvision's classes
 CIFAR = {"cifar10": ("CIFAR10", "label"), "cifar100": ("CIFAR100", "fine_label")}
 EMBEDDED = ("digits", "digits_rgb")
 NAMES = (*EMBEDDED, *IDX, *CIFAR)
@@ -70,21 +66,52 @@ def _patches(photos: list[Tensor], band: tuple[float, float], count: int, name: 
     return torch.stack(patches)
 
 
-def download(name: str) -> Path:
-    """torchvision's own download into the user's cache, checked by torchvision's checksums."""
+def read(name: str, folder: Path | None) -> tuple[Split, Split]:
+    """(train, test) of a known dataset; without a folder from the user's cache, fetched where it is not there whole.
+
+    ValueError names the file and the fix.
+    """
+    reader = idx if name in IDX else cifar
+    if folder is not None:
+        return reader(name, folder)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repobe"
+    try:
+        return reader(name, cache)
+    except ValueError:  # nothing was fetched yet, or a download was cut
+        download(name, cache)
+    return reader(name, cache)
+
+
+def download(name: str, cache: Path) -> None:
+    """torchvision's own download, which fetches anew what fails torchvision's checksums; ValueError says the fix."""
     from torchvision import datasets
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repobe"
-    kind = IDX[name] if name in IDX else CIFAR[name][0]
     try:
-        getattr(datasets, kind)(cache, download=True)
+        if name in CIFAR:
+            getattr(datasets, CIFAR[name][0])(cache, download=True)
+            return
+        kind = getattr(datasets, IDX[name])
+        for file, md5 in kind.resources:  # packed as they are: what torchvision unpacks, it never checks again
+            _fetch(kind.mirrors, file, cache / IDX[name] / "raw", md5)
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
             f"{name} could not be downloaded ({reason}); connect to the internet, or set data_dir in the config "
             "or the variable REPOBE_DATA to a folder with its files"
         ) from None
-    return cache
+
+
+def _fetch(mirrors: list[str], file: str, folder: Path, md5: str) -> None:
+    """Downloads a file from the first mirror that has it, unless it is there whole; else the last mirror's error."""
+    from torchvision.datasets.utils import download_url
+
+    errors = []
+    for mirror in mirrors:
+        try:
+            return download_url(mirror + file, folder, file, md5)
+        except (OSError, RuntimeError) as error:
+            errors.append(error)
+    raise errors[-1]
 
 
 def idx(name: str, folder: Path) -> tuple[Split, Split]:
@@ -99,59 +126,93 @@ def idx(name: str, folder: Path) -> tuple[Split, Split]:
 
 
 def _read_idx(name: str, folder: Path, stem: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The IDX format: 0, 0, type 8 (uint8), dimensions; each size as a big-endian int32; then the bytes."""
-    plain, packed = folder / stem, folder / f"{stem}.gz"
-    path = plain if plain.exists() else packed
-    if not path.exists():
+    """uint8 [*shape] from <stem>.gz, else from the unpacked <stem>; ValueError names the first that is wrong."""
+    there = [path for path in (folder / f"{stem}.gz", folder / stem) if path.exists()]
+    if not there:
         raise ValueError(
-            f"{name}: {packed} does not exist; data_dir (or REPOBE_DATA) must be the folder that holds "
+            f"{name}: {folder / stem}.gz does not exist; data_dir (or REPOBE_DATA) must be the folder that holds "
             f"{IDX[name]}/raw, or unset, to download"
         )
+    faults = []
+    for path in there:
+        try:
+            content = _idx_content(path, shape)
+            check_idx(path, name, stem, content)
+        except ValueError as error:
+            faults.append(error)
+            continue
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()
+    raise faults[0]
+
+
+def _idx_content(path: Path, shape: tuple[int, ...]) -> bytes:
+    """The IDX format: 0, 0, type 8 (uint8), dimensions; each size as a big-endian int32; then the bytes."""
+    content = _bytes(path)
     try:
-        content = path.read_bytes() if path is plain else gzip.decompress(path.read_bytes())
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is cut or corrupt ({error}); get it anew") from None
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
     if content[: len(header)] != header or len(content) != len(header) + int(np.prod(shape)):
         raise ValueError(f"{path} is not the IDX file of {'×'.join(map(str, shape))} bytes it should be; get it anew")
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
+    return content
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's bytes; ValueError where it is empty, or where a web page was saved in its place."""
+    content = path.read_bytes()
+    if not content:
+        raise ValueError(f"{path} is empty; get it anew")
+    if content.lstrip()[:1] == b"<":
+        raise ValueError(f"{path} is a web page, not the file that it is named after; get it anew")
+    return content
 
 
 def cifar(name: str, folder: Path) -> tuple[Split, Split]:
     """(train, test) from parquet shards in <folder>/<name>, or from torchvision's batches; ValueError as in `idx`."""
-    kind, column = CIFAR[name]
-    if (folder / name).is_dir():
-        splits = [_parquet(name, folder / name, part, column) for part in ("train", "test")]
-        return splits[0], splits[1]
+    if any((folder / name).glob("*.parquet")):
+        return _parquet(name, folder / name, "train"), _parquet(name, folder / name, "test")
     from torchvision import datasets
 
-    splits = []
+    kind, splits = getattr(datasets, CIFAR[name][0]), []
     for train in (True, False):
         try:  # torchvision unpickles only what its own checksums have passed
-            dataset = getattr(datasets, kind)(folder, train=train)
+            dataset = kind(folder, train=train)
         except RuntimeError:
-            base = getattr(datasets, kind).base_folder
-            raise ValueError(
-                f"{name}: {folder} holds neither {name}/*.parquet nor a whole {base}; data_dir (or REPOBE_DATA) must "
-                "be the folder that holds one of them, or unset, to download"
-            ) from None
+            raise ValueError(_not_whole(name, folder, kind)) from None
         image = torch.from_numpy(dataset.data).permute(0, 3, 1, 2)
         splits.append((image, torch.tensor(dataset.targets)))
     return splits[0], splits[1]
 
 
-def _parquet(name: str, folder: Path, part: str, column: str) -> Split:
+def _not_whole(name: str, folder: Path, kind) -> str:
+    """What is wrong with torchvision's batches, by the checksums of its class `kind`."""
+    from torchvision.datasets.utils import check_integrity
+
+    base = folder / kind.base_folder
+    for file, md5 in kind.train_list + kind.test_list + [(kind.meta["filename"], kind.meta["md5"])]:
+        if base.is_dir() and not check_integrity(base / file, md5):
+            what = "is not what torchvision publishes (its MD5 differs)" if (base / file).exists() else "does not exist"
+            return f"{base / file} {what}; get {name} anew"
+    return (
+        f"{name}: {folder} holds neither {name}/*.parquet nor {kind.base_folder}; data_dir (or REPOBE_DATA) must be "
+        "the folder that holds one of them, or unset, to download"
+    )
+
+
+def _parquet(name: str, folder: Path, part: str) -> Split:
     """All shards <part>-*.parquet in order: PNG bytes in img.bytes and the label."""
     import pyarrow.parquet
     from PIL import Image
 
-    paths = sorted(folder.glob(f"{part}-*.parquet"))
+    column, paths = CIFAR[name][1], sorted(folder.glob(f"{part}-*.parquet"))
     if not paths:
         raise ValueError(f"{name}: {folder} holds no {part}-*.parquet; get the shards of both train and test")
     images, labels = [], []
     for path in paths:
+        content = _bytes(path)
         try:
-            table = pyarrow.parquet.read_table(path, columns=["img", column])
+            table = pyarrow.parquet.read_table(io.BytesIO(content), columns=["img", column])
             for item in table.column("img").to_pylist():
                 with Image.open(io.BytesIO(item["bytes"])) as png:
                     images.append(np.asarray(png.convert("RGB")))
@@ -162,4 +223,9 @@ def _parquet(name: str, folder: Path, part: str, column: str) -> Split:
     expected = 50_000 if part == "train" else 10_000
     if len(images) != expected or any(image.shape != (32, 32, 3) for image in images):
         raise ValueError(f"{folder}: {len(images)} {part} images where 32×32 {expected} should be; get all shards")
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.tensor(labels)
+    classes = 100 if name == "cifar100" else 10
+    image, label = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
+    if label.min() < 0 or label.max() >= classes:
+        raise ValueError(f"{folder}: the {part} labels do not lie between 0 and {classes - 1}; get all shards anew")
+    check_images(folder, name, part, image.numpy(), label.byte().numpy(), classes)
+    return image, label

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import secrets
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,7 @@ def replace(path: Path, content: bytes | str) -> None:
 
     OSError names the file and the fix.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # its own, where two processes write one file
     try:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)

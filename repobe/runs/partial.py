@@ -9,29 +9,32 @@ from pathlib import Path
 import torch
 from torch.utils._pytree import tree_map_only
 
-from repobe.runs import files
+from repobe.runs import checksums, files
 
 
 class Partial:
-    """Results by name in a folder of their own, each with the digest of the files that it was computed from.
+    """Results by name in a folder of their own, each with the digest of what it was computed from.
 
-    told: called with the name of each result once it exists.
+    sources: the files, code: the digest of the code. told: called with the name of each result once it exists.
     """
 
-    def __init__(self, folder: Path, *sources: Path, told: Callable[[str], None] = lambda name: None) -> None:
+    def __init__(
+        self, folder: Path, *sources: Path, code: str = "", told: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.folder, self.told = folder, told
-        self.digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+        self.digest = hashlib.sha256(code.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def __call__(self, name: str, compute: Callable[[], dict]) -> dict:
         """The result of compute(), a dict of tensors, numbers, text and more dicts; read back where an earlier job
         kept it. Its tensors are on the CPU in both cases, so that kept and new results fit together.
 
-        A kept result counts only if it was computed from the same sources.
+        A kept result counts only if it was computed from the same sources by the same code.
         """
         path = self.folder / f"{name}.pt"
         if path.exists():
             try:
-                kept = torch.load(path, map_location="cpu", weights_only=True)
+                content = io.BytesIO(checksums.unsealed(path))
+                kept = torch.load(content, map_location="cpu", weights_only=True)
             except Exception:  # a damaged file can raise anything; its result is computed again
                 kept = {}
             if kept.get("digest") == self.digest:
@@ -41,7 +44,7 @@ class Partial:
         self.folder.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         torch.save({"digest": self.digest, "result": result}, content)
-        files.replace(path, content.getvalue())
+        files.replace(path, checksums.sealed(content.getvalue()))
         self.told(name)
         return result
 

@@ -40,8 +40,14 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha2
 
 
 def commit() -> str:
-    """The commit of the code, with "+changes" where CODE differs from it (new files count); or "not in git"."""
-    head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *CODE)
+    """The commit of the code, with "+changes" where CODE differs from it (new files count).
+
+    Else "not in git", or "unknown" without a git that runs: a training that has ended never fails for that.
+    """
+    try:
+        head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *CODE)
+    except OSError:
+        return "unknown"
     return head + ("+changes" if changed else "") or "not in git"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from repobe.runs import names, plugins
+from repobe.runs import checksums, names, plugins
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 TASKS = ("classification", "reconstruction")
@@ -188,6 +188,7 @@ class Spec:
     @classmethod
     def load(cls, path: Path | str) -> "Spec":
         """Reads spec.yaml; ValueError names the file and the fix."""
+        checksums.check(Path(path))
         try:
             values = yaml.safe_load(Path(path).read_text())
         except FileNotFoundError:

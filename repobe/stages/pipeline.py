@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repobe.runs import checksums, plugins
 from repobe.runs.code import measured_by
 from repobe.runs.files import about, arrays, table
+from repobe.runs.locks import alone
 from repobe.runs.spec import Spec
+from repobe.runs.status import STAGES
 from repobe.tables.schema import KEYS, VALUES
 
 if TYPE_CHECKING:
@@ -22,16 +25,22 @@ AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion")
 
 
 def train(spec_file: Path, device: str) -> None:
-    """Trains a run and writes its model, history.csv, cost.csv and provenance.json."""
+    """Trains a run and writes its model, history.csv, cost.csv and provenance.json.
+
+    Its resume.pt stays until the run is measured. So nothing is trained twice if a later step fails: if the provenance
+    cannot be written, or if Snakemake is killed or misses an output before it has noted that the job is done.
+    """
     from repobe.runs import provenance
     from repobe.stages.opening import open_run
     from repobe.training import loop
 
     run = open_run(spec_file, device)
-    teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
-    began = time.time()
-    loop.train(run.spec, run.data, run.folder, teacher)
-    provenance.write(run.folder, run.spec, run.data.device, time.time() - began, run.data.sha256)
+    with alone(run.folder):
+        teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
+        began = time.time()
+        loop.train(run.spec, run.data, run.folder, teacher)
+        provenance.write(run.folder, run.spec, run.data.device, time.time() - began, run.data.sha256)
+        checksums.record(run.folder, "train", STAGES["train"])
 
 
 def measure(spec_file: Path, device: str) -> None:
@@ -43,39 +52,49 @@ def measure(spec_file: Path, device: str) -> None:
     from repobe.stages.opening import open_run
 
     run = open_run(spec_file, device)
-    kept = [_evaluate(run), *_invert(run), *_audit(run)]
-    for partial in kept:
-        partial.clear()
+    with alone(run.folder):
+        kept = [_evaluate(run), *_invert(run), *_audit(run)]
+        for partial in kept:
+            partial.clear()
+        (run.folder / "resume.pt").unlink(missing_ok=True)
 
 
 def evaluate(spec_file: Path, device: str) -> None:
     """Writes evasion.csv, and outcomes.parquet with the number of correct draws of each image."""
     from repobe.stages.opening import open_run
 
-    _evaluate(open_run(spec_file, device)).clear()
+    run = open_run(spec_file, device)
+    with alone(run.folder):
+        _evaluate(run).clear()
 
 
 def invert(spec_file: Path, device: str) -> None:
     """Writes inversion.csv and reconstructions.npz; without attackers, both are empty and torch is not imported."""
     if not Spec.load(spec_file).inversion.attackers:
-        return _write_inversion(spec_file.parent, [], {})
+        with alone(spec_file.parent):
+            return _write_inversion(spec_file.parent, [], {})
 
     from repobe.stages.opening import open_run
 
-    for partial in _invert(open_run(spec_file, device)):
-        partial.clear()
+    run = open_run(spec_file, device)
+    with alone(run.folder):
+        for partial in _invert(run):
+            partial.clear()
     return None
 
 
 def audit(spec_file: Path, device: str) -> None:
     """Writes audit.csv; it has no rows for a method that does not shuffle, and torch is not imported."""
-    if not about(spec_file.parent / "model.safetensors").get("shuffles", True):
-        return table(spec_file.parent / "audit.csv", [], AUDIT)
+    if not _shuffles(spec_file.parent):
+        with alone(spec_file.parent):
+            return _write_audit(spec_file.parent, [])
 
     from repobe.stages.opening import open_run
 
-    for partial in _audit(open_run(spec_file, device)):
-        partial.clear()
+    run = open_run(spec_file, device)
+    with alone(run.folder):
+        for partial in _audit(run):
+            partial.clear()
     return None
 
 
@@ -89,7 +108,9 @@ def _evaluate(run: "Opened") -> "Partial":
     surrogates = {label: run.sibling(path) for label, path in spec.surrogates.items()}
     with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
         models = [run.model_file(path) for path in (spec.path, *spec.surrogates.values())]
-        partial = Partial(folder / "partial_evasion", folder / "spec.yaml", *models, told=progress.step)
+        code = measured_by(spec.method)
+        sources = (folder / "spec.yaml", *models, *_own_files(spec))
+        partial = Partial(folder / "partial_evasion", *sources, code=code, told=progress.step)
         trained = run.trained()
         rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial)
         if trained.system.digital:
@@ -97,6 +118,7 @@ def _evaluate(run: "Opened") -> "Partial":
             print(f"{spec.path}: {lost} messages that the codec could not decode", file=sys.stderr)
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", _signed(rows, spec))
+        checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))
     return partial
 
 
@@ -112,8 +134,9 @@ def _invert(run: "Opened") -> list["Partial"]:
         weights = classifier_file(run.results, spec.dataset)
         trained, classifier = run.trained(), evaluation_classifier.load(run.data, weights)
         with Progress(spec, folder, "invert", measuring.inversion_steps(spec)) as progress:
-            sources = (folder / "spec.yaml", run.model_file(spec.path), weights)
-            kept.append(Partial(folder / "partial_inversion", *sources, told=progress.step))
+            sources = (folder / "spec.yaml", run.model_file(spec.path), weights, *_own_files(spec))
+            code = measured_by(spec.method)
+            kept.append(Partial(folder / "partial_inversion", *sources, code=code, told=progress.step))
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, kept[0])
     _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
     return kept
@@ -122,6 +145,7 @@ def _invert(run: "Opened") -> list["Partial"]:
 def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
     arrays(folder / "reconstructions.npz", pictures)
     table(folder / "inversion.csv", rows, INVERSION)
+    checksums.record(folder, "invert", ("inversion.csv", "reconstructions.npz"))
 
 
 def _audit(run: "Opened") -> list["Partial"]:
@@ -129,11 +153,29 @@ def _audit(run: "Opened") -> list["Partial"]:
     from repobe.stages import audit as measuring
 
     spec, folder, rows, kept = run.spec, run.folder, [], []
-    if about(folder / "model.safetensors").get("shuffles", True):
-        kept.append(Partial(folder / "partial_audit", folder / "spec.yaml", run.model_file(spec.path)))
+    if _shuffles(folder):
+        sources = (folder / "spec.yaml", run.model_file(spec.path), *_own_files(spec))
+        kept.append(Partial(folder / "partial_audit", *sources, code=measured_by(spec.method)))
         rows = kept[0]("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)})["rows"]
-    table(folder / "audit.csv", _signed(rows, spec), AUDIT)
+    _write_audit(folder, _signed(rows, spec))
     return kept
+
+
+def _write_audit(folder: Path, rows: list[dict]) -> None:
+    table(folder / "audit.csv", rows, AUDIT)
+    checksums.record(folder, "audit", ("audit.csv",))
+
+
+def _shuffles(folder: Path) -> bool:
+    """Whether the trained method has a key that an audit can attack; reads the model's header alone."""
+    checksums.check(folder / "model.safetensors")
+    return about(folder / "model.safetensors").get("shuffles", True)
+
+
+def _own_files(spec: Spec) -> list[Path]:
+    """The user's own files that decide what is measured, beside the method's."""
+    kinds = sorted({attack.kind for attack in spec.evaluation.attacks.values() if plugins.is_file(attack.kind)})
+    return [plugins.ROOT / name for name in [*kinds, *([spec.channel_source] if spec.channel_source else [])]]
 
 
 def _signed(rows: list[dict], spec: Spec) -> list[dict]:

@@ -1,12 +1,14 @@
-"""Stages that need no trained run: the evaluation classifier, the cipher alone, LDPC's error rates, the layer table.
+"""Stages that need no trained run: specs, the evaluation classifier, the cipher, LDPC's error rates, the layer table.
 
 Each imports what it needs when it is called, because torch takes seconds to import.
 """
 
 from pathlib import Path
 
+from repobe.runs import checksums
 from repobe.runs.files import replace, table
-from repobe.runs.spec import Audit
+from repobe.runs.locks import alone
+from repobe.runs.spec import Audit, Spec
 from repobe.tables.schema import KEYS, VALUES
 
 
@@ -22,6 +24,15 @@ def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str
     trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     replace(out, safetensors.torch.save(weights, {"classifier": data_file.stem}))
+    checksums.record(out.parent, out.stem, [out.name])
+
+
+def write_spec(described: Spec, out: Path) -> None:
+    """Writes a run's spec.yaml, once nobody is at work on that run."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with alone(out.parent):
+        replace(out, described.dump())
+        checksums.record(out.parent, out.stem, [out.name])
 
 
 def cipher_audit(described: Audit, out: Path) -> None:
@@ -31,6 +42,7 @@ def cipher_audit(described: Audit, out: Path) -> None:
 
     choose("cpu", 1)
     table(out, cryptanalysis.cipher_audit(described), KEYS["audit"] + VALUES["audit"])
+    checksums.record(out.parent, out.stem, [out.name])
 
 
 def block_error_rates(blocks: int, out: Path) -> None:
@@ -49,3 +61,4 @@ def layer_table(out: Path) -> None:
 
     choose("cpu", 1)
     table(out, described.layers(), described.COLUMNS)
+    checksums.record(out.parent, out.stem, [out.name])

@@ -9,35 +9,48 @@ import pyarrow as pa
 from repobe.tables import outcomes, results
 from repobe.tables.schema import KEYS
 
+# The columns that name a run. They include snr_train_db, because matched training has one model per SNR.
+RUN = ["dataset", "channel", "method", "seed", "snr_train_db"]
+CSV = [*(f"{name}.csv" for name in KEYS), "history.csv"]
 
-def merge(out: Path, sources: list[Path]) -> None:
+
+def merge(out: Path, sources: list[Path]) -> list[str]:
     """Writes <out>/tables from <source>/tables of each source; <out> may be one of the sources.
 
-    If a run, or the cipher audit of random features, is in several sources, the last one wins. ValueError if a file of
-    a source is missing or has changed since it was gathered.
+    If a run, or the cipher audit of random features, is in several sources, the last one wins; each returned line
+    names a source and the runs that a later one replaced. ValueError if a file of a source is missing or has changed
+    since it was gathered.
     """
     frames: dict[str, pd.DataFrame] = {}
+    counted = outcomes.SCHEMA.empty_table()
     pictures: dict[str, np.ndarray] = {}
     provenance: dict[str, dict] = {}
+    lines = []
     for tables in [source / "tables" for source in sources]:
         _refuse_changed(tables)
         entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
-        cells = {f"{name}.csv": _cells(tables / f"{name}.csv") for name in [*KEYS, "history"]}
-        cells["outcomes.parquet"] = outcomes.read(tables / "outcomes.parquet")
-        made = set(_runs(cells["history.csv"])) | set(_runs(cells["audit.csv"]))  # the cipher audit has no history
+        cells = {name: _cells(tables / name) for name in CSV}
+        made = set(_runs(cells["history.csv"])[1]) | set(_runs(cells["audit.csv"])[1])  # the cipher audit: no history
         for name, new in cells.items():
             old = frames.get(name, new.iloc[:0])
-            frames[name] = pd.concat([old[~_runs(old).isin(made)], new], ignore_index=True)
+            frames[name] = pd.concat([old[_others(old, made)], new], ignore_index=True)
+        # No pandas for these millions of rows, except for the few columns that name the run.
+        mask = _others(counted.select(RUN).to_pandas(), made)
+        counted = pa.concat_tables(
+            [counted.filter(pa.array(mask)), outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)]
+        )
+        if again := sorted(provenance.keys() & entries.keys()):
+            lines.append(f"{tables.parent} replaces {len(again)} runs of the folders before it: {', '.join(again)}")
         pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
     folder = out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
-    counted = pa.Table.from_pandas(frames.pop("outcomes.parquet"), preserve_index=False)
-    outcomes.write(counted.select(outcomes.SCHEMA.names).cast(outcomes.SCHEMA), folder / "outcomes.parquet")
+    outcomes.write(counted, folder / "outcomes.parquet")
     for name, frame in frames.items():
         results.write(frame, folder / name)
     results.seal(folder, pictures, list(provenance.values()))
+    return lines
 
 
 def _cells(path: Path) -> pd.DataFrame:
@@ -45,10 +58,17 @@ def _cells(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def _runs(frame: pd.DataFrame) -> pd.Series:
-    """A key for each row's run. It includes snr_train_db, because matched training has one model per SNR."""
-    names = ["dataset", "channel", "method", "seed", "snr_train_db"]
-    return frame[names].astype(str).agg("/".join, axis=1) if len(frame) else pd.Series(dtype=str)
+def _runs(frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """(the number of each row's run, the name of each run); only one row of a run is turned into text."""
+    number = frame.groupby(RUN, sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    first = frame[RUN].iloc[np.unique(number, return_index=True)[1]]
+    return number, ["/".join(map(str, run)) for run in first.itertuples(index=False, name=None)]
+
+
+def _others(frame: pd.DataFrame, made: set[str]) -> np.ndarray:
+    """bool [rows]: which rows belong to other runs than `made`."""
+    number, names = _runs(frame)
+    return np.array([name not in made for name in names], dtype=bool)[number]
 
 
 def _refuse_changed(tables: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -57,7 +58,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 def read(path: Path) -> "pd.DataFrame":
     """The rows of an outcomes.parquet, checked. ValueError names the file and the fault."""
-    return _checked(_table(path), path)
+    return _checked(stored(path), path)
 
 
 def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
@@ -69,7 +70,9 @@ def _checked(table: pa.Table, path: Path) -> "pd.DataFrame":
     return frame
 
 
-def _table(path: Path) -> pa.Table:
+def stored(path: Path) -> pa.Table:
+    """The rows as they are on disk; the checksum and the columns are checked, the values are not."""
+    checksums.check(path)
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -83,7 +86,7 @@ def _table(path: Path) -> pa.Table:
 
 def gather(paths: list[Path], out: Path) -> None:
     """The outcomes of many runs in one file."""
-    runs = [_table(path) for path in paths]
+    runs = [stored(path) for path in paths]
     for run, path in zip(runs, paths, strict=True):
         _checked(run, path)  # names the faulty file
     write(pa.concat_tables([run.cast(SCHEMA) for run in runs]), out)

@@ -1,20 +1,19 @@
 """Tables of results: checks of rows, gathering of runs, summaries over seeds."""
 
-import hashlib
 import json
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.runs.code import mixed
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
-from repobe.tables.schema import KEYS, OPTIONAL, RUN, VALUES, is_over_keys, is_proportion
+from repobe.tables.schema import KEYS, OPTIONAL, RUN, TEXT, VALUES, is_over_keys, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -23,6 +22,7 @@ GATHERED += ["reconstructions.npz"]
 
 def read(path: Path, table: str | None = None) -> pd.DataFrame:
     """Reads a CSV; `table`, the name of a raw table, also checks it. ValueError names the file and the fault."""
+    checksums.check(path)
     try:
         frame = pd.read_csv(path, dtype={"snr_train_db": str, "code": str}, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
@@ -43,6 +43,11 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
         if (empty := frame[column].isna().to_numpy()).any():
             line = empty.argmax() + 2  # after the header
             raise ValueError(f"{path}, line {line}: {column} is empty; delete the file and run again")
+    for column in [c for c in expected if c not in TEXT]:
+        odd_one = frame[column].notna() & pd.to_numeric(frame[column], errors="coerce").isna()
+        if odd_one.any():
+            line, cell = odd_one.to_numpy().argmax() + 2, frame[column][odd_one].iloc[0]
+            raise ValueError(f"{path}, line {line}: {column} is '{cell}', no number; delete the file and run again")
     if frame.duplicated(KEYS[table]).any():
         row = frame[frame.duplicated(KEYS[table])].iloc[0][KEYS[table]].to_dict()
         raise ValueError(f"{path}: the same measurement appears twice: {row}; delete the file and run again")
@@ -65,26 +70,51 @@ def tables(results: Path, specs: list[Path]) -> None:
     """
     out = results / "tables"
     out.mkdir(parents=True, exist_ok=True)
+    described = {path: Spec.load(path) for path in specs}
     for table in KEYS:
-        paths = [spec.parent / f"{table}.csv" for spec in specs]
+        frames = [_of_run(path.parent / f"{table}.csv", table, spec) for path, spec in described.items()]
         if table == "audit":
-            paths.insert(0, results / "cipher_audit.csv")
-        frame = pd.concat([read(path) for path in paths], ignore_index=True)
+            frames.insert(0, read(results / "cipher_audit.csv", table))
+        frame = pd.concat(frames, ignore_index=True)
         check(frame, table, out / f"{table}.csv")
         write(frame, out / f"{table}.csv")
     outcomes.gather([spec.parent / "outcomes.parquet" for spec in specs], out / "outcomes.parquet")
     histories, pictures, provenance = [], {}, []
-    for path in specs:
-        spec = Spec.load(path)
-        history = read(path.parent / "history.csv")
+    for path, spec in described.items():
+        history = _whole_history(path.parent / "history.csv", spec)
         histories.append(pd.concat([pd.DataFrame([spec.columns] * len(history)), history], axis=1))
         for name, picture in pictures_of(path.parent / "reconstructions.npz").items():
             pictures[f"{spec.path}/{name}"] = picture
-        provenance.append(told(path.parent / "provenance.json"))
+        provenance.append(_provenance(path.parent / "provenance.json", spec))
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     seal(out, pictures, provenance)
     for line in mixed_code(out):
         print(line, file=sys.stderr)
+
+
+def _of_run(path: Path, table: str, spec: Spec) -> pd.DataFrame:
+    """A run's own table, checked before it is joined, so that the file with the fault is the one that is named."""
+    frame = read(path, table)
+    for column, value in spec.columns.items():
+        if (other := frame[column].astype(str) != str(value)).any():
+            line, cell = other.to_numpy().argmax() + 2, frame[column][other].iloc[0]
+            raise ValueError(f"{path}, line {line}: {column} is {cell}, but {value} in spec.yaml; {checksums.FIX}")
+    return frame
+
+
+def _whole_history(path: Path, spec: Spec) -> pd.DataFrame:
+    """A run's history up to its last epoch."""
+    history, epochs = read(path), spec.training.epochs
+    if "epoch" not in history or not len(history) or history["epoch"].iloc[-1] != epochs:
+        raise ValueError(f"{path} does not end with epoch {epochs}, as spec.yaml has it; {checksums.FIX}")
+    return history
+
+
+def _provenance(path: Path, spec: Spec) -> dict:
+    found = told(path)
+    if not isinstance(found, dict) or found.get("run") != spec.path:
+        raise ValueError(f"{path} is not that of {spec.path}; {checksums.FIX}")
+    return found
 
 
 def mixed_code(folder: Path) -> list[str]:
@@ -105,42 +135,35 @@ def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) 
     """Writes images and provenance beside the tables, and last the SHA-256 of all files."""
     arrays(folder / "reconstructions.npz", pictures)
     replace(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
-    replace(folder / "sha256.json", json.dumps(sums(folder), indent=1) + "\n")
-
-
-def sums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every gathered file of a tables folder, by its name."""
-    there = [name for name in GATHERED if (folder / name).exists()]
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in there}
+    checksums.record(folder, "", [name for name in GATHERED if (folder / name).exists()])
 
 
 def gathered(folder: Path) -> list[tuple[str, bool]]:
     """(a line, whether it agrees) for each file of a tables folder: the file now against the file as gathered."""
-    path = folder / "sha256.json"
-    if not path.exists():
+    if not (folder / "sha256.json").exists():
         return [("tables/sha256.json: is missing", False)]
-    then, now, said = told(path), sums(folder), []
-    for name in sorted(set(then) | set(now)):
-        agrees = then.get(name) == now.get(name)
-        stands = "as gathered" if agrees else "CHANGED since it was gathered" if name in now else "is missing"
-        said.append((f"tables/{name}: {stands}", agrees))
-    return said
+    words = {True: "as gathered", False: "CHANGED since it was gathered", None: "is missing"}
+    unlisted = {name: False for name in GATHERED if (folder / name).exists()}
+    found = sorted((unlisted | checksums.compared(folder)).items())
+    return [(f"tables/{name}: {words[agrees]}", bool(agrees)) for name, agrees in found]
 
 
 def told(path: Path) -> Any:
     """The content of a JSON file; ValueError names a file that is missing or damaged."""
+    checksums.check(path)
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
 
 
 def pictures_of(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz, without pickle."""
+    checksums.check(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive can raise anything: EOFError, zlib.error, NotImplementedError, …
         raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
 
 
@@ -155,6 +178,7 @@ def summary(results: Path) -> None:
     mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
     write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):
+        checksums.check(source / name)
         replace(out / name, (source / name).read_bytes())
 
 

@@ -10,6 +10,9 @@ KEYS = {
 }
 # Columns that may be empty: an audit row may concern no message; one draw or a proportion has no sd.
 OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "keys_sd", "code"}
+# Columns of words; all others hold numbers.
+TEXT = {"method", "dataset", "channel", "snr_train_db", "attack", "split", "metric", "attacker", "knowledge"}
+TEXT |= {"quantity", "grid", "schedule", "device", "precision", "code"}
 # n: sample size (images, trials or keys).
 # code: digest of the code that made the row, see repobe.runs.code; empty in rows older than this column.
 # images_sd: standard deviation over the n images; empty for a proportion, where value and n determine it.

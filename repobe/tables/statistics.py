@@ -52,11 +52,21 @@ def mcnemar(more: int, fewer: int) -> float:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Holm's step-down (1979): each p times the number of p not smaller, made monotone, at most 1."""
+    return np.minimum(1, np.asarray(p, float) * holm_factors(p))
+
+
+def holm_factors(p: Sequence[float]) -> np.ndarray:
+    """The factor by which Holm multiplies each p, between 1 and their number.
+
+    An interval at the level 1 − 0.05/factor excludes the margin exactly where Holm's p is below 0.05.
+    """
     raw = np.asarray(p, float)
     order = np.argsort(raw, kind="stable")
-    adjusted = np.empty_like(raw)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
-    return adjusted
+    step = np.arange(len(raw), 0, -1)
+    monotone = np.maximum.accumulate(raw[order] * step)
+    factors = np.empty_like(raw)
+    factors[order] = np.divide(monotone, raw[order], out=step.astype(float), where=raw[order] > 0)
+    return factors
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,9 @@ class Spread:
 class Difference:
     """Ours minus a rival's: difference, interval, two-sided p for "equals the margin", and the test used.
 
-    spread: the source of the uncertainty between seeds: `seeds`, `pooled from …` or `none known`.
+    spread: the source of the uncertainty between seeds: `seeds`, `pooled from …` or `none known`. centre, errors
+    (standard error and degrees of freedom of each source) and bound (the largest possible difference) give the interval
+    at other levels.
     """
 
     difference: float
@@ -81,6 +93,14 @@ class Difference:
     p: float
     test: str
     spread: str
+    centre: float
+    errors: tuple[tuple[float, float], ...]
+    bound: float = math.inf
+
+    def interval(self, factor: float) -> tuple[float, float]:
+        """(low, high) at the level 1 − 0.05/factor, for one of several comparisons (see `holm_factors`)."""
+        half = _half_width((1 - LEVEL) / factor, self.errors)
+        return max(-self.bound, self.centre - half), min(self.bound, self.centre + half)
 
 
 def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
@@ -97,12 +117,11 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
     centre = image.sum() / (n + 2)
     image_se = np.sqrt(((image**2).sum() + 1) / (n + 2) - centre**2) / np.sqrt(n + 2)
     seeds, spread = _between_seeds(each.mean(axis=0), pooled)
-    found = _difference(image.mean(), centre, [(image_se, np.inf), *seeds], margin, "paired", spread)
-    low, high = max(-1.0, found.low), min(1.0, found.high)
+    found = _difference(image.mean(), centre, [(image_se, np.inf), *seeds], margin, "paired", spread, bound=1.0)
     if not seeds and margin == 0 and np.isin(image, (-1, 0, 1)).all():
         p = mcnemar(int((image > 0).sum()), int((image < 0).sum()))
-        return replace(found, low=low, high=high, p=p, test="exact McNemar over images")
-    return replace(found, low=low, high=high)
+        return replace(found, p=p, test="exact McNemar over images")
+    return found
 
 
 def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled: Spread | None) -> Difference:
@@ -131,15 +150,18 @@ def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[
     return [(pooled.sd, pooled.df)], pooled.source
 
 
-def _difference(reported: float, centre: float, parts: list, margin: float, kind: str, spread: str) -> Difference:
+def _difference(
+    reported: float, centre: float, errors: list, margin: float, kind: str, spread: str, bound: float = math.inf
+) -> Difference:
     """Half-widths add in quadrature, so another source never narrows the interval."""
-    half = _half_width(1 - LEVEL, parts)
-    over = "z over images" if len(parts) == 1 else "over images and seeds"
-    p = _p(centre - margin, parts)
-    return Difference(float(reported), centre - half, centre + half, p, f"{kind} {over}", spread)
+    over = "z over images" if len(errors) == 1 else "over images and seeds"
+    p = _p(centre - margin, errors)
+    found = Difference(float(reported), np.nan, np.nan, p, f"{kind} {over}", spread, centre, tuple(errors), bound)
+    low, high = found.interval(1)
+    return replace(found, low=low, high=high)
 
 
-def _half_width(p: float, parts: list[tuple[float, float]]) -> float:
+def _half_width(p: float, parts: Sequence[tuple[float, float]]) -> float:
     return math.hypot(*(stats.t.isf(p / 2, df) * se for se, df in parts))
 
 

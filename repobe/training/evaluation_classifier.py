@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import SCORED, images
+from repobe.runs import checksums
 from repobe.runs.seeds import seed
 from repobe.systems.fitting import descend
 from repobe.systems.networks import ResidualBlock, Standardise, convolution
@@ -65,6 +66,7 @@ def train(data: Data, epochs: int) -> nn.Sequential:
 def load(data: Data, path: Path) -> nn.Sequential:
     """The trained classifier from its file, in evaluation mode."""
     classifier = network(data.colours, data.classes).to(data.device)
+    checksums.check(path)
     try:
         classifier.load_state_dict(safetensors.torch.load_file(path))
     except FileNotFoundError:

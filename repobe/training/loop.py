@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from repobe.images.datasets import Data, augment, shuffled
 from repobe.images.resizing import Resized, at_once, gathered, images
 from repobe.phy import channels
-from repobe.runs.code import trained_by
+from repobe.runs import checksums, code, plugins
 from repobe.runs.devices import called, random_state, set_random_state
 from repobe.runs.files import about, replace, table
 from repobe.runs.memory import Peak
@@ -56,6 +57,7 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
     """The trained method of a spec from <run>/model.safetensors, in evaluation mode."""
     trained = build(spec, data)
     path = run / "model.safetensors"
+    checksums.check(path)
     if (found := about(path).get("run")) != spec.path:
         raise ValueError(f"{path} is the model of {found}, not of {spec.path}; delete it and run again")
     try:
@@ -69,7 +71,8 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
 def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:
     """The loop of Algorithm 1 around any method's `update`, which is lines 4-9.
 
-    Trains a run and writes model.safetensors, history.csv and cost.csv. If there is a resume.pt, it continues from it.
+    Trains a run and writes model.safetensors, history.csv and cost.csv. If there is a resume.pt, it continues from it,
+    and leaves it there: a step after the training may fail, and nothing shall be trained twice for that.
 
     ValueError if a loss is not finite or resume.pt cannot be read; resume.pt stays.
     """
@@ -136,7 +139,6 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
     table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
-    (run / "resume.pt").unlink(missing_ok=True)
     progress.close()
 
 
@@ -184,13 +186,16 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
         "device": called(data.device),
         "threads": spec.threads,
         "precision": precision_of(student, spec),
-        "code": trained_by(spec.method),
+        "code": code.trained_by(spec.method),
     }
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
-    """The SHA-256 of everything that a training depends on: its part of the spec, its data, its teacher."""
+    """The SHA-256 of everything that a training depends on: its part of the spec, its code, its data, its teacher."""
     digest = hashlib.sha256(json.dumps(spec.as_trained()).encode())
+    digest.update(code.trained_by(spec.method).encode())
+    if spec.channel_source:
+        digest.update(code.digest([plugins.ROOT / spec.channel_source]).encode())
     tensors = [*data.train, *data.validation, *(teacher.system.state_dict().values() if teacher else ())]
     for tensor in tensors:
         digest.update(tensor.detach().cpu().numpy().tobytes())
@@ -213,7 +218,7 @@ def _save_resume(
     }
     content = io.BytesIO()
     torch.save(state, content)
-    replace(path, content.getvalue())
+    replace(path, checksums.sealed(content.getvalue()))
 
 
 def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> list[Tensor]:
@@ -221,12 +226,13 @@ def _load_resume(path: Path, student: Method, history: list[dict], best: dict, o
     if not path.exists():
         return []
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(checksums.unsealed(path)), map_location="cpu", weights_only=True)
     except Exception as error:  # a truncated zip raises RuntimeError, EOFError, UnpicklingError, …
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
     if state.get("origin") != origin:
-        return []  # saved by another training: start from scratch and overwrite it
+        print(f"{path} was saved by another training or by other code: this one begins anew", file=sys.stderr)
+        return []
     student.load_state_dict(state["method"])
     for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
         for one, saved in zip(owner, state[states], strict=True):

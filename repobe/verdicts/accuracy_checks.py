@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pandas as pd
 
-from repobe.tables import outcomes
 from repobe.tables.outcomes import ATTACKS
 from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts.evidence import Tables, compared, missing, once
@@ -18,9 +17,9 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
     comparisons = []
     for channel in claim["channels"]:
         args = (claim["dataset"], channel)
-        mine = outcomes.fractions(tables.outcomes, *args, claim["method"], claim["quantity"])
+        mine = tables.fractions(*args, claim["method"], claim["quantity"])
         for rival in claim["rivals"]:
-            theirs = outcomes.fractions(tables.outcomes, *args, rival, claim["quantity"])
+            theirs = tables.fractions(*args, rival, claim["quantity"])
             have = [set(side.columns.get_level_values("snr_test_db")) for side in (mine, theirs)]
             names = [name for name, snrs in zip((claim["method"], rival), have, strict=True) if not snrs]
             if names:
@@ -61,7 +60,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
     """
     comparisons = []
     for channel in claim["channels"]:
-        mine = outcomes.fractions(tables.outcomes, claim["dataset"], channel, claim["method"], claim["quantity"])
+        mine = tables.fractions(claim["dataset"], channel, claim["method"], claim["quantity"])
         snrs = sorted(set(mine.columns.get_level_values("snr_test_db")))
         if len(snrs) < 2:
             comparisons.append(missing(f"{claim['method']} over {channel}"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.tables.results import write_derived
-from repobe.tables.statistics import LEVEL, holm
+from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
 from repobe.verdicts.evidence import Tables
 
@@ -55,8 +55,10 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     if not run:
         return {"verdict": "not run", "evidence": "no such run in these tables"}, comparisons
     tested = [one for one in run if one["outcome"] == "open"]
-    for one, p in zip(tested, holm([one["p"] for one in tested]), strict=True):
+    raw = [one["p"] for one in tested]
+    for one, p, factor in zip(tested, holm(raw), holm_factors(raw), strict=True):
         one["p_holm"] = p
+        one["low"], one["high"] = one["found"].interval(factor)  # by the rule that gives the verdict
         one["outcome"] = "open" if p >= 1 - LEVEL else "yes" if _lead(one) > 0 else "no"
     for one in run:
         if "p" in one:

@@ -1,6 +1,7 @@
 """One comparison of a claim, a row of evidence.csv, and the tables that comparisons are computed from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ class Tables:
     audit: pd.DataFrame
     history: pd.DataFrame
     cost: pd.DataFrame
+    # Claims and readings ask for the same settings many times, and a table of outcomes has millions of rows.
+    _fractions: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def read(cls, folder: Path) -> "Tables":
@@ -31,16 +34,27 @@ class Tables:
         kept = outcomes.read(folder / "outcomes.parquet")
         return cls(kept, evasion, inversion, audit, read(folder / "history.csv"), cost)
 
-    @property
+    def fractions(self, dataset: str, channel: str, method: str, quantity: str) -> pd.DataFrame:
+        """`outcomes.fractions` of these tables; not to be changed, because each setting is made once."""
+        setting = (dataset, channel, method, quantity)
+        if setting not in self._fractions:
+            self._fractions[setting] = outcomes.fractions(self.outcomes, *setting)
+        return self._fractions[setting]
+
+    @cached_property
     def gates(self) -> Gates:
         """The gates that a comparison must pass."""
         return Gates(self.history, self.cost, self.evasion)
 
 
 def compared(found: Difference, seeds: int, images: int, passed: dict, **what: object) -> dict:
-    """A row: what was compared, the result, and the gates. Its outcome is open, or the gate that it fails."""
+    """A row: what was compared, the result, and the gates. Its outcome is open, or the gate that it fails.
+
+    `found` stays in the row, because its interval depends on how many comparisons are tested together.
+    """
     outcome = passed["failed"] or "open"
-    return {"outcome": outcome, **what, **vars(found), "seeds": seeds, "images": images, **passed}
+    result = {name: getattr(found, name) for name in ("difference", "low", "high", "p", "test", "spread")}
+    return {"outcome": outcome, **what, **result, "found": found, "seeds": seeds, "images": images, **passed}
 
 
 def missing(what: str) -> dict:

@@ -3,7 +3,7 @@
 They are computed from the tables alone (D31 to D33).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ class Gates:
     history: pd.DataFrame
     cost: pd.DataFrame
     evasion: pd.DataFrame
+    _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
         """Whether the validation score has levelled off at the end of the training; a mean over the method's runs."""
@@ -88,7 +89,12 @@ class Gates:
 
         `failed` holds the words that replace a verdict, `why` the reason.
         """
-        methods = list(dict.fromkeys(methods))
+        asked = (dataset, channel, *dict.fromkeys(methods))
+        if asked not in self._passed:
+            self._passed[asked] = self._judged(dataset, channel, list(asked[2:]))
+        return dict(self._passed[asked])
+
+    def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
         if dataset in STAND_INS.values():
             size, scale = self.scale(dataset, channel, methods)
             columns = {"trained": "unknown", "competent": "unknown", "scale": scale}

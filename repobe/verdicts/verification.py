@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from repobe.runs import checksums
 from repobe.tables import outcomes
 from repobe.tables import results as tables
 from repobe.tables.results import read
@@ -19,7 +20,8 @@ DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv", "re
 def verify(results: Path) -> list[tuple[str, bool]]:
     """(a line, whether it agrees) for each file of <results>.
 
-    It compares the raw tables with their hashes as gathered, the accuracies with the outcomes of each image, and every
+    It compares the runs' files with the checksums that their stages recorded, the raw tables with those of when they
+    were gathered, the accuracies with the outcomes of each image, and every
     derived table with a recomputed one. ValueError if there are no tables.
     """
     raw = results / "tables"
@@ -28,15 +30,37 @@ def verify(results: Path) -> list[tuple[str, bool]]:
     said = tables.gathered(raw)
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder)
-        (again / "tables").symlink_to(raw.resolve(), target_is_directory=True)
+        (again / "tables").mkdir()
+        for path in raw.iterdir():  # without the checksums: what follows from a changed table is told too
+            if path.name != "sha256.json":
+                (again / "tables" / path.name).symlink_to(path.resolve())
         try:
-            said.append(_accuracies(raw))
-            said += [(line, True) for line in tables.mixed_code(raw)]  # reported only: the tables themselves are right
+            said += _as_written(results, tables.told(again / "tables" / "provenance.json"))
+            said.append(_accuracies(again / "tables"))
+            said += [
+                (line, True) for line in tables.mixed_code(again / "tables")
+            ]  # reported only: the tables themselves are right
             for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge):
                 make(again)
             said += [_same(results / name, again / name, name) for name in DERIVED]
         except (ValueError, OSError) as error:  # a damaged or missing table, which a line above names too
             said.append((f"stopped: {str(error).replace(str(again), str(results))}", False))
+    return said
+
+
+def _as_written(results: Path, provenance: list[dict]) -> list[tuple[str, bool]]:
+    """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
+    runs = [results / "runs" / entry["run"] for entry in provenance]
+    words = {False: "CHANGED since it was written", None: "is missing"}
+    said, count = [], 0
+    for folder in (results, results / "data", *runs):
+        for name, agrees in checksums.compared(folder).items():
+            count += bool(agrees)
+            if not agrees:
+                said.append((f"{(folder / name).relative_to(results)}: {words[agrees]}", False))
+    without = sum(not checksums.recorded(run) for run in runs)
+    said += [(f"runs: {count} files agree with their checksums", True)] if count else []
+    said += [(f"runs: no checksum recorded for {without} of {len(runs)}", True)] if without else []
     return said
 
 
