@@ -181,10 +181,10 @@ def report(o: argparse.Namespace) -> None:
 
 
 def track(o: argparse.Namespace) -> None:
-    """Brings the runs to MLflow."""
+    """Brings the runs to MLflow; docs/tracking.md says how they look there."""
     from repobe.report.tracking import runs
 
-    runs.track(o.results, o.figures, o.specs, o.uri, o.weights)
+    runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
 
 
 def _json(text: str) -> dict:
@@ -242,7 +242,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")
-    tracking.add_argument("--weights", action="store_true", help="send the weights to a server too")
+    for name, what in (("weights", "send weights to a server too"), ("lenient", "no failure if MLflow cannot be used")):
+        tracking.add_argument(f"--{name}", action="store_true", help=what)
     return parser
 
 

@@ -1,5 +1,6 @@
 """Brings a results folder to MLflow: a run for each seed, one for each configuration above its seeds, one for all."""
 
+import dataclasses
 import getpass
 import hashlib
 import json
@@ -7,13 +8,11 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from repobe.report.tracking import artifacts
 from repobe.report.tracking.contents import Contents, configuration, configuration_of, contents, grid
-from repobe.report.tracking.store import Store, opened
+from repobe.report.tracking.store import Store, Unavailable, opened
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -21,35 +20,49 @@ PARENT = "mlflow.parentRunId"
 SOURCE = {"mlflow.source.name": "repobe", "mlflow.source.type": "LOCAL"}
 # MLflow takes 1,000 things in one request, of which 100 parameters.
 METRICS, PARAMS = 900, 100
+UNTRACKED = "not tracked"  # in tracked.json, before the reason
+Seed = tuple[Spec, Path, Contents]  # a run, its folder, and what MLflow shows of it
 
 
-def track(results: Path, figures: Path, specs: list[Path], uri: str | None, weights: bool = False) -> None:
+def track(
+    results: Path, figures: Path, specs: list[Path], uri: str | None, weights: bool = False, lenient: bool = False
+) -> None:
     """Brings every run to MLflow once: a run that is there with the same content stays, one with another is replaced.
 
     weights: send them to a server too; a database on this machine has them always, as links. Writes tracked.json, the
-    id of every run by its name. ValueError and OSError say in one line why MLflow cannot be used.
+    id of every run by its path. Unavailable and OSError say in one line why MLflow cannot be used; lenient: that line
+    goes to stdout and into tracked.json, and no result suffers.
     """
-    with opened(results / "mlflow", uri) as store:
-        sender = Sender.to(store, results)
-        loaded = sorted(((Spec.load(path), path.parent) for path in specs), key=_configuration)
-        for _, group in groupby(loaded, key=_configuration):
-            sender.send_configuration([*group], weights or store.folder is not None)
-        sender.send_grid(results, figures)
-    replace(results / "tracked.json", json.dumps(dict(sorted(sender.sent.items())), indent=1) + "\n")
+    loaded = [(Spec.load(path), path.parent) for path in specs]
+    groups: dict[str, list[Seed]] = {}
+    for spec, run in loaded:
+        groups.setdefault(configuration_of(spec), []).append((spec, run, contents(spec, run)))
+    try:
+        with opened(results / "mlflow", uri) as store:
+            sender = Sender.to(store, results)
+            for _, seeds in sorted(groups.items()):
+                sender.send_configuration(seeds, weights or store.folder is not None)
+            sender.send_grid(results, figures, [one for seeds in groups.values() for _, _, one in seeds])
+            told = dict(sorted(sender.sent.items()))
+    except (Unavailable, OSError) as error:
+        if not lenient:
+            raise
+        told = {UNTRACKED: str(error)}
+        print(f"repobe: the results are complete, but not in MLflow: {error}", flush=True)
+    replace(results / "tracked.json", json.dumps(told, indent=1) + "\n")
 
 
-@dataclass
+@dataclasses.dataclass
 class Sender:
     """Sends the runs of one results folder. folder: the tags that tell them from another folder's.
 
-    known: its runs in MLflow by name; sent: the id of each run that is there now, by name; seeds: what was sent.
+    known: its runs in MLflow, by path; sent: the id of each run that is there now, by path.
     """
 
     store: Store
     folder: dict[str, str]
     known: dict[str, list]
-    sent: dict[str, str] = field(default_factory=dict)
-    seeds: list[Contents] = field(default_factory=list)
+    sent: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def to(cls, store: Store, results: Path) -> "Sender":
@@ -67,19 +80,19 @@ class Sender:
             page = found.token or ""
         return cls(store, folder, known)
 
-    def send_configuration(self, seeds: list[tuple[Spec, Path]], weights: bool) -> None:
+    def send_configuration(self, seeds: list[Seed], weights: bool) -> None:
         """A configuration and, below it, its seeds."""
-        shown = [contents(spec, run) for spec, run in seeds]
-        parent = self._send(configuration(seeds[0][0], shown), {"level": "configuration"})
-        for (_, run), one in zip(seeds, shown, strict=True):
+        above = configuration(seeds[0][0], [one for _, _, one in seeds])
+        parent = self._send(above, {"level": "configuration"})
+        for _, run, one in seeds:
+            whole = dataclasses.replace(one, content=one.content + " and weights") if weights else one
             tags = {"level": "seed", PARENT: parent}
-            self._send(one, tags, lambda folder, run=run: artifacts.of_seed(run, folder, weights))
-        self.seeds += shown
+            self._send(whole, tags, lambda folder, run=run: artifacts.of_seed(run, folder, weights))
 
-    def send_grid(self, results: Path, figures: Path) -> None:
+    def send_grid(self, results: Path, figures: Path, seeds: list[Contents]) -> None:
         """The figures, the report and the verdicts of all runs together."""
         files = artifacts.grid_files(results, figures)
-        self._send(grid(self.seeds, files), {"level": "grid"}, lambda folder: artifacts.share(files, folder))
+        self._send(grid(seeds, files), {"level": "grid"}, lambda folder: artifacts.share(files, folder))
 
     def _send(self, wanted: Contents, tags: dict[str, str], fill: Callable[[Path], None] | None = None) -> str:
         """The id of the finished run of that name and content. Makes it where there is none; deletes its predecessors.
@@ -128,15 +141,11 @@ class Sender:
         return key
 
 
-def _configuration(one: tuple[Spec, Path]) -> str:
-    return configuration_of(one[0])
-
-
 def _folder_id(path: Path) -> str:
     """A random name of a results folder. Together with its path it differs from every copy's and other machine's."""
     if not path.exists():
         replace(path, uuid.uuid4().hex + "\n")
-    return path.read_text().strip()
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _user() -> str:

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from repobe.runs.addresses import masked
 from repobe.runs.locks import alone
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ NOTE = {
     "mlflow.note.content": "A run for each configuration, its seeds below it, and one run with the figures and the "
     "report. `tags.level` is configuration, seed or grid. See docs/tracking.md of the suite."
 }
-LOGIN = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 SCHEMES = "http://, https:// or sqlite:///"
 # (what the error says, what it means, the fix)
 FAULTS = [
@@ -33,13 +32,17 @@ FAULTS = [
     (r"not a database|malformed|disk image", "the file is damaged or no database", "move it away"),
     (r"out-of-date|Can't locate revision", "another version of MLflow made it", "run `mlflow db upgrade` on a copy"),
     (r"already exists|no such table|no such column", "it is half made or not MLflow's", "move it away"),
-    (r"\b40[13]\b", "it refuses the login", f"set {LOGIN}"),
+    (r"\b40[13]\b", "it refuses the login", "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
     (r"No module named '?(\w+)", "its driver is not installed", "install it"),
     (r"refused|Max retries|timed out|resolve|getaddrinfo|\b50\d\b", "no server answers", "start it or correct the URI"),
     (r"mlflow-artifacts", "its files go through its server", "give the server's http address"),
     (r"readonly|unable to open|[Pp]ermission denied", "it cannot be written", "fix its folder's permissions"),
     (r"[Ii]nvalid|[Uu]nsupported|parse|maintenance|plugin|dialect", "no store's address", f"begin it with {SCHEMES}"),
 ]
+
+
+class Unavailable(ValueError):
+    """MLflow cannot be used; the message is one line with the fix, without the password."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,8 @@ class Store:
 def opened(own: Path, uri: str | None) -> Iterator[Store]:
     """The store at `uri`, else at MLFLOW_TRACKING_URI, else the database in the folder `own`.
 
-    No other process of this suite writes to the same database meanwhile. ValueError and OSError say what to fix.
+    No other process of this suite writes to the same database meanwhile. Unavailable and OSError say what to fix.
     """
-    refuse_password(uri)
     _quiet()
     home = f"sqlite:///{own.absolute() / 'mlflow.db'}"
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or home
@@ -79,20 +81,6 @@ def opened(own: Path, uri: str | None) -> Iterator[Store]:
         ours = file and experiment.artifact_location.startswith("mlflow-artifacts:")
         folder = file.parent / "mlartifacts" / EXPERIMENT if ours else None
         yield Store(client, experiment.experiment_id, uri == home, folder)
-
-
-def refuse_password(uri: str | None) -> None:
-    """ValueError for a URI with a password: commands, logs and Snakemake's records would show it."""
-    if uri and urlsplit(uri).password is not None:
-        raise ValueError(
-            "mlflow_uri holds a password, which logs would show; leave it out and set the environment variables "
-            f"{LOGIN}, or leave mlflow_uri null and set MLFLOW_TRACKING_URI"
-        )
-
-
-def masked(text: str) -> str:
-    """The text with *** for the password of every URI in it."""
-    return re.sub(r"(\w://[^\s:/@]*:)[^\s/]*(?=@)", r"\1***", text)
 
 
 def _open(uri: str, artifacts: str) -> tuple["MlflowClient", "Experiment"]:
@@ -113,7 +101,7 @@ def _open(uri: str, artifacts: str) -> tuple["MlflowClient", "Experiment"]:
                 raise
         found = client.get_experiment_by_name(EXPERIMENT)
     if found.lifecycle_stage == "deleted":
-        raise ValueError(
+        raise Unavailable(
             f"{masked(uri)}: somebody deleted the experiment {EXPERIMENT}; bring it back with "
             f"`mlflow experiments restore --experiment-id {found.experiment_id}`, and track again"
         )
@@ -180,7 +168,7 @@ def _explained(uri: str) -> Iterator[None]:
         said = " ".join(str(getattr(error, "orig", None) or error).split())
         told = [(means, fix) for pattern, means, fix in FAULTS if re.search(pattern, said)]
         means, fix = told[0] if told else ("MLflow cannot use it", "see its message")
-        raise ValueError(f"{masked(uri)}: {means} ({masked(said)[:200]}); {fix}, and track again") from None
+        raise Unavailable(f"{masked(uri)}: {means} ({masked(said)[:200]}); {fix}, and track again") from None
 
 
 def _quiet() -> None:
