@@ -317,7 +317,7 @@ def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, li
     assert "\n" not in str(raised.value)
 
 
-def test_a_channel_class_that_is_not_whole_is_refused(tmp_path):
+def test_an_incomplete_channel_class_is_refused(tmp_path):
     path = tmp_path / "half.py"
     path.write_text(
         "from repobe.phy.channel import Channel\nclass A(Channel):\n    name = 'half'\nclass B:\n    name = 'other'\n"

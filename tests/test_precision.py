@@ -62,7 +62,7 @@ def test_bfloat16_rounds_an_update_and_little_of_it(specs, digits):
 
 
 @pytest.mark.parametrize("label", ["undefended", "repobe_adversarial"])
-def test_selection_runs_in_float32_whatever_training_does(label, specs, digits, monkeypatch):
+def test_selection_runs_in_float32_in_every_precision_of_training(label, specs, digits, monkeypatch):
     spec, met = rounded(specs[label]), []
     student = build(spec, digits)
     teacher = build(specs["undefended"], digits)

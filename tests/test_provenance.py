@@ -34,7 +34,7 @@ def test_clean_code_is_named_by_its_commit_alone(repository):
 
 
 @pytest.mark.parametrize("name", ["repobe/code.py", "repobe/new.py", "baselines/new.py", "pyproject.toml"])
-def test_changed_code_is_said_to_differ_from_its_commit(repository, name):
+def test_changed_code_is_reported_as_different_from_its_commit(repository, name):
     head = provenance.commit()
     (repository / name).parent.mkdir(exist_ok=True)
     (repository / name).write_text("two\n")

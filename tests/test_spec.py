@@ -71,7 +71,7 @@ def test_a_training_of_no_method_is_refused_by_name():
         grid(CONFIG | {"datasets": {"digits": digits}})
 
 
-def test_where_nobody_eavesdrops_the_stage_writes_a_header_and_loads_no_model(specs, digits_file, tmp_path):
+def test_without_an_eavesdropper_the_stage_writes_a_header_and_loads_no_model(specs, digits_file, tmp_path):
     silent = replace(specs["repobe"], inversion=replace(specs["repobe"].inversion, attackers=()))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "digits.safetensors").symlink_to(digits_file)

@@ -136,7 +136,7 @@ def test_methods_that_only_leaves_out_are_named(config, tmp_path, capsys):
     assert "left out by the config's `only`: repobe_adversarial, repobe_reconstruction" in capsys.readouterr().out
 
 
-def test_a_config_that_is_none_is_one_line(tmp_path, capsys):
+def test_a_file_that_is_no_config_gets_one_line(tmp_path, capsys):
     path = tmp_path / "config.yaml"
     for text in (None, "seeds: [0]", "a: [", "just words"):
         if text is not None:
