@@ -5,15 +5,16 @@ from urllib.parse import urlsplit
 
 
 def without_password(uri: str | None) -> str | None:
-    """The address; ValueError, which does not repeat it, if it holds a password."""
+    """The address of MLflow; ValueError, which does not repeat it, if it holds a password."""
     try:
         password = urlsplit(uri or "").password
     except ValueError as error:
-        raise ValueError(f"an address that nobody can read ({error})") from None
+        raise ValueError(f"mlflow_uri is no address ({error})") from None
     if password is not None:
         raise ValueError(
-            "a password, which commands, logs and records would show; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or the whole address as MLFLOW_TRACKING_URI and mlflow_uri: null"
+            "mlflow_uri holds a password, which commands, logs and records would show; set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or the whole address as "
+            "MLFLOW_TRACKING_URI, with mlflow_uri: null"
         )
     return uri
 

@@ -154,3 +154,10 @@ def figures_dir(wildcards):
 def tracking_options(wildcards):
     uri = config["mlflow_uri"]
     return ["--uri", uri] if uri else []
+
+
+def try_tracking_again():
+    """Forgets a tracking that MLflow refused, so that the next snakemake tries again."""
+    tracked = Path(RESULTS, "tracked.json")
+    if tracked.exists() and "not tracked" in json.loads(tracked.read_text()):
+        tracked.unlink()

@@ -13,6 +13,7 @@ from pathlib import Path
 from repobe.report.tracking import artifacts
 from repobe.report.tracking.contents import Contents, configuration, configuration_of, contents, grid
 from repobe.report.tracking.store import Store, Unavailable, opened
+from repobe.runs.addresses import without_password
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -33,6 +34,7 @@ def track(
     id of every run by its path. Unavailable and OSError say in one line why MLflow cannot be used; lenient: that line
     goes to stdout and into tracked.json, and no result suffers.
     """
+    without_password(uri)
     loaded = [(Spec.load(path), path.parent) for path in specs]
     groups: dict[str, list[Seed]] = {}
     for spec, run in loaded:

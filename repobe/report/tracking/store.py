@@ -26,6 +26,7 @@ NOTE = {
     "report. `tags.level` is configuration, seed or grid. See docs/tracking.md of the suite."
 }
 SCHEMES = "http://, https:// or sqlite:///"
+PATIENCE = 20  # seconds, for another program to let go of the database
 # (what the error says, what it means, the fix)
 FAULTS = [
     (r"locked", "another program holds the database", "close it"),
@@ -37,7 +38,7 @@ FAULTS = [
     (r"refused|Max retries|timed out|resolve|getaddrinfo|\b50\d\b", "no server answers", "start it or correct the URI"),
     (r"mlflow-artifacts", "its files go through its server", "give the server's http address"),
     (r"readonly|unable to open|[Pp]ermission denied", "it cannot be written", "fix its folder's permissions"),
-    (r"[Ii]nvalid|[Uu]nsupported|parse|maintenance|plugin|dialect", "no store's address", f"begin it with {SCHEMES}"),
+    (r"[Ii]nvalid (tracking|URL)|[Uu]nsupported|parse SQL|maintenance|plugin|dialect", "no store's address", f"begin it with {SCHEMES}"),
 ]
 
 
@@ -124,13 +125,15 @@ def _probe(uri: str) -> None:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    timeout = {"timeout": 20} if uri.startswith("sqlite") else {}
+    timeout = {"timeout": PATIENCE} if uri.startswith("sqlite") else {}
     with create_engine(uri, poolclass=NullPool, connect_args=timeout).connect() as connection:
         if uri.startswith("sqlite"):
-            for command in ("PRAGMA quick_check(1)", "BEGIN IMMEDIATE"):
-                answer = connection.exec_driver_sql(command)
-                if answer.returns_rows and (said := answer.scalar()) != "ok":
-                    raise sqlite3.DatabaseError(f"malformed: {said}")
+            if (said := connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {said}")
+            tables = {*connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()}
+            if tables and "experiments" not in tables:
+                raise sqlite3.DatabaseError("no such table: experiments")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
@@ -165,10 +168,10 @@ def _explained(uri: str) -> Iterator[None]:
     try:
         yield
     except libraries as error:
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        said = " ".join(str(getattr(error, "orig", None) or error).split()).rpartition("Caused by ")[2]
         told = [(means, fix) for pattern, means, fix in FAULTS if re.search(pattern, said)]
         means, fix = told[0] if told else ("MLflow cannot use it", "see its message")
-        raise Unavailable(f"{masked(uri)}: {means} ({masked(said)[:200]}); {fix}, and track again") from None
+        raise Unavailable(f"{masked(uri)}: {means} ({masked(said)[:150]}); {fix}, and track again") from None
 
 
 def _quiet() -> None:
