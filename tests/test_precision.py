@@ -91,7 +91,7 @@ def test_a_method_that_needs_float32_throughout_says_so_in_its_cost(specs, digit
 
 
 def test_another_precision_is_refused_by_name():
-    with pytest.raises(ValueError, match="precision 'float8' is unknown; it is one of float32, bfloat16"):
+    with pytest.raises(ValueError, match="should be 'float32' or 'bfloat16'"):
         Training(1, 64, 0.1, precision="float8")
 
 

@@ -19,13 +19,13 @@ rule report:
     params:
         results=results_dir,
         figures=figures_dir,
-        configfile=CONFIGFILE,
+        configfiles=CONFIGFILES,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfile:q} 2> {log:q}"
+        "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfiles:q} 2> {log:q}"
 
 
 rule track:

@@ -38,7 +38,7 @@ FAULTS = [
     (r"refused|Max retries|timed out|resolve|getaddrinfo|\b50\d\b", "no server answers", "start it or correct the URI"),
     (r"mlflow-artifacts", "its files go through its server", "give the server's http address"),
     (r"readonly|unable to open|[Pp]ermission denied", "it cannot be written", "fix its folder's permissions"),
-    (r"[Ii]nvalid (tracking|URL)|[Uu]nsupported|parse SQL|maintenance|plugin|dialect", "no store's address", f"begin it with {SCHEMES}"),
+    (r"[Ii]nvalid URL|[Uu]nsupported|parse SQL|maintenance|dialect", "no store's address", f"begin it with {SCHEMES}"),
 ]
 
 
