@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from repobe.runs import isolation
+from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -29,9 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; what the user can fix is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
     try:
+        isolation.refuse_shadows()
         return options.run(options) or 0
+    except KeyboardInterrupt:
+        tell("repobe: interrupted")
+        return 130  # as a shell counts it: 128 + SIGINT
     except (ValueError, OSError) as error:
-        print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(f"repobe: {in_a_line(error)}")
         return 2
 
 
@@ -242,4 +248,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    isolation.speak_utf8()
     sys.exit(main())

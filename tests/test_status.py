@@ -100,6 +100,7 @@ def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed
         ("repobe: the term 'loss' is nan by epoch 2", "failed"),
         ("torch.OutOfMemoryError: CUDA out of memory", "failed"),
         ("KeyboardInterrupt", "failed"),
+        ("repobe: interrupted", "interrupted"),
         ("Killed", "failed"),
         ("2026-11-24 21:00:00 train digits/awgn/repobe/seed0: 1 of 3, 0:10 left", "not started"),
         ("/usr/lib/python3/x.py:3: UserWarning: Error in the weather", "not started"),

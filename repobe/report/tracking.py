@@ -40,7 +40,7 @@ def track(results: Path, figures: Path, specs: list[Path], uri: str | None) -> N
             key,
             metrics=[Metric(name, value, 0, step) for name, value, step in _metrics(run)],
             params=[Param(name, str(value)) for name, value in _flat(yaml.safe_load(spec.dump()))],
-            tags=[RunTag("commit", json.loads((run / "provenance.json").read_text())["commit"])],
+            tags=[RunTag("commit", json.loads((run / "provenance.json").read_text(encoding="utf-8"))["commit"])],
         )
         for picture in sorted(figures.glob("fig*.png")):
             client.log_artifact(key, str(picture), "figures")

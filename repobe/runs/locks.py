@@ -4,11 +4,12 @@ import errno
 import fcntl
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from repobe.runs.console import tell
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -22,7 +23,7 @@ def alone(folder: Path, name: str = "") -> Iterator[None]:
     """
     path = folder / f".{name}lock"
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror}); fix its folder, and rerun") from None
     with file:
@@ -47,4 +48,4 @@ def _take(file: IO[str], what: Path) -> None:
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        print(f"repobe: no lock on {what}, which this file system lacks: run one snakemake at a time", file=sys.stderr)
+        tell(f"repobe: this file system has no lock for {what}: run one snakemake at a time")

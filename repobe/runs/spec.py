@@ -211,7 +211,7 @@ class Spec:
         """Reads spec.yaml; ValueError names the file and the fix."""
         checksums.check(Path(path))
         try:
-            values = yaml.safe_load(Path(path).read_text())
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist; snakemake writes it from the config") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -23,7 +23,7 @@ STAGES = {  # in the order of the workflow, each with the files that it writes
 PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # that tell their progress
 MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
 STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
-FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
+FAULT = re.compile(r"repobe: (?!interrupted$)|Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
 def status(*configs: Path) -> str:
@@ -55,7 +55,7 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     """(one of STATES, a note) of one run. Of its stages the worst state counts: failed, interrupted, running."""
     run = results / "runs" / spec.path
     described = run / "spec.yaml"
-    if described.exists() and described.read_text() != spec.dump():
+    if described.exists() and described.read_text(encoding="utf-8") != spec.dump():
         return "not started", "its folder holds a run of another config"
     left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
     if not left:
@@ -88,17 +88,17 @@ def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
     part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
     if at_work and _alive(at_work):
         return "running", _position(part, at_work)
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
-    if at_work:
-        return "interrupted", _position(part, at_work)
+    if at_work or lines[-1:] == ["repobe: interrupted"]:
+        return "interrupted", _position(part, at_work) if at_work else ""
     return "not started", ""
 
 
 def _told(path: Path, spec: Spec) -> dict | None:
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return told if told.get("spec_sha256") == digest(spec) else None
