@@ -212,11 +212,8 @@ def _parser() -> argparse.ArgumentParser:
             kind = str if name in ("name", "json") else Path
             added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
         if device:
-            added.add_argument(
-                "--device",
-                default=os.environ.get("REPOBE_DEVICE", "auto"),
-                help="cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one",
-            )
+            said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
+            added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
         return added
 
     making = command(data, "name", "out")
@@ -227,9 +224,8 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    command(block_error_rates, "out").add_argument(
-        "--blocks", type=int, default=1000, help="at most so many a row; default: 1000"
-    )
+    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
+    command(block_error_rates, "out").add_argument("--blocks", **blocks)
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
