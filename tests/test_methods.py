@@ -262,9 +262,7 @@ def test_every_method_reconstructs_or_says_that_it_does_not(name, specs, digits)
 def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
     with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
         build(replace(specs["repobe"], method="repob"), digits)
-    with pytest.raises(
-        ValueError, match=r"hyper of repobe: unknown key 'betta'; known here: adversarial, contrast"
-    ):
+    with pytest.raises(ValueError, match=r"hyper of repobe: unknown key 'betta'; known here: adversarial, contrast"):
         build(replace(specs["repobe"], hyper={"betta": 1}), digits)
     with pytest.raises(ValueError, match=r"hyper of repobe.beta: 'much' should be a number"):
         build(replace(specs["repobe"], hyper={"beta": "much"}), digits)
