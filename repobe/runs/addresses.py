@@ -9,10 +9,10 @@ def without_password(uri: str | None) -> str | None:
     try:
         password = urlsplit(uri or "").password
     except ValueError as error:
-        raise ValueError(f"mlflow_uri is no address ({error})") from None
+        raise ValueError(f"the address of MLflow cannot be read ({error})") from None
     if password is not None:
         raise ValueError(
-            "mlflow_uri holds a password, which commands, logs and records would show; set "
+            "the address of MLflow holds a password, which commands, logs and records would show; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or the whole address as "
             "MLFLOW_TRACKING_URI, with mlflow_uri: null"
         )

@@ -35,10 +35,10 @@ def track(
     goes to stdout and into tracked.json, and no result suffers.
     """
     without_password(uri)
-    loaded = [(Spec.load(path), path.parent) for path in specs]
     groups: dict[str, list[Seed]] = {}
-    for spec, run in loaded:
-        groups.setdefault(configuration_of(spec), []).append((spec, run, contents(spec, run)))
+    for path in specs:
+        spec = Spec.load(path)
+        groups.setdefault(configuration_of(spec), []).append((spec, path.parent, contents(spec, path.parent)))
     try:
         with opened(results / "mlflow", uri) as store:
             sender = Sender.to(store, results)
