@@ -163,5 +163,5 @@ def tracking_options(wildcards):
 def try_tracking_again():
     """Forgets a tracking that MLflow refused, so that the next snakemake tries again."""
     tracked = Path(RESULTS, "tracked.json")
-    if tracked.exists() and "not tracked" in json.loads(tracked.read_text(encoding="utf-8")):
+    if tracked.exists() and b"not tracked" in tracked.read_bytes():
         tracked.unlink()
