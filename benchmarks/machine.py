@@ -3,13 +3,13 @@
 import os
 import platform
 import re
-import subprocess
 import time
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).parent.parent
+from repobe.runs.provenance import commit
+
 CODE = ("repobe", "baselines", "benchmarks")  # what a measurement depends on, new files included
 
 
@@ -27,22 +27,19 @@ def stem(machine: str) -> str:
 
 def provenance(device: torch.device) -> dict[str, str]:
     """What every row of a run says of it."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=False)
     threads = torch.get_num_threads()
     return {
         "machine": name(device),
         "threads": f"{threads} thread{'s' if threads > 1 else ''}",
         "torch": torch.__version__,
-        "commit": commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "") or "not in git",
+        "commit": re.sub(r"^([0-9a-f]{7})[0-9a-f]{33}", r"\1", commit(CODE)),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         return platform.processor() or platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

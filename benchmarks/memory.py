@@ -61,7 +61,7 @@ def _row(setup: Setup, dataset: str, label: str, size: int, stage: str, **depart
     asked = {"dataset": dataset, "label": label, "size": size, "stage": stage, "device": str(setup.device)}
     command = [sys.executable, "-m", "benchmarks.stage_memory", json.dumps(asked | departures)]
     done = subprocess.run(
-        [*command, str(torch.get_num_threads())], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, str(torch.get_num_threads())], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise ValueError(f"{stage} of {label}: {(done.stderr.strip() or str(done.returncode)).splitlines()[-1]}")

@@ -45,7 +45,7 @@ def epochs(results: Path) -> float:
     """Seconds that all trainings spent in their epochs, validation left out: history.csv says."""
     total = 0.0
     for path in (results / "runs").rglob("history.csv"):
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             total += sum(float(row["seconds"]) for row in csv.DictReader(file))
     return total
 
@@ -57,7 +57,7 @@ def stages(results: Path) -> float:
     """
     told: dict[tuple[str, str], list[datetime]] = {}
     for path in (results / "logs").rglob("*.log"):
-        for at, stage, run in TOLD.findall(path.read_text()):
+        for at, stage, run in TOLD.findall(path.read_text(encoding="utf-8")):
             told.setdefault((stage, run), []).append(datetime.fromisoformat(at))
     return sum((max(at) - min(at)).total_seconds() for (stage, _), at in told.items() if stage != "train")
 

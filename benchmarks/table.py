@@ -93,7 +93,7 @@ def merge(path: Path, rows: list[dict[str, str]], parts: list[str]) -> None:
 
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of a machine's file."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -112,7 +112,7 @@ def markdown(folder: Path, about: dict[str, str]) -> str:
 
 def into(readme: Path, text: str) -> None:
     """Puts the text between the README's two marks; ValueError where it lacks one."""
-    before, begin, rest = readme.read_text().partition(BEGIN)
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{readme} lacks the line {END if begin else BEGIN}; put both back around its tables")

@@ -33,10 +33,10 @@ def run(config: Path, folder: Path, cores: int) -> float:
 
 
 def _config(config: Path, folder: Path, **departures) -> str:
-    values = yaml.safe_load(config.read_text())
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
     values |= {"results_dir": str(folder / "results"), "figures_dir": str(folder / "figures")} | departures
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return str(path)
 
 
@@ -49,7 +49,7 @@ def _snakemake(*arguments: str) -> str:
         env=os.environ | {"PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if done.returncode:

@@ -6,12 +6,11 @@ The eavesdropper hears the same symbols and has the receiver's network, but not 
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # draws to files, on machines without a display too
+os.environ["MPLBACKEND"] = "agg"  # draws to files: without a display too, and with a notebook's backend in the variable
 
 import matplotlib.pyplot as plt
 import torch

@@ -213,7 +213,7 @@ def test_crafting_for_a_reconstruction_raises_its_squared_error(specs, digits, b
 
 
 @pytest.mark.parametrize("channel", ["awgn", "rayleigh", "rayleigh_fast"])
-def test_twins_that_share_the_air_are_told_apart_by_nothing_and_others_by_their_noise(channel, specs, digits, batch):
+def test_twins_that_share_the_air_are_equal_and_others_differ_by_their_noise(channel, specs, digits, batch):
     """An image and its copy: with one draw for both, L_class has no divergence; with two, it has."""
     image, _, label = batch
     told = {}

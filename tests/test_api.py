@@ -147,7 +147,7 @@ def test_bytes_and_arrays_are_images_too(results):
     torch.testing.assert_close(sent[2], sent[0])
 
 
-def test_a_digital_run_is_told_its_snr_at_both_ends(results):
+def test_a_digital_run_knows_its_snr_at_both_ends(results):
     run = opened(results, "jpeg2000")
     image = run.data.test[0][:20]
     with pytest.raises(ValueError, match="give transmit and channel the same snr_db"):

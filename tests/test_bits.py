@@ -78,7 +78,7 @@ def test_blind_to_the_phase_of_its_channel_a_receiver_guesses():
 
 
 @pytest.mark.parametrize("channel", [AWGN(), FastRayleigh()])
-def test_noise_that_the_sender_adds_flips_as_often_as_training_is_told(channel):
+def test_noise_that_the_sender_adds_flips_bits_at_the_rate_that_training_assumes(channel):
     n0 = noise_power(7)
     told = channel.bit_error_rate(n0, 0.81)
     # Unit power is made for each message, so for 2000 bits its scale varies by some 2 %, the rate by less than 0.1 %.

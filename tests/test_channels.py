@@ -5,7 +5,7 @@ from repobe.phy.channel import complex_normal
 from repobe.phy.channels import AWGN, BlindRayleigh, FastRayleigh, Rayleigh, noise_power, normalise_power
 
 
-def test_power_is_one_for_each_image_whatever_it_was():
+def test_power_is_one_for_each_image_at_any_input_power():
     z = complex_normal((5, 300), torch.zeros(1)) * torch.tensor([1e-3, 0.5, 1, 7, 1e3])[:, None]
     x = normalise_power(z)
     torch.testing.assert_close(x.abs().square().mean(dim=1), torch.ones(5))

@@ -192,7 +192,7 @@ def test_accuracy_that_falls_surely_does_not_rise_steadily():
     assert judged(tables(rows(3)), part)["verdict"] == "not run"
 
 
-def test_a_fall_within_the_tolerance_is_none_and_one_beyond_it_is_sure():
+def test_a_fall_within_the_tolerance_does_not_count_and_one_beyond_it_is_sure():
     # MNIST's tolerance is 0.5 points. Of 10,000 images 20 are no fall, 120 are one, 45 might be.
     for fall, verdict in ((20, "reproduced"), (45, "inconclusive"), (120, "not reproduced")):
         wrong = ((7.0, 1000), (15.0, 300), (23.0, 300 + fall))
@@ -238,7 +238,7 @@ def test_less_leaks_where_the_means_over_images_surely_differ():
     assert judged(tables(inversion=table[2:]), part)["verdict"] == "not run"
 
 
-def test_a_picture_shows_nothing_only_where_it_is_surely_no_more_than_the_tolerance_above_the_mean_image():
+def test_a_picture_shows_nothing_only_where_it_is_surely_within_the_tolerance_of_the_mean_image():
     part = claim(check="shows_nothing", method="ours")
     # The half-width of a difference of two means, each of standard error 0.2/20, is 0.0277; the tolerance is 0.02.
     for keyless, verdict in (
@@ -267,7 +267,7 @@ def test_beside_a_verdict_by_the_papers_attacker_stands_what_the_best_one_reads(
     assert "the mean image against ours +0.050 SSIM" in found["evidence"]
 
 
-def test_a_comparison_that_fails_a_gate_has_no_part_in_the_verdict_whatever_its_p():
+def test_a_comparison_that_fails_a_gate_has_no_part_in_the_verdict_at_any_p():
     table = tables(rows(0), rows(200, method="necst"), rows(200, method="ibal"))
     rising = table.history.assign(validation_score=[0.5, 0.9, 0.95] * (len(table.history) // 3))
     untrained = table.history.where(table.history["method"] != "ibal", rising)

@@ -3,9 +3,9 @@
 import ast
 import copy
 import dataclasses
+import json
 
 import pytest
-import yaml
 from conftest import CONFIG
 
 from repobe.runs.config import ROOT, SCHEMA, check
@@ -64,10 +64,12 @@ VALUES = {
     "figures_dir": ("figures", "elsewhere"),
     "data_dir": (None, "data"),
     "mlflow_uri": (None, "sqlite:///a.db"),
+    "mlflow_weights": (False, True),
     "device": ("auto", "cuda"),
 }  # fmt: skip
 RULES = {  # not of any run: where things are
     **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri", "device")},
+    "mlflow_weights": 'config.get("mlflow_weights")',
     "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
 }
 CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}
@@ -99,13 +101,14 @@ def keys_of(node: dict, schema: dict, path: tuple = ()) -> set[str]:
         found |= keys_of(part, schema, path)
     for key, inner in node.get("properties", {}).items():
         found |= keys_of(inner, schema, (*path, key))
-    if isinstance(inner := node.get("additionalProperties"), dict):
-        found |= keys_of(inner, schema, (*path, "*"))
+    for inner in [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]:
+        if isinstance(inner, dict):
+            found |= keys_of(inner, schema, (*path, "*"))
     return found or {".".join(path)}
 
 
 def test_the_values_below_are_of_every_key_that_the_schema_has():
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = json.loads(SCHEMA.read_text())
     mine = {".".join("*" if part in CHOSEN else part for part in path.split(".")) for path in VALUES}
     assert mine == keys_of(schema, schema)
     check(whole())

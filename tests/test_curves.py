@@ -30,7 +30,7 @@ def test_the_papers_points_count_towards_the_range_and_lie_within_the_band():
     assert curves.enlarged([curve([0.89]), curve([0.895])], printed) == pytest.approx((0.8895, 0.9005))
 
 
-def test_curves_are_set_aside_by_no_more_than_a_quarter_of_a_decibel():
+def test_curves_are_offset_by_a_quarter_of_a_decibel_at_most():
     """A marker far from its SNR would seem measured at another one."""
     assert curves.offsets(0) == []
     assert curves.offsets(1) == [0]

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchattacks
-import yaml
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -15,7 +14,6 @@ from repobe.attacks.pgd import pgd
 from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, images
 from repobe.phy.channels import BY_NAME
-from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
 from repobe.runs.spec import ATTACK_KINDS as NAMED
@@ -27,13 +25,11 @@ from repobe.stages.evaluate import attacked, due, ensemble, ensemble_name, evasi
 from repobe.stages.transmission import Draws
 from repobe.training.loop import build, train
 
-SNR_DB, N0 = 7.0, 10**-0.7
+SNR_DB, N0 = 7, 10**-0.7
 
 
 def test_a_config_may_name_every_attack_that_there_is_and_no_other():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    attack = schema["properties"]["evaluation"]["properties"]["attacks"]["additionalProperties"]
-    assert set(KINDS) == set(NAMED) == set(attack["properties"]["kind"]["anyOf"][0]["enum"])
+    assert set(KINDS) == set(NAMED)
 
 
 @pytest.fixture
@@ -147,7 +143,7 @@ def test_an_adversarial_image_meets_five_draws_at_least_and_its_attack_is_picked
     assert attack_on((method, many, data), "pgd", images=6)["scored"].shape == (7, 6)
 
 
-def test_autoattack_takes_its_published_iterations_unless_it_is_told_others(classifier):
+def test_autoattack_takes_its_published_iterations_unless_the_config_says_others(classifier):
     ten = Attack("autoattack_rand", 8, steps=10)
     assert [(a.loss, a.steps) for a in rand(classifier, 0.1, Attack("autoattack_rand", 8))] == [
         ("ce", 100),
@@ -161,7 +157,7 @@ def test_autoattack_takes_its_published_iterations_unless_it_is_told_others(clas
     assert [a.steps for a in standard(classifier, 0.1, ten, 10)[:3]] == [10, 10, 10]
 
 
-def test_autoattack_rand_and_square_average_twenty_draws_unless_they_are_told_others(trained, monkeypatch):
+def test_autoattack_rand_and_square_average_twenty_draws_unless_the_config_says_others(trained, monkeypatch):
     met = []
     monkeypatch.setattr(noisy, "averaged", lambda logits: met.append(len(logits)) or logits.mean(dim=0))
     for kind in ("autoattack_rand", "eot_pgd", "square"):
@@ -201,7 +197,7 @@ FROZEN = [("repobe", "awgn"), ("repobe", "rayleigh"), ("escst", "awgn"), ("necst
 
 @pytest.mark.parametrize(("name", "channel"), FROZEN)
 @pytest.mark.parametrize("draws", [1, 3])
-def test_a_frozen_model_gives_an_image_draws_of_its_own_whatever_its_neighbours(name, channel, draws, specs, digits):
+def test_a_frozen_model_gives_an_image_the_same_draws_beside_any_neighbours(name, channel, draws, specs, digits):
     spec = replace(specs["undefended"], label=name, method=name, channel=channel)
     spec = replace(spec, hyper={"symbols": 1568} if name == "jpeg2000" else {})
     method = build(spec, digits).eval()
@@ -332,7 +328,7 @@ def test_all_attacks_are_scored_over_the_very_same_air(channel, trained, monkeyp
 
 def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
     attacks = {"transfer": Attack("transfer", 5, surrogate="undefended"), "paper": Attack("pgd", 5)}
-    for label, names in (("undefended", ["paper"]), ("repobe", ["transfer", "paper"])):
+    for label, names in (("undefended", ["paper"]), ("repobe", ["paper", "transfer"])):
         spec = replace(specs[label], evaluation=replace(specs[label].evaluation, attacks=attacks))
         assert [name for name, _, _ in due(spec, 7)] == names
         assert evasion_steps(spec) == 2 * (1 + len(names))
@@ -354,7 +350,7 @@ def test_a_split_meets_the_same_air_and_keys_whole_or_batch_by_batch(schedule, s
     assert (outputs(20)[0] - outputs(20)[1]).abs().max() > 1e-3
 
 
-def test_batches_are_cut_anew_in_order_and_no_image_is_lost():
+def test_batches_are_regrouped_in_order_and_no_image_is_lost():
     image = torch.arange(11.0)[:, None]
     cut = list(regrouped(iter(image.split(4)), [3, 2, 5, 1]))
     assert [len(x) for x in cut] == [3, 2, 5, 1]
@@ -375,7 +371,7 @@ def test_an_attacks_stream_goes_on_from_block_to_block_and_leaves_the_global_one
 
 
 @pytest.mark.parametrize(("name", "times"), [("repobe", 1), ("necst_dp", 4)])
-def test_a_transmitter_that_draws_something_sends_anew_for_each_draw(name, times, specs, digits, monkeypatch):
+def test_a_random_transmitter_sends_again_for_each_draw(name, times, specs, digits, monkeypatch):
     """At 100 dB only the mechanism's own flips can tell two draws apart."""
     method = build(replace(specs["repobe"], label=name, method=name), digits).eval()
     heard = Draws(method, 1e-10, [torch.Generator() for _ in range(4)], "t")
@@ -427,7 +423,7 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     assert done == [7, 23]
 
 
-def test_an_evaluation_starts_anew_where_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):
+def test_an_evaluation_starts_again_if_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):
     from repobe import __main__
     from repobe.runs import partial
 

@@ -289,8 +289,8 @@ def on(**dataset) -> dict:
     [
         (on(name="leaves"), "datasets.leaves: 'leaves' is not one of digits"),
         (on(name="mnist", source="x"), "datasets.mnist.source: 'mnist' is a dataset of"),
-        (on(name="a/b", source="x"), "datasets: 'a/b' does not match"),
-        (on(name="a", source="x\ny"), "datasets.a.source: 'x\\ny' does not match"),
+        (on(name="a/b", source="x"), "datasets: 'a/b' should be small letters"),
+        (on(name="a", source="x\ny"), "datasets.a.source: 'x\\ny' has the character '\\n'"),
         (trained_by("nowhere/a.py"), "methods.a: method 'nowhere/a.py' is unknown: nowhere/a.py does not exist"),
         (trained_by("HERE/fgsm.py"), "methods.a: HERE/fgsm.py has no class Method"),
         (trained_by("HERE/mine.py", smoth=1), "methods.a.hyper: no such hyper-parameter: smoth"),
@@ -303,7 +303,7 @@ def on(**dataset) -> dict:
         ({"channels": ["HERE/broken.py:a"]}, "channels.0: HERE/broken.py is not Python"),
         (attacked_by("nowhere/a.py"), "evaluation.attacks.a.kind: nowhere/a.py does not exist"),
         (attacked_by("HERE/mine.py"), "evaluation.attacks.a.kind: HERE/mine.py has no function attack"),
-        (attacked_by("nothing"), "evaluation.attacks.a.kind: 'nothing' is not"),
+        (attacked_by("nothing"), "evaluation.attacks.a.kind: 'nothing' is unknown; it is one of pgd"),
     ],
 )
 def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, line, folder):
@@ -317,7 +317,7 @@ def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, li
     assert "\n" not in str(raised.value)
 
 
-def test_a_channel_class_that_is_not_whole_is_refused(tmp_path):
+def test_an_incomplete_channel_class_is_refused(tmp_path):
     path = tmp_path / "half.py"
     path.write_text(
         "from repobe.phy.channel import Channel\nclass A(Channel):\n    name = 'half'\nclass B:\n    name = 'other'\n"

@@ -108,7 +108,7 @@ def test_the_curve_over_eps_is_of_each_images_most_harmful_attack_alone(results,
     assert "100 images" in (drawn[0] / "fig_eps.svg").read_text()
 
 
-def test_an_edit_of_any_module_that_draws_makes_the_figures_anew():
+def test_an_edit_of_any_drawing_module_draws_the_figures_again():
     """Snakemake sees no imports: the rule lists each module of the report that figures import, directly or not."""
     folder, todo, found = ROOT / "repobe" / "report", sorted((ROOT / "figures").glob("*.py")), set()
     while todo:
@@ -126,7 +126,7 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results
     command = [sys.executable, "-m", "figures", str(spoilt), str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "not drawn, see above: fig_system"
+    assert done.stderr.splitlines()[-1] == "repobe: KeyError, see above (not drawn: fig_system)"
     assert {path.stem for path in (tmp_path / "out").glob("*.pdf")} == {*SCRIPTS} - {"fig_system"}
 
 
@@ -167,7 +167,7 @@ def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
 
 
 @pytest.mark.parametrize("radii", [(0, 2, 4, 4.08, 8, 16, 31.9, 63.8, 255), (4.08, 25.5), (0, 0.5, 1, 2)])
-def test_the_radii_on_the_axis_can_be_read_whatever_they_are(radii):
+def test_any_radii_on_the_axis_can_be_read(radii):
     """In the smallest of its panels no number touches its neighbour, and there are two or more to read by."""
     figure, grid = canvas.panels(2, 2, (3.6, 2.9), "eps (1/255)", "Accuracy")
     grid[0].plot(radii, np.zeros(len(radii)))

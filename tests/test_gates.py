@@ -65,7 +65,7 @@ def test_a_method_without_weights_has_nothing_to_train():
     assert nothing.trained("mnist", "awgn", "repobe").state == "yes"
 
 
-def test_seeds_are_averaged_and_the_reason_is_said():
+def test_seeds_are_averaged_and_the_reason_is_given():
     # Gains of 0.8 and 0.1 points: 0.45 on the mean, within the tolerance, and within a twentieth of 60.
     one, other = history(0.38, 0.98, 0.988), history(0.38, 0.98, 0.981, seed=1)
     assert read(one, other).trained("mnist", "awgn", "repobe").state == "yes"
@@ -109,7 +109,7 @@ def test_competence_is_of_the_mean_over_seeds_at_the_best_snr():
     assert found.why == "undefended reads at most 0.975, where the paper prints 0.9965 of that network"
 
 
-def test_the_scale_is_said_beside_the_papers():
+def test_the_scale_stands_beside_the_papers():
     costs = pd.concat([cost(), cost(method="necst", symbols_k=100)])
     size, scale = read(costs=costs).scale("mnist", "awgn", ["repobe", "necst"])
     assert (size, scale) == (64, "64×64, k = 128 and 100; the paper 224×224, k = 1568")

@@ -133,7 +133,7 @@ def test_the_64_numbers_reach_the_receiver_in_their_order_each_image_at_unit_pow
     torch.testing.assert_close(sent, numbers / numbers.square().mean(dim=1, keepdim=True).sqrt() * 0.5**0.5)
 
 
-def test_the_receiver_is_told_the_snr():
+def test_the_receiver_knows_the_snr():
     system = ibal().system
     symbols = system.transmit(torch.rand(2, 1, 28, 28))
     by_float, by_image = system.receive(symbols, n0=0.01), system.receive(symbols, n0=torch.tensor([0.01, 0.2]))
@@ -160,7 +160,7 @@ def test_a_last_batch_of_one_image_trains_both():
     assert student.update(torch.rand(1, 1, 32, 32), torch.tensor([3]), 0.1)["loss"].isfinite()
 
 
-def test_rows_with_gains_have_length_n_down_to_one_whatever_their_weights():
+def test_rows_with_gains_have_length_n_down_to_one_for_any_weights():
     """By hand: rows (3, 4) and (0, 2) become 2·(0.6, 0.8) and 1·(0, 1); biases stay as they are."""
     layer = GainedRows(2, 2)
     layer.load_state_dict({"weight": torch.tensor([[3.0, 4.0], [0.0, 2.0]]), "bias": torch.tensor([0.5, -1.0])})

@@ -296,7 +296,7 @@ def test_pairs_that_are_observed_under_fresh_keys_are_the_runs_own(specs, digits
     assert (tap.heard - situation.symbols).abs().mean() < 0.005
 
 
-def test_the_link_keeps_its_snr_whatever_the_eavesdroppers(specs, digits, monkeypatch):
+def test_the_link_keeps_its_snr_at_any_snr_of_the_eavesdropper(specs, digits, monkeypatch):
     """The transmitter is told 23 dB, the highest of the run's, and the receiver hears at it; the tap at 7 or 23."""
     spec = replace(run_of(specs, "repobe_reconstruction"), snr_db=(7, 23))
     trained = build(spec, digits).eval()
@@ -316,7 +316,7 @@ def test_the_link_keeps_its_snr_whatever_the_eavesdroppers(specs, digits, monkey
 
 
 @pytest.mark.parametrize("schedule", ["fixed", "per_message"])
-def test_the_adaptive_attacker_shuffles_its_own_messages_anew_and_hears_the_runs_real_ones(
+def test_the_adaptive_attacker_shuffles_its_own_messages_and_hears_the_runs_real_ones(
     schedule, specs, digits, monkeypatch
 ):
     spec = run_of(specs, "repobe", key_schedule=schedule)

@@ -111,7 +111,7 @@ def test_more_bytes_are_a_better_image_and_enough_are_nearly_the_image(photograp
     assert mean[-1] > 45
 
 
-def test_a_damaged_message_raises_nothing_and_is_counted_where_it_gives_no_image(photographs):
+def test_a_damaged_message_raises_nothing_and_is_counted_if_it_gives_no_image(photographs):
     codec = Codec(3, 32)
     message = codec.encode(photographs[0], 507)
     generator = np.random.default_rng(0)
@@ -310,7 +310,7 @@ def test_an_outage_and_a_message_that_does_not_decode_show_the_mean_image(specs,
     assert system.codec.failures == 60
 
 
-def test_gradients_pass_the_codec_as_if_it_were_the_identity_and_stop_at_an_outage(specs, digits):
+def test_the_codec_has_the_gradient_of_the_identity_and_an_outage_has_none(specs, digits):
     system = build(spec_of(specs, "reconstruction", "rayleigh", size=32), digits).system
     image = images(digits.test[0][:30], 32).requires_grad_()
     n0, weight = noise_power(7), torch.randn(30, 1, 28, 28)

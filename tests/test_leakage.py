@@ -26,7 +26,7 @@ def test_statistics_count_places_in_bins_and_energy_worked_by_hand():
     torch.testing.assert_close(row[16], torch.tensor((0.25 + 0.25 + 6.25 + 99**2) / 4))
 
 
-def test_a_class_written_into_the_symbols_is_read_whatever_their_order():
+def test_a_class_written_into_the_symbols_is_read_in_any_order():
     """Class 1 has places twice as spread: both inferences find it; labels at random, neither."""
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(2, (600,), generator=generator)

@@ -103,7 +103,7 @@ def test_adversarial_rivals_refuse_to_reconstruct(name):
 
 
 @pytest.mark.parametrize("name", RECONSTRUCT)
-def test_no_audit_of_a_shuffle_where_there_is_none(name, specs, digits, tmp_path):
+def test_a_run_without_a_shuffle_has_no_cipher_audit(name, specs, digits, tmp_path):
     """The model's file says so: what an audit would attack is not loaded, its table is a header."""
     from repobe.__main__ import main
     from repobe.tables.schema import KEYS, VALUES

@@ -78,7 +78,7 @@ assert len(held) == int(sys.argv[3])
 
 
 @pytest.mark.parametrize("held", [0, 400])
-def test_a_trainings_peak_is_its_own_whatever_its_process_holds(held, specs, digits_file, tmp_path):
+def test_a_trainings_peak_leaves_out_what_its_process_holds_already(held, specs, digits_file, tmp_path):
     spec = specs["undefended"]
     spec = dataclasses.replace(spec, training=dataclasses.replace(spec.training, epochs=1))
     (tmp_path / "spec.yaml").write_text(spec.dump())

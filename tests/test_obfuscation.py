@@ -240,7 +240,7 @@ def test_the_stream_is_rfc_8439s_chacha20_under_hkdf_sha256():
     assert (int(mine.r[0]), int(mine.c[0])) == (words[6] % 2, words[7] % 4)
 
 
-def test_a_session_named_again_goes_on_where_it_stands():
+def test_a_session_opened_again_continues_its_counter():
     keys = PerMessageKeys(bytes(32), 4, 4)
     keys.session("x", 7).sending(0, 2)
     with pytest.raises(ValueError, match="message counter 0 is used already, the next is 2"):

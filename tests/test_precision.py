@@ -62,7 +62,7 @@ def test_bfloat16_rounds_an_update_and_little_of_it(specs, digits):
 
 
 @pytest.mark.parametrize("label", ["undefended", "repobe_adversarial"])
-def test_selection_runs_in_float32_whatever_training_does(label, specs, digits, monkeypatch):
+def test_selection_runs_in_float32_in_every_precision_of_training(label, specs, digits, monkeypatch):
     spec, met = rounded(specs[label]), []
     student = build(spec, digits)
     teacher = build(specs["undefended"], digits)
@@ -91,7 +91,7 @@ def test_a_method_that_needs_float32_throughout_says_so_in_its_cost(specs, digit
 
 
 def test_another_precision_is_refused_by_name():
-    with pytest.raises(ValueError, match="precision 'float8' is unknown; it is one of float32, bfloat16"):
+    with pytest.raises(ValueError, match="should be 'float32' or 'bfloat16'"):
         Training(1, 64, 0.1, precision="float8")
 
 

@@ -27,7 +27,7 @@ def test_every_number_that_a_readme_quotes_is_that_of_the_tables(name):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_decimal_number_of_a_readme_says_where_it_comes_from(name):
+def test_every_decimal_number_of_a_readme_names_its_source(name):
     found = re.findall(r"(?<![\w.])\d+\.\d+", unmarked((ROOT / name).read_text()))
     assert not [one for one in found if one not in SETTINGS | PRINTED]
 
@@ -40,7 +40,7 @@ def reference(tmp_path) -> Path:
     return tmp_path
 
 
-def test_a_number_is_written_anew_in_as_many_decimals_as_it_had(reference):
+def test_a_number_is_rewritten_with_as_many_decimals_as_it_had(reference):
     at_7, highest = "<!-- = set/table mean method=repobe snr=7 -->", "<!-- = set/table 100*max:mean method=repobe -->"
     text = f"reads 0.77{at_7} of them, at best 1.0{highest} points"
     assert refresh(text, reference) == f"reads 0.91{at_7} of them, at best 95.0{highest} points"
@@ -48,7 +48,7 @@ def test_a_number_is_written_anew_in_as_many_decimals_as_it_had(reference):
     assert refresh(f"+1.0{less}", reference) == f"+80.0{less}"
 
 
-def test_a_table_is_written_anew_by_its_columns_and_rows(reference):
+def test_a_table_is_rewritten_from_its_columns_and_rows(reference):
     comment = "<!-- table set/table mean\ncolumns: snr=7; snr=23\nrows: -; method=repobe; method=necst -->\n"
     head = "| | k | 7 dB | 23 dB |\n|---|---|---|---|\n| printed | 1 | 0.5 | 0.6 |\n"
     text = comment + head + "| RepObE | 3.5 | 0.0000 | 0.00 |\n| NECST | 100 | 0.1 | – |\n"

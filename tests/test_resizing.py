@@ -103,7 +103,7 @@ def test_evaluation_inversion_and_audit_take_the_images_batch_by_batch(
     }
     spec = replace(specs[label], hyper={"key_schedule": schedule}, snr_db=(23,))
     spec = replace(spec, evaluation=replace(spec.evaluation, attacks=attacks))
-    spec = replace(spec, inversion=Inversion(("keyless", "same_key", "fresh_key"), (23,), epochs=1, images=64))
+    spec = replace(spec, inversion=Inversion(("keyless", "same_key", "fresh_key"), (23,), epochs=1, images=100))
     digits = replace(digits, test=(digits.test[0][:40], digits.test[1][:40]))
     trained = build(spec, digits).eval()
     rows, _ = evasion(trained, spec, digits, {}, lambda _, compute: compute())

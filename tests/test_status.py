@@ -100,6 +100,7 @@ def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed
         ("repobe: the term 'loss' is nan by epoch 2", "failed"),
         ("torch.OutOfMemoryError: CUDA out of memory", "failed"),
         ("KeyboardInterrupt", "failed"),
+        ("repobe: interrupted", "interrupted"),
         ("Killed", "failed"),
         ("2026-11-24 21:00:00 train digits/awgn/repobe/seed0: 1 of 3, 0:10 left", "not started"),
         ("/usr/lib/python3/x.py:3: UserWarning: Error in the weather", "not started"),
@@ -136,7 +137,7 @@ def test_methods_that_only_leaves_out_are_named(config, tmp_path, capsys):
     assert "left out by the config's `only`: repobe_adversarial, repobe_reconstruction" in capsys.readouterr().out
 
 
-def test_a_config_that_is_none_is_one_line(tmp_path, capsys):
+def test_a_file_that_is_no_config_gets_one_line(tmp_path, capsys):
     path = tmp_path / "config.yaml"
     for text in (None, "seeds: [0]", "a: [", "just words"):
         if text is not None:

@@ -19,7 +19,7 @@ def test_the_kl_is_torch_distributions():
 
 
 @pytest.mark.parametrize(("size", "symbols", "k"), [(32, 0, 32), (64, 0, 128), (224, 0, 1568), (32, 128, 128)])
-def test_it_has_as_many_symbols_as_repobe_or_as_it_is_told(size, symbols, k):
+def test_it_has_as_many_symbols_as_repobe_or_as_the_config_says(size, symbols, k):
     system = vae(size, symbols=symbols).eval().system
     assert system.k == k
     assert system.transmit(torch.rand(2, 1, 28, 28)).shape == (2, k)

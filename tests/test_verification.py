@@ -157,7 +157,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
 
 
 @pytest.mark.parametrize("name", ["evasion.csv", "audit.csv", "provenance.json", "outcomes.parquet"])
-def test_a_raw_table_that_is_cut_or_gone_is_named_where_it_lies(name, made, capsys):
+def test_a_raw_table_that_is_cut_or_missing_is_named_with_its_path(name, made, capsys):
     path = made / "tables" / name
     path.write_bytes(path.read_bytes()[:-20])
     code, lines = verify(made, capsys)
@@ -262,7 +262,7 @@ def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     assert not (tmp_path / "merged").exists()
 
 
-def test_show_says_of_a_number_what_is_printed_what_is_ours_and_where_it_comes_from(made):
+def test_show_gives_the_printed_number_ours_and_its_source(made):
     text = show("n21", made)
     assert "Fig. 4b: adversarial accuracy of undefended, mnist over rayleigh at 7 dB" in text
     ours = pd.read_csv(made / "comparison.csv").set_index("id").loc["n21"]

@@ -12,9 +12,22 @@ from repobe.report.styles import Style
 
 
 def theme() -> None:
-    """Sets matplotlib's look, the same for every figure; call it before drawing."""
+    """Sets matplotlib's look, the same for every figure and on every machine; call it before drawing.
+
+    It starts from matplotlib's defaults, not from the user's matplotlibrc, and takes the font that comes with
+    matplotlib: seaborn would take Arial where it is installed.
+    """
+    matplotlib.rcdefaults()
     sns.set_theme(context="paper", style="ticks", font_scale=1.1)
-    plt.rcParams.update({"svg.hashsalt": "repobe", "svg.fonttype": "path", "pdf.fonttype": 42, "axes.axisbelow": True})
+    plt.rcParams.update(
+        {
+            "font.sans-serif": ["DejaVu Sans"],
+            "svg.hashsalt": "repobe",
+            "svg.fonttype": "path",
+            "pdf.fonttype": 42,
+            "axes.axisbelow": True,
+        }
+    )
 
 
 def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel: str) -> tuple:

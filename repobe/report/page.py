@@ -3,6 +3,8 @@
 The page's text is in repobe/report/templates.
 """
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -12,7 +14,7 @@ from repobe.report.cells import number, table
 from repobe.report.drawings import drawing
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, named, rebuilt_images, withstood
 from repobe.runs.files import replace
-from repobe.tables.results import read
+from repobe.tables.results import read, told
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
@@ -51,12 +53,12 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def write(results: Path, figures: Path, configfile: str = "config/config.yaml") -> None:
+def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/config.yaml",)) -> None:
     """Writes <results>/report.html from the comparison, the claims, the summaries and the figures' SVGs.
 
-    configfile: the config that described the runs; the page's re-run commands name it.
+    configfiles: the config that described the runs; the page's re-run commands name it.
     """
-    provenance = pd.read_json(results / "tables" / "provenance.json", dtype=False)
+    provenance = pd.DataFrame(told(results / "tables" / "provenance.json"))
     claims, evidence, comparison, weighed, readings = (
         read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )
@@ -64,7 +66,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
         read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
     )
     rebuilt = rebuilt_images(inversion)
-    commands = Commands(configfile, list(provenance["run"]))
+    commands = Commands(configfiles, list(provenance["run"]))
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:
         frame["command"] = [commands.measures(row, file) for row in frame.to_dict("records")]
     claims["command"] = claims["id"].map({claim["id"]: commands.judges(claim) for claim in paper.claims()})
@@ -98,7 +100,7 @@ def write(results: Path, figures: Path, configfile: str = "config/config.yaml") 
             itself=table(pd.DataFrame(entries(cost)), ["id", "where", "says", "but", "see"]),
             provenance=table(provenance, ["run", *(name for name in provenance if name != "run")]),
             about=about(provenance),
-            configfile=configfile,
+            configfile=shlex.join(configfiles),
         )
     )
     replace(results / "report.html", page)

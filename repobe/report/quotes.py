@@ -142,4 +142,4 @@ def _like(shown: str, value) -> str:
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        replace(path, refresh(path.read_text()))
+        replace(path, refresh(path.read_text(encoding="utf-8")))

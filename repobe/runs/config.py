@@ -1,40 +1,124 @@
-"""Reading and checking a config: a mistake is one line that names the key and the fix."""
+"""What a config may say, and checking one: a mistake is one line that names the key and the fix.
+
+`python -m repobe.runs.config` prints the JSON schema of a config, which editors complete and check by.
+"""
 
 import ast
+import dataclasses
+import json
+import typing
 from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
 
-import jsonschema
-import yaml
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, WrapValidator, with_config
+from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
-from repobe.runs import names, plugins
+from repobe.runs import addresses, names, plugins, values
+from repobe.runs.checking import checked
 from repobe.runs.plugins import ROOT
+from repobe.runs.reading import merged, read
+from repobe.runs.spec import Attack, AttackName, Audit, Hyper, Inversion, Task, Training
 
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
+TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict)} | {"Literal": Literal}
 
 
-def load(path: Path) -> dict:
-    """Reads a config and checks it; ValueError names the file and the key."""
+def _mapping(name: str, **keys: Any) -> Any:
+    """The type of a mapping that has these keys and no others; those that are NotRequired may lack."""
+    return with_config(ConfigDict(extra="forbid"))(TypedDict(name, keys))  # type: ignore[operator]
+
+
+def _keys_of(part: type, all_may_lack: bool = False, **more: Any) -> Any:
+    """The type of a part of a spec as a config writes it, with `more` keys."""
+    hints = typing.get_type_hints(part, include_extras=True)
+    needed = [field.name for field in dataclasses.fields(part) if field.default is dataclasses.MISSING]
+    keys = {name: kind if name in needed and not all_may_lack else NotRequired[kind] for name, kind in hints.items()}
+    return _mapping(part.__name__, **keys, **more)
+
+
+def _module(name: str) -> str:
+    if plugins.is_file(name):
+        return values.file(name)
+    if not names.SAFE.fullmatch(name):
+        raise ValueError(f"{name!r} should be the name of a method, or the path of its .py file")
+    return name
+
+
+def _or_matched(value: Any, otherwise: Any) -> Any:
+    return value if value == "matched" else otherwise(value)
+
+
+TRAINING = _keys_of(Training, all_may_lack=True)
+DATASET = _mapping(
+    "Dataset",
+    source=NotRequired[Annotated[values.File, Field(description="your own: a folder of class folders, or an .npz")]],
+    image_size=values.Size,
+    train_images=NotRequired[Annotated[values.Learned, Field(description="the first so many training images")]],
+    training=NotRequired[TRAINING],
+    training_of=NotRequired[Annotated[dict[str, TRAINING], Field(description="by label, before all others")]],  # type: ignore[valid-type]
+)
+METHOD = _mapping(
+    "Method",
+    method=NotRequired[Annotated[str, AfterValidator(_module), Field(description="its module or path.py; its label")]],
+    task=NotRequired[Task],
+    hyper=NotRequired[Annotated[Hyper, Field(description="departures from the method's Hyper")]],
+    after=NotRequired[Annotated[values.Name, Field(description="the label whose trained model it needs")]],
+    training=NotRequired[TRAINING],
+    image_size=NotRequired[values.Size],
+    snr_train_db=NotRequired[
+        Annotated[
+            values.SNRs,
+            WrapValidator(_or_matched),
+            WithJsonSchema({"anyOf": [{"const": "matched"}, {"type": "array", "items": {"type": "number"}}]}),
+            Field(description="SNRs in dB that batches draw from; matched trains a model for each of snr_db"),
+        ]
+    ],
+)
+CONFIG = _mapping(
+    "Config",
+    results_dir=Annotated[values.Folder, Field(description="where what is measured goes")],
+    figures_dir=Annotated[values.Folder, Field(description="where what is rendered goes")],
+    data_dir=Annotated[values.Folder | None, Field(description="folder with the datasets' files; null downloads")],
+    only=values.Patterns,
+    threads=Annotated[values.Threads, Field(description="threads of each job")],
+    recompute=NotRequired[Annotated[values.Flag, Field(description="less memory, up to a third more time")]],
+    device=NotRequired[Annotated[str, *values.spelled("auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:1")]],
+    datasets=Annotated[dict[values.Name, DATASET], Field(min_length=1)],  # type: ignore[valid-type]
+    channels=Annotated[values.Several[str], Field(description="such as awgn, rician_k10, path.py:name")],
+    methods=Annotated[dict[values.Name, METHOD], Field(min_length=1, description="labels of your own")],  # type: ignore[valid-type]
+    seeds=values.Several[values.Seed],
+    snr_db=values.SNRs,
+    training=_keys_of(Training),
+    evaluation=_mapping(
+        "Evaluation",
+        draws=Annotated[values.Draws, Field(description="channel realisations of the test set at each SNR")],
+        attacks=dict[AttackName, _keys_of(Attack, only=NotRequired[values.Patterns])],  # type: ignore[misc]
+    ),
+    inversion=_keys_of(Inversion, only=NotRequired[values.Patterns]),
+    audit=Audit,
+    mlflow_uri=Annotated[
+        str | None,
+        AfterValidator(addresses.without_password),
+        Field(description="server or database, without a password; null: MLFLOW_TRACKING_URI, else in results_dir"),
+    ],
+    mlflow_weights=NotRequired[Annotated[values.Flag, Field(description="send weights to a server too")]],
+)
+
+
+def load(*paths: Path) -> dict:
+    """Reads a config and checks it; of several, each overrides those before it. ValueError names file and key."""
+    config: Any = {}
+    for path in paths:
+        config = merged(config, read(path))
     try:
-        config = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())})") from None
-    try:
-        check(config)
+        return check(config)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return config
+        raise ValueError(f"{', '.join(map(str, paths))}: {error}") from None
 
 
-def check(config: dict) -> None:
-    """ValueError for the first mistake: against the schema, then in the names of channels and methods."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
-        key = ".".join(map(str, error.path)) or "the top level"
-        unknown = error.validator == "additionalProperties"
-        hint = f" (known here: {', '.join(error.schema['properties'])})" if unknown else ""
-        raise ValueError(f"{key}: {error.message}{hint}")
+def check(config: Any) -> dict:
+    """The config with each value in its one spelling; ValueError for the first mistake, of type, bounds or name."""
+    config = json.loads(json.dumps(checked(CONFIG, config), default=dataclasses.asdict))
     for name, described in config["datasets"].items():
         _check_dataset(name, "source" in described)
     for number, entry in enumerate(config["channels"]):
@@ -52,11 +136,8 @@ def check(config: dict) -> None:
             except ValueError as error:
                 raise ValueError(f"evaluation.attacks.{name}.kind: {error}") from None
     for label, described in config["methods"].items():
-        name = described.get("method", label)
-        known = hyper_parameters(name, f"methods.{label}")
-        if unknown := sorted(set(described.get("hyper", {})) - set(known)):
-            what = f"{name} knows {', '.join(known) or 'none'}"
-            raise ValueError(f"methods.{label}.hyper: no such hyper-parameter: {', '.join(unknown)}; {what}")
+        _check_hyper(described.get("method", label), described.get("hyper", {}), f"methods.{label}")
+    return config
 
 
 def _check_dataset(name: str, own: bool) -> None:
@@ -68,6 +149,19 @@ def _check_dataset(name: str, own: bool) -> None:
         raise ValueError(f"datasets.{name}.source: '{name}' is a dataset of the suite; give yours another name")
 
 
+def _check_hyper(method: str, hyper: dict, where: str) -> None:
+    """ValueError unless the method's Hyper has every parameter, with that type, and no rate is beyond all sense."""
+    known = hyper_parameters(method, where)
+    if unknown := sorted(set(hyper) - set(known)):
+        what = f"{method} knows {', '.join(known) or 'none'}"
+        raise ValueError(f"{where}.hyper: no such hyper-parameter: {', '.join(unknown)}; {what}")
+    bounds = typing.get_type_hints(Training, include_extras=True)
+    for name, value in hyper.items():
+        checked(known[name], value, f"{where}.hyper.{name}", strict=True)
+        if name in bounds:  # learning_rate, epochs … of a method's own optimiser
+            checked(bounds[name], value, f"{where}.hyper.{name}")
+
+
 def source_of(method: str) -> str:
     """The file of a method: relative to the root of the repository, or as the config has it."""
     if plugins.is_file(method):
@@ -75,8 +169,11 @@ def source_of(method: str) -> str:
     return "repobe/training/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
 
 
-def hyper_parameters(method: str, where: str) -> list[str]:
-    """The fields of a method's Hyper, parsed from its file: importing it would import torch, which takes seconds."""
+def hyper_parameters(method: str, where: str) -> dict[str, Any]:
+    """The fields of a method's Hyper with their types, parsed from its file: importing would import torch, in seconds.
+
+    A type that is not made of Python's own is Any: what it refuses is refused when the run starts.
+    """
     path = source_of(method)
     if not (ROOT / path).exists():
         raise ValueError(f"{where}: method '{method}' is unknown: {path} does not exist")
@@ -85,5 +182,20 @@ def hyper_parameters(method: str, where: str) -> list[str]:
         hyper = plugins.defines(path, ast.ClassDef, "Hyper")
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    fields = [node.target for node in hyper.body if isinstance(node, ast.AnnAssign)]
-    return [field.id for field in fields if isinstance(field, ast.Name)]
+    fields = [node for node in hyper.body if isinstance(node, ast.AnnAssign)]
+    return {field.target.id: _type_of(field.annotation) for field in fields if isinstance(field.target, ast.Name)}
+
+
+def _type_of(annotation: ast.expr) -> Any:
+    """The type that an annotation writes: float, int | None, tuple[float, ...], Literal["a", "b"]; else Any."""
+    parts = (ast.Name, ast.Load, ast.Constant, ast.Subscript, ast.Tuple, ast.BinOp, ast.BitOr)
+    if not all(isinstance(node, parts) for node in ast.walk(annotation)):
+        return Any
+    try:
+        return eval(compile(ast.Expression(annotation), "annotation", "eval"), {"__builtins__": {}}, TYPES)
+    except (NameError, TypeError):
+        return Any
+
+
+if __name__ == "__main__":
+    print(json.dumps(TypeAdapter(CONFIG).json_schema(), indent=2))

@@ -14,6 +14,7 @@ def grid(config: dict) -> list[Spec]:
     """
     specs = []
     _refuse_odd_names(config)
+    _refuse_odd_teachers(config["methods"])
     channels = map(names.located, config["channels"])
     for dataset, (source, channel), label, number in itertools.product(
         config["datasets"], channels, config["methods"], config["seeds"]
@@ -51,10 +52,39 @@ def grid(config: dict) -> list[Spec]:
         else:
             specs.append(Spec.from_dict(common))
     only = config.get("only", "*")
-    for pattern in only.split():
-        if not any(matches(pattern, s.sibling(s.label)) for s in specs):
-            raise ValueError(f"only: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
-    return [s for s in specs if matches(only, s.sibling(s.label))]
+    runs = [s.sibling(s.label) for s in specs]
+    _refuse_idle_patterns("only", only, runs)
+    _refuse_idle_patterns("inversion.only", config["inversion"].get("only", "*"), runs)
+    for name, attack in config["evaluation"]["attacks"].items():
+        where, patterns = f"evaluation.attacks.{name}.only", attack.get("only", "*")
+        _refuse_idle_patterns(where, patterns, runs)
+        if "only" in attack and not any(
+            s.task == "classification" and matches(patterns, r) for s, r in zip(specs, runs, strict=True)
+        ):
+            raise ValueError(f"{where}: '{patterns}' matches reconstruction runs alone, and attacks are on classifiers")
+    return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
+
+
+def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
+    """ValueError for the first pattern that matches no run: a mistyped one would leave runs out in silence."""
+    for pattern in patterns.split():
+        if not any(matches(pattern, run) for run in runs):
+            raise ValueError(f"{where}: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
+
+
+def _refuse_odd_teachers(methods: dict) -> None:
+    """ValueError where `after` leads back to the same label, or names what does not classify for what does."""
+    for label, described in methods.items():
+        after, seen = described.get("after"), [label]
+        while after and after not in seen:
+            seen.append(after)
+            after = methods[after].get("after")
+        if after:
+            circle = " after ".join([*seen, after])
+            raise ValueError(f"methods.{label}.after makes a circle: {circle}; leave one `after` out")
+        tasks = [methods[one].get("task", "classification") for one in seen[:2]]
+        if tasks == ["classification", "reconstruction"]:
+            raise ValueError(f"methods.{label}.after names '{seen[1]}', which does not classify; '{label}' does")
 
 
 def _refuse_odd_names(config: dict) -> None:

@@ -44,7 +44,7 @@ def _peak_reset() -> bool:
     if give_back is not None:
         give_back(0)
     try:
-        (PROCESS / "clear_refs").write_text(RESET)
+        (PROCESS / "clear_refs").write_text(RESET, encoding="utf-8")
     except OSError:
         return False
     return True
@@ -52,7 +52,7 @@ def _peak_reset() -> bool:
 
 def _resident(field: str) -> int:
     """VmRSS or VmHWM, the resident set and its peak, in bytes."""
-    lines = (PROCESS / "status").read_text().splitlines()
+    lines = (PROCESS / "status").read_text(encoding="utf-8").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 

@@ -1,9 +1,12 @@
 """What made a trained run: its spec, the code, the machine and the time. Tables and the report read it."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,19 +42,35 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha2
     replace(run / "provenance.json", json.dumps(about, indent=1) + "\n")
 
 
-def commit() -> str:
-    """The commit of the code, with "+changes" where CODE differs from it (new files count).
+def commit(code: Iterable[str] = CODE) -> str:
+    """The commit of the suite, with "+changes" where its `code` differs from it (new files count).
 
-    Else "not in git", or "unknown" without a git that runs: a training that has ended never fails for that.
+    Without a commit, the reason: a repository that lies around the suite says nothing of the suite's code, and a
+    training that has ended never fails for the lack of a commit.
     """
     try:
-        head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *CODE)
-    except OSError:
-        return "unknown"
-    return head + ("+changes" if changed else "") or "not in git"
+        top = _git("rev-parse", "--show-toplevel")
+        if top.returncode:
+            return _reason(top.stderr)
+        if not Path(top.stdout.strip()).samefile(ROOT):
+            return "not in git: the repository around it is not the suite's"
+        head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *code)
+    except OSError as error:
+        return f"unknown: git cannot be run ({error.strerror})"
+    if head.returncode or changed.returncode:
+        return _reason(head.stderr or changed.stderr)
+    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
-def _git(*arguments: str) -> str:
-    """What git prints; nothing outside a repository."""
+def _reason(said: str) -> str:
+    line = next(iter(said.strip().splitlines()), "it failed").removeprefix("fatal: ")
+    return "not in git" if line.startswith("not a git repository") else f"unknown: git says: {line}"
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess:
+    """Runs git on the suite's folder, in English, without the variables that name another repository."""
+    env = {name: value for name, value in os.environ.items() if not re.match("GIT_(?!CONFIG)", name)}
     command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env=env | {"LC_ALL": "C"}, check=False
+    )

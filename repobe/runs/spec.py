@@ -1,38 +1,69 @@
 """Spec: everything that describes one run. `grid` makes the specs of a config."""
 
 import dataclasses
-import types
-import typing
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.dataclasses import dataclass
 
-from repobe.runs import checksums, names, plugins
+from repobe.runs import checksums, names, plugins, values
+from repobe.runs.checking import checked
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
-TASKS = ("classification", "reconstruction")
-PRECISIONS = ("float32", "bfloat16")
+KNOWN = ConfigDict(extra="forbid")
+Task = Literal["classification", "reconstruction"]
+Attacker = Literal["keyless", "keyless_adaptive", "same_key", "known_plaintext", "fresh_key", "with_key"]
 
 
-@dataclass(frozen=True)
+def attack_kind(kind: str) -> str:
+    """The kind; ValueError unless the suite has it or it is a file."""
+    if kind not in ATTACK_KINDS and not plugins.is_file(kind):
+        raise ValueError(f"{kind!r} is unknown; it is one of {', '.join(ATTACK_KINDS)}, or the path of a .py file")
+    return values.file(kind) if plugins.is_file(kind) else kind
+
+
+def in_order(attacks: dict) -> dict:
+    """The attacks by their kind, from weak to strong as in ATTACK_KINDS, then by their names.
+
+    Tables list them so, and of attacks that harm an image alike the ensemble takes the first: the order in which a
+    config names them must change neither.
+    """
+
+    def rank(name: str) -> tuple:
+        kind = attacks[name].kind
+        return ATTACK_KINDS.index(kind) if kind in ATTACK_KINDS else len(ATTACK_KINDS), kind, name
+
+    return {name: attacks[name] for name in sorted(attacks, key=rank)}
+
+
+Kind = Annotated[
+    str,
+    AfterValidator(attack_kind),
+    WithJsonSchema({"anyOf": [{"enum": list(ATTACK_KINDS)}, {"type": "string", "pattern": r"\.py$"}]}),
+]
+AttackName = Annotated[
+    values.Name,
+    *values.spelled("(?!(none|worst|ensemble|paper_common)$).*", "another name: tables use this one for their own"),
+]
+Hyper = Annotated[dict, AfterValidator(values.plain)]
+
+
+@dataclass(frozen=True, config=KNOWN)
 class Training:
     """epochs: passes over the training split; learning_rate: the peak of the one-cycle schedule (D10)."""
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 5e-4  # D10, Pang et al. 2021
-    cycle_momentum: bool = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
-    precision: str = "float32"  # or bfloat16: of training's convolutions; everything else is float32 in both
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision '{self.precision}' is unknown; it is one of {', '.join(PRECISIONS)}")
+    epochs: values.Epochs
+    batch_size: values.Batch
+    learning_rate: values.Rate
+    weight_decay: values.Decay = 5e-4  # D10, Pang et al. 2021
+    cycle_momentum: values.Flag = True  # D10, Smith 2018: 0.95, 0.85 at the peak of the rate, 0.95; else constantly 0.9
+    precision: Literal["float32", "bfloat16"] = "float32"  # of training's convolutions; the rest is float32 in both
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN)
 class Attack:
     """One entry of `evaluation.attacks`: an attack of `attacks.evasion`, run at each radius eps in [0, 1] pixels.
 
@@ -41,51 +72,48 @@ class Attack:
     publication; surrogate: the label of the run that a transfer attack is crafted on.
     """
 
-    kind: str
-    images: int
-    eps: tuple[float, ...] = (0.016,)  # Sec. 4.2
-    snr_db: tuple[float, ...] | None = None
-    steps: int | None = None
-    restarts: int = 1
-    eot: int | None = None
-    surrogate: str | None = None
+    kind: Kind
+    images: values.Images
+    eps: values.Several[values.Radius] = (0.016,)  # Sec. 4.2
+    snr_db: values.SNRs | None = None
+    steps: values.Steps | None = None
+    restarts: values.Repeats = 1
+    eot: values.Repeats | None = None
+    surrogate: values.Name | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ATTACK_KINDS and not plugins.is_file(self.kind):
-            known = ", ".join(ATTACK_KINDS)
-            raise ValueError(f"kind '{self.kind}' is unknown; it is one of {known}, or the path of a .py file")
-        if not all(0 <= eps <= 1 for eps in self.eps):
-            raise ValueError(f"eps {', '.join(f'{eps:g}' for eps in self.eps)}: a radius lies between 0 and 1")
+        if self.kind == "transfer" and self.surrogate is None:
+            raise ValueError("kind transfer needs a surrogate: the label of the run that it is crafted on")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN)
 class Evaluation:
     """draws: channel realisations per image and SNR (D4); attacks: by their names in the tables."""
 
-    draws: int
-    attacks: dict[str, Attack]
+    draws: values.Draws
+    attacks: Annotated[dict[AttackName, Attack], AfterValidator(in_order)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN)
 class Inversion:
     """snr_db: the eavesdropper's SNRs; epochs, images: how long and on how many images (None: all) attackers train."""
 
-    attackers: tuple[str, ...]
-    snr_db: tuple[float, ...]
-    epochs: int
-    images: int | None = None
+    attackers: Annotated[tuple[Attacker, ...], AfterValidator(values.distinct)]
+    snr_db: values.SNRs
+    epochs: values.Epochs
+    images: values.Learned | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN)
 class Audit:
     """trials: how many keys are attacked at each SNR and number of known messages."""
 
-    trials: int
-    snr_db: tuple[float, ...]
-    known_messages: tuple[int, ...]
+    trials: values.Repeats
+    snr_db: values.SNRs
+    known_messages: values.Several[values.Messages]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN)
 class Spec:
     """The only description of a run. `label` names it in every table; `method` is the module that trains it.
 
@@ -95,33 +123,29 @@ class Spec:
     computes activations twice in place of keeping them, with the same result in less memory.
     """
 
-    dataset: str
+    dataset: values.Name
     channel: str
-    label: str
+    label: values.Name
     method: str
-    seed: int
-    image_size: int
-    snr_db: tuple[float, ...]
-    snr_train_db: tuple[float, ...]
+    seed: values.Seed
+    image_size: values.Size
+    snr_db: values.SNRs
+    snr_train_db: values.SNRs
     training: Training
     evaluation: Evaluation
     inversion: Inversion
     audit: Audit
-    matched: bool = False
-    task: str = "classification"
-    after: str | None = None
-    train_images: int | None = None
-    threads: int = 1
-    hyper: dict = field(default_factory=dict)
-    recompute: bool = False
-    channel_source: str | None = None
+    matched: values.Flag = False
+    task: Task = "classification"
+    after: values.Name | None = None
+    train_images: values.Learned | None = None
+    threads: values.Threads = 1
+    hyper: Hyper = Field(default_factory=dict)
+    recompute: values.Flag = False
+    channel_source: values.File | None = None
 
     def __post_init__(self) -> None:
         names.channel(self.channel, self.channel_source)
-        if self.task not in TASKS:
-            raise ValueError(f"task '{self.task}' of '{self.label}' is unknown; it is one of {', '.join(TASKS)}")
-        if self.image_size < 16 or self.image_size % 8:
-            raise ValueError(f"image_size {self.image_size} of '{self.dataset}' is not a multiple of 8 from 16 up")
 
     @property
     def path(self) -> str:
@@ -163,7 +187,7 @@ class Spec:
 
     def as_dict(self) -> dict:
         """The spec as plain lists, dicts and scalars, for YAML and JSON."""
-        plain = _plain(dataclasses.asdict(self))
+        plain = json.loads(json.dumps(dataclasses.asdict(self)))
         if self.channel_source is None:  # so that specs of before this key are still the same
             del plain["channel_source"]
         return plain
@@ -180,17 +204,14 @@ class Spec:
     @classmethod
     def from_dict(cls, values: dict) -> "Spec":
         """The inverse of as_dict; ValueError names an unknown key."""
-        nested = {"training": Training, "evaluation": Evaluation, "inversion": Inversion, "audit": Audit}
-        return from_plain(
-            cls, {k: from_plain(nested[k], v, k) if k in nested else v for k, v in values.items()}, "spec"
-        )
+        return checked(cls, values, "spec")
 
     @classmethod
     def load(cls, path: Path | str) -> "Spec":
         """Reads spec.yaml; ValueError names the file and the fix."""
         checksums.check(Path(path))
         try:
-            values = yaml.safe_load(Path(path).read_text())
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist; snakemake writes it from the config") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -203,47 +224,13 @@ class Spec:
             raise ValueError(f"{path}: {error}") from None
 
 
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def from_plain(cls: Any, values: dict, where: str) -> Any:
-    """A dataclass from plain values; ValueError names the key that is unknown, missing or of another type.
+def from_plain(cls: type, values: dict, where: str) -> Any:
+    """A dataclass from plain values, as a method's Hyper; ValueError names the key that is unknown, missing or wrong.
 
     where: the place of the values in the file, for the message.
     """
-    if not isinstance(values, dict):
-        raise ValueError(f"{where}: {values!r} is not a mapping of keys to values")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if unknown := set(values) - set(fields):
-        raise ValueError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(fields)}")
-    needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
-    if missing := [n for n in needed if n not in values]:
-        raise ValueError(f"{where}: missing key {', '.join(missing)}")
-    values = {key: tuple(item) if isinstance(item, list) else item for key, item in values.items()}
-    if cls is Evaluation:
-        attacks = values["attacks"].items()
-        values["attacks"] = {name: from_plain(Attack, attack, f"evaluation.attacks.{name}") for name, attack in attacks}
-    kinds = typing.get_type_hints(cls)
-    for key, value in values.items():
-        if not _is(value, kind := kinds[key]):
-            wanted = kind.__name__ if type(kind) is type else kind
-            raise ValueError(f"{where}: {key} is {value!r}; it should be {wanted}")
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _is(value: object, kind: Any) -> bool:
-    """Whether a plain value has the type of a field; an integer is also accepted as a float."""
-    inner = typing.get_args(kind)
-    if isinstance(kind, types.UnionType):
-        return any(_is(value, one) for one in inner)
-    if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else typing.get_origin(kind) or kind)
+    known = [field.name for field in dataclasses.fields(cls)]
+    # Of a dataclass that is not its own, pydantic drops unknown keys.
+    if isinstance(values, dict) and (unknown := sorted(set(values) - set(known))):
+        raise ValueError(f"{where}: unknown key {unknown[0]!r}; known here: {', '.join(known)}")
+    return checked(cls, values, where, strict=True)

@@ -23,19 +23,19 @@ STAGES = {  # in the order of the workflow, each with the files that it writes
 PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # that tell their progress
 MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
 STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
-FAULT = re.compile(r"repobe: |Killed|[\w.]*(Error|Exception|Interrupt)\b")
+FAULT = re.compile(r"repobe: (?!interrupted$)|Killed|[\w.]*(Error|Exception|Interrupt)\b")
 
 
-def status(config: Path) -> str:
+def status(*configs: Path) -> str:
     """One line for each run and one with the counts, for `python -m repobe status`.
 
     ValueError where the config has a mistake.
     """
-    values = load(config)
+    values, named = load(*configs), ", ".join(map(str, configs))
     try:
         specs, results = grid(values), Path(values["results_dir"])
     except ValueError as error:
-        raise ValueError(f"{config}: {error}") from None
+        raise ValueError(f"{named}: {error}") from None
     states = [(spec.path, *state_of(spec, results)) for spec in specs]
     wide = max(len(path) for path, _, _ in states)
     counts = collections.Counter(state for _, state, _ in states)
@@ -44,17 +44,18 @@ def status(config: Path) -> str:
     stale = [results / "runs" / path for path, state, _ in states if state == "stale"]
     if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
         lines += ["", "stale: made by older code; this command makes them again:"]
-        lines.append(f"snakemake --cores all --configfile {shlex.quote(str(config))} --forcerun {shlex.join(files)}")
+        command = ["snakemake", "--cores", "all", "--configfile", *map(str, configs), "--forcerun", *files]
+        lines.append(shlex.join(command))
     if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
         lines.append(f"left out by the config's `only`: {', '.join(out)}")
-    return "\n".join([*lines, "", f"{config}: {len(specs)} runs in {results}: {counted}"])
+    return "\n".join([*lines, "", f"{named}: {len(specs)} runs in {results}: {counted}"])
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     """(one of STATES, a note) of one run. Of its stages the worst state counts: failed, interrupted, running."""
     run = results / "runs" / spec.path
     described = run / "spec.yaml"
-    if described.exists() and described.read_text() != spec.dump():
+    if described.exists() and described.read_text(encoding="utf-8") != spec.dump():
         return "not started", "its folder holds a run of another config"
     left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
     if not left:
@@ -87,17 +88,17 @@ def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
     part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
     if at_work and _alive(at_work):
         return "running", _position(part, at_work)
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
-    if at_work:
-        return "interrupted", _position(part, at_work)
+    if at_work or lines[-1:] == ["repobe: interrupted"]:
+        return "interrupted", _position(part, at_work) if at_work else ""
     return "not started", ""
 
 
 def _told(path: Path, spec: Spec) -> dict | None:
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return told if told.get("spec_sha256") == digest(spec) else None

@@ -1,7 +1,7 @@
 """The commands that measure a number again."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repobe.runs.config import load
@@ -32,9 +32,9 @@ class Commands:
     The runs go into the config's own results folder, so committed tables stay as they are.
     """
 
-    def __init__(self, configfile: str, runs: list[str]) -> None:
-        self.results, self.runs = load(Path(configfile))["results_dir"], runs
-        self.options = f"--cores all --configfile {shlex.quote(configfile)}"
+    def __init__(self, configfiles: Sequence[str], runs: list[str]) -> None:
+        self.results, self.runs = load(*map(Path, configfiles))["results_dir"], runs
+        self.options = f"--cores all --configfile {shlex.join(configfiles)}"
 
     def measures(self, row: dict, file: str) -> str:
         """For a row of a summary: `file` (evasion, inversion, audit or cost) of each run of the row's method."""

@@ -1,5 +1,6 @@
 """Everything about one printed number, claim, decision or contradiction, as text for a terminal."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -182,7 +183,8 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     for about in known:
         if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # a matched run's name ends in its SNR
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
-            lines.append(f"{about['run']}: commit {about['commit'][:12]}, {seconds}, finished {about['finished']}")
+            commit = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", about["commit"])  # or why there is none, whole
+            lines.append(f"{about['run']}: commit {commit}, {seconds}, finished {about['finished']}")
     return [*lines, ""]
 
 

@@ -77,7 +77,7 @@ def test_labels_of_zeros_are_found_where_no_checksum_is_published(tmp_path):
     assert line == f"{raw / 't10k-labels-idx1-ubyte'} does not hold as many labels of each of 10 classes; get it anew"
 
 
-def test_unpacked_files_without_a_published_checksum_are_taken_and_said_to_be_unchecked(tmp_path, capsys):
+def test_unpacked_files_without_a_published_checksum_are_used_and_reported_as_unchecked(tmp_path, capsys):
     made_up("FashionMNIST", tmp_path)
     (image, label), _ = sources.idx("fashion_mnist", tmp_path)
     assert image.shape == (60_000, 1, 28, 28)
@@ -157,7 +157,7 @@ def test_an_empty_folder_of_shards_does_not_hide_the_batches_beside_it(tmp_path)
 
 
 @needs_mnist
-def test_a_cut_download_is_fetched_anew(tmp_path, monkeypatch):
+def test_a_cut_download_is_downloaded_again(tmp_path, monkeypatch):
     """The user's cache, as a killed download left it: what is wrong is fetched, what is right is not."""
     from torchvision.datasets import utils
 

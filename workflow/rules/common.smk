@@ -12,10 +12,18 @@ sys.path.insert(0, str(Path(workflow.basedir)))
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
+from repobe.runs.reading import merged, read, understood
 
+# Those that the user named, else the default: for the commands that the report shows.
+CONFIGFILES = [
+    os.path.relpath(file)
+    for file in workflow.config_settings.configfiles or ["config/config.yaml"]
+]
 
 try:
-    check(config)
+    for file in CONFIGFILES:
+        read(Path(file))  # Snakemake keeps the last of a key that stands twice
+    config.update(check(merged(config, understood(workflow.config_settings.config))))
     SPECS = grid(config)
     # What `after` names is found even where `only` leaves it out of the tables.
     EVERY = {spec.path: spec for spec in grid(config | {"only": "*"})}
@@ -42,10 +50,6 @@ DRAWING = expand(
     ],
 )
 PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
-# The one that the user named, else the default: for the commands that the report shows.
-CONFIGFILE = os.path.relpath(
-    next(reversed(workflow.config_settings.configfiles), "config/config.yaml")
-)
 ENVIRONMENT = f"{workflow.basedir}/environment.yml"
 if config["data_dir"]:
     # By the environment and not by a parameter: moving the files is no reason to train again.
@@ -152,5 +156,12 @@ def figures_dir(wildcards):
 
 
 def tracking_options(wildcards):
-    uri = config["mlflow_uri"]
-    return ["--uri", uri] if uri else []
+    uri = ["--uri", config["mlflow_uri"]] if config["mlflow_uri"] else []
+    return uri + (["--weights"] if config.get("mlflow_weights") else [])
+
+
+def try_tracking_again():
+    """Forgets a tracking that MLflow refused, so that the next snakemake tries again."""
+    tracked = Path(RESULTS, "tracked.json")
+    if tracked.exists() and b"not tracked" in tracked.read_bytes():
+        tracked.unlink()

@@ -19,19 +19,20 @@ rule report:
     params:
         results=results_dir,
         figures=figures_dir,
-        configfile=CONFIGFILE,
+        configfiles=CONFIGFILES,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfile:q} 2> {log:q}"
+        "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfiles:q} 2> {log:q}"
 
 
 rule track:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/report.html",
         specs=of_runs("spec.yaml"),
         figures=expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
     output:
@@ -45,4 +46,4 @@ rule track:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} {params.options:q} 2> {log:q}"
+        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} --lenient {params.options:q} 2> {log:q}"

@@ -1,0 +1,19 @@
+"""What a stage says to its user: lines on stderr, which is the log of a job of the workflow."""
+
+import errno
+import sys
+
+
+def tell(line: str) -> None:
+    """Says a line on stderr; on stdout, which is the console, where the log's disk is full."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        print(line, flush=True)
+
+
+def in_a_line(error: Exception) -> str:
+    """An error's words as one line."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+        return "no space is left for the log, or in the folder of temporary files; free some, and rerun"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,53 @@
+"""Reading a config's YAML: from files, of which a later one overrides, and from Snakemake's --config."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class _Reader(yaml.SafeLoader):
+    """YAML that refuses a key that stands twice, of which PyYAML keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise ValueError(f"line {key.start_mark.line + 1}: the key '{key.value}' stands twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path) -> dict:
+    """What a YAML file says; ValueError names the file that is not there, not YAML, or has a key twice."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
+
+
+def merged(config: Any, over: Any) -> Any:
+    """A config with another's values in place of its own, key by key, as Snakemake merges its --configfile."""
+    if not isinstance(config, dict) or not isinstance(over, dict):
+        return over
+    return config | {key: merged(config.get(key), value) for key, value in over.items()}
+
+
+def understood(value: Any) -> Any:
+    """A value of Snakemake's --config, whose lists hold texts only: each text that is a number, null, … in YAML."""
+    if isinstance(value, dict):
+        return {key: understood(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [understood(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        meant = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value  # a pattern such as */repobe
+    return meant if meant is None or isinstance(meant, (bool, int, float)) else value
