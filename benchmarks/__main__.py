@@ -28,11 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.readme:
             _measure(options)
         if options.readme or not (options.quick or options.out):
-            table.into(README, table.markdown(TABLES, about()))
+            table.into(README, readme())
         return 0
     except (ValueError, OSError) as error:
         print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+
+
+def readme() -> str:
+    """The README's tables: of every machine, and of every config whose cost is committed."""
+    cost = importlib.import_module("benchmarks.cost")
+    costs = [cost.markdown(path) for path in sorted(TABLES.glob(f"{table.COST}*.csv"))]
+    return "\n".join([table.markdown(TABLES, about()), *(["## Counted", "", *costs] if costs else [])])
 
 
 def about() -> dict[str, str]:

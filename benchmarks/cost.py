@@ -15,11 +15,11 @@ from benchmarks import machine, table, workflow
 from benchmarks.rates import Rates
 from benchmarks.stage_flop import Counted, classifier, shape
 from repobe.runs import files
-from repobe.runs.config import load
+from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 
-TABLES = machine.ROOT / "results" / "benchmarks"
+TABLES = ROOT / "results" / "benchmarks"
 GPU = {"bfloat16": 60.0, "float32": 20.0}  # TFLOP/s, assumed of one data-centre card; on a GPU, TF32 is off
 JUDGE = "evaluation classifier"
 RUN_FILES = 17  # in a run's folder: nine results, two descriptions of it, five lists of checksums, a lock
@@ -104,9 +104,9 @@ def markdown(path: Path) -> str:
     lines = [
         f"### config/{path.stem.removeprefix(table.COST)}.yaml",
         "",
-        f"{runs} trainings, {about['jobs']} jobs, {runs * (RUN_FILES + RUN_LOGS)} files of runs and their logs, "
-        f"{size / 1e9:.3g} GB of weights. Core-hours are of one thread of {about['machine']}, at the rates that part "
-        f"`limits` measured there; GPU-hours assume {about['gpu']}. Counted at commit {about['commit']}.",
+        f"{runs} trainings, {about['jobs']} jobs, {runs * (RUN_FILES + RUN_LOGS)} files of runs and of their logs, "
+        f"{size / 1e9:.3g} GB of weights. Core-hours are at the rates that one thread of {about['machine']} reached "
+        f"(part `limits`). GPU-hours are an assumption: {about['gpu']}. Counted at commit {about['commit']}.",
         "",
     ]
     for by in ("part", "method"):
@@ -121,9 +121,8 @@ def _sum(parts: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _line(name: str, one: dict[str, float], whole: dict[str, float]) -> str:
-    values = f"{one['flop'] / 1e18:.2g}" if one["flop"] < 1e17 else f"{one['flop'] / 1e18:.3g}"
     hours = " | ".join(f"{one[of]:.3g}" if one[of] < 1000 else f"{one[of]:.0f}" for of in ("core_hours", "gpu_hours"))
-    return f"| {name} | {values} | {100 * one['flop'] / whole['flop']:.1f} % | {hours} |"
+    return f"| {name} | {one['flop'] / 1e18:.3g} | {100 * one['flop'] / whole['flop']:.1f} % | {hours} |"
 
 
 def _plain(row: dict) -> dict:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
-from benchmarks.machine import ROOT
 from benchmarks.setup import Setup
 from benchmarks.table import Goal, Row, alone
+from repobe.runs.config import ROOT
 
 GOALS = {"cpu": 2.0, "cuda": 12.0}  # GiB
 PLACES = (("mnist", 32), ("mnist", 224), ("cifar10", 224))  # dataset, S

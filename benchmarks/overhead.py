@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks import workflow
-from benchmarks.machine import ROOT
 from benchmarks.table import Goal, Row, alone
+from repobe.runs.config import ROOT
 
 DEMO = ROOT / "config" / "config.yaml"
 DEMO_SECONDS, SHARE = 600.0, 0.15

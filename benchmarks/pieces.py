@@ -69,6 +69,7 @@ class Pieces:
 
     prepared, update, score, finished: before a training, in it, at each of its looks, after it; sent, heard and their
     `_back`: through transmitter and receiver, and the gradients on the way back; classified: without codec and link.
+    weights: bytes of the model's file; precision: that the training runs in.
     """
 
     prepared: float

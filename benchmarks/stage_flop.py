@@ -87,11 +87,11 @@ class Counted:
 
     def __init__(self, every: list[Spec], shapes: dict[str, Shape]) -> None:
         self.every, self.shapes = {spec.path: spec for spec in every}, shapes
-        self._pieces: dict[tuple[str, str], Pieces] = {}
+        self._pieces: dict[tuple, Pieces] = {}
 
     def pieces(self, spec: Spec) -> Pieces:
         """Of the run's network; channel, seed and SNR change none."""
-        name = spec.dataset, spec.label
+        name = spec.dataset, spec.label, spec.inversion.attackers  # which `inversion.only` leaves to some runs
         if name not in self._pieces:
             teacher = self.every[spec.teacher] if spec.teacher else None
             self._pieces[name] = pieces.counted(spec, self.shapes[spec.dataset].sample(), teacher)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.machine import ROOT
+from repobe.runs.config import ROOT
 
 MINIATURE = ROOT / "config" / "miniature.yaml"
 

@@ -30,7 +30,7 @@ def test_a_smoke_run_measures_every_part_and_the_readme_shows_its_file(tmp_path,
 
 
 def test_the_readme_shows_the_committed_tables():
-    text = table.markdown(benchmarks.TABLES, benchmarks.about())
+    text = benchmarks.readme()
     _, _, rest = benchmarks.README.read_text().partition(table.BEGIN)
     shown, end, _ = rest.partition(table.END)
     assert end and shown == f"\n\n{text}\n", "run `python -m benchmarks --readme`"

@@ -1,196 +1,102 @@
-"""Every count of benchmarks.cost against torch's own count of the real stage, at S = 16 and few images."""
+"""What a config costs: hours from FLOP, sums of runs, and the committed table of config/paper.yaml."""
 
+import collections
 from dataclasses import replace
 
 import pytest
-import torch
-from conftest import CONFIG
+import yaml
+from test_stage_flop import run_of
 
-from benchmarks.passes import KINDS, Link, Passes, crafting
-from benchmarks.pieces import flop
-from benchmarks.stage_flop import Counted, Shape, classifier, shape
-from repobe.attacks import cryptanalysis
-from repobe.attacks import inversion as attackers
+from benchmarks import cost, table
+from benchmarks.rates import STEPS, Rates, like
+from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
-from repobe.runs.spec import ATTACK_KINDS, Attack, Evaluation, Inversion, Spec, Training
-from repobe.stages import audit
-from repobe.stages import crafting as stage_crafting
-from repobe.stages.crafting import Victim
-from repobe.stages.evaluate import attacked, evasion
-from repobe.stages.invert import inversion
-from repobe.training import evaluation_classifier, loop
-from repobe.training.loop import build
-
-SMALL = Shape("digits", 10, (1, 32, 32), train=40, validation=6, test=6)
-ALWAYS = 3  # the class that a stubborn system reads in every image
+from repobe.runs.spec import Inversion, Training
+from repobe.stages import pipeline, standalone
+from repobe.stages.evaluate import due, ensemble_name
 
 
-def run_of(label: str = "repobe", **departures) -> Spec:
-    methods = {
-        "undefended": {},
-        "repobe": {},
-        "per_message": {"method": "repobe", "hyper": {"key_schedule": "per_message"}},
-        "repobe_adversarial": {"method": "repobe", "hyper": {"adversarial": True}, "after": "undefended"},
-        "trades": {},
-        "escst": {},
-        "necst": {},
-        "necst_dp": {},
-        "ibal": {},
-        "vae": {},
-        "jpeg2000": {"hyper": {"symbols": 512}},
-        "reconstruction": {"method": "repobe", "task": "reconstruction"},
-        "escst_reconstruction": {"method": "escst", "task": "reconstruction"},
+def test_hours_are_flop_over_the_rate_of_the_step_that_is_most_like_a_part():
+    """Eq. 16 at S = 16 takes the rate measured at 32: 2 GFLOP/s; other parts are in float32, attacks at AT's rate."""
+    steps = {
+        ("RepObE Eq. 16", 32, "bfloat16"): 2e9,
+        ("RepObE Eq. 16", 224, "bfloat16"): 9e9,
+        ("AT", 64, "float32"): 4e9,
     }
-    runs = grid(CONFIG | {"methods": methods, "channels": ["awgn"], "seeds": [0], "only": "*"})
-    return replace(next(spec for spec in runs if spec.label == label), train_images=None, **departures)
+    rates = Rates("machine", steps | {("RepObE natural", 32, "float32"): 1e9}, {"bfloat16": 8e12, "float32": 1e12})
+    spec = run_of("repobe_adversarial")
+    parts = {"training": 20e9, "selection": 3e9, "natural": 5e9, "paper": 8e9, "audit": 1e9}
+    assert rates.seconds(spec, parts, "bfloat16") == {"train": 20 / 2 + 3 / 1, "measure": 5 / 1 + 8 / 4 + 1 / 1}
+    assert rates.gpu_named == "8 TFLOP/s in bfloat16 and 1 TFLOP/s in float32"
 
 
-def sample(spec: Spec, small: Shape = SMALL):
-    """Random images in the numbers of a Shape, classes evenly."""
+def test_the_committed_rates_name_every_step_at_the_papers_size():
+    rates = Rates.measured(cost.TABLES / "amd-epyc-2-cores.csv", cost.GPU)
+    assert {
+        (step, 224, kind) for step in (*STEPS.values(), "RepObE Eq. 16", "RepObE natural") for kind in cost.GPU
+    } <= {*rates.steps}
+    assert like(run_of("trades"), "training") == "TRADES"
+    assert like(run_of("necst"), "training") == "RepObE natural"
+    assert like(run_of("trades"), "paper") == "AT"
+    with pytest.raises(ValueError, match="--gpu-float32 is 0"):
+        Rates.measured(cost.TABLES / "amd-epyc-2-cores.csv", cost.GPU | {"float32": 0})
 
-    def split(images: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.randint(256, (images, *small.image), dtype=torch.uint8), torch.arange(images) % small.classes
 
-    data = small.sample()
-    test = split(small.test)
-    return replace(
-        data,
-        train=split(small.train),
-        validation=split(small.validation),
-        test=test,
-        test_number=torch.arange(len(test[1])),
+def test_the_table_sums_the_runs_of_a_config_and_the_printed_shares_sum_to_all(tmp_path):
+    config = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text()) | {"results_dir": str(tmp_path)}
+    rates = Rates.measured(cost.TABLES / "amd-epyc-2-cores.csv", cost.GPU)
+    twice = cost.counted(config | {"seeds": [0, 1]}, rates)
+    once = cost.counted(config, rates)
+    judge = sum(row["flop"] for row in once if row["method"] == cost.JUDGE)
+    whole = sum(row["flop"] for row in once)
+    assert sum(row["flop"] for row in twice) == pytest.approx(2 * whole - judge)
+    assert sum(one["flop"] for one in cost.shares(once, "part").values()) == pytest.approx(whole)
+    assert all(
+        row["gpu_hours"] == pytest.approx(row["flop"] / 1e12 / cost.GPU[row["precision"]] / 3600) for row in once
     )
 
 
-def counts(spec: Spec, *others: Spec) -> Counted:
-    return Counted([spec, *others], {spec.dataset: SMALL})
-
-
-def stubborn(spec: Spec):
-    """(untrained run that reads ALWAYS in every image, data with that label alone): no image falls under attack."""
-    data = sample(spec)
-    data = replace(data, test=(data.test[0], torch.full_like(data.test[1], ALWAYS)))
-    trained = build(spec, data).eval().requires_grad_(False)
-    receive, bias = trained.system.receive, 1000 * torch.eye(10)[ALWAYS]
-    torch.nn.Module.__setattr__(trained.system, "receive", lambda *heard: receive(*heard) + bias)
-    return trained, data
-
-
-@pytest.mark.parametrize("label", ["repobe", "per_message", "escst", "necst_dp", "jpeg2000"])
-@pytest.mark.parametrize("kind", ATTACK_KINDS)
-def test_an_attack_takes_the_passes_that_its_parameters_say(kind, label):
-    """A fixed key, own keys, random transmitters and a digital system send an image differently often."""
-    surrogate = "undefended" if kind == "transfer" else None
-    steps, restarts = {"square": (7, 2), "autoattack_standard": (1, 1)}.get(kind, (2, 2))
-    attack = Attack(kind, 2, (0.5,), steps=steps, restarts=restarts, eot=3, surrogate=surrogate)
-    spec = run_of(label, evaluation=Evaluation(2, {"mine": attack}), snr_db=(7,))
-    other = run_of("undefended")
-    trained, data = stubborn(spec)
-    victim = Victim(
-        trained, spec, stage_crafting.Resized(data.test[0], 16), data.test[1], {"undefended": stubborn(other)[0]}
-    )
-    real = flop(lambda: attacked(victim, "mine", attack, 0.5, 7, 2))
-    assert dict(counts(spec, other).attacks(spec)) == {"mine": pytest.approx(real, rel=1e-9)}
-
-
-def test_restarts_of_autoattack_standard_repeat_every_attack_within_it():
-    once, twice = (
-        crafting(Link(False, False, False), Attack("autoattack_standard", 1, restarts=n), 10) for n in (1, 2)
-    )
-    # By hand, of 100 steps: APGD 101 steps; nine targets of APGD-T, 101 steps and a look each, and of FAB-T, 100 steps
-    # and 103 looks each; Square 5,002 looks. A step is one pass forth and one back.
-    assert twice.sent_back - once.sent_back == 101 + 9 * 101 + 9 * 100 == 1910
-    assert twice.sent - once.sent == 1910 + 9 + 9 * 103 + 5002
-
-
-def test_the_published_attacks_pass_a_system_with_one_key_so_often():
-    """By hand; 20 more draws of each of several candidates pick the most harmful."""
-    fixed = Link(own_keys=False, random=False, digital=False)
-    assert crafting(fixed, Attack("pgd", 1), 10) == Passes(5, 5, 5, 5)
-    assert crafting(fixed, Attack("eot_pgd", 1), 10) == Passes(50, 1000, 50, 1000)
-    assert crafting(fixed, Attack("eot_pgd", 1), 10, rivals=1) == Passes(52, 1040, 50, 1000)
-    assert crafting(fixed, Attack("autoattack_rand", 1), 10) == Passes(2 * 102 + 3, 2 * 102 * 20 + 60, 202, 4040)
-    assert crafting(fixed, Attack("square", 1), 10) == Passes(1 + 5001 + 2, 5001 * 20 + 40)
-    assert set(KINDS) == set(ATTACK_KINDS)
-
-
-def test_an_attack_of_the_users_own_is_named():
-    with pytest.raises(ValueError, match=r"^mine\.py: the passes of an attack of your own are not known"):
-        crafting(Link(False, False, False), Attack("mine.py", 1), 10)
-
-
-def test_a_strong_attack_also_takes_the_papers_images_in_whole_batches():
-    """At S = 16 a batch of the paper's attack is 250 images: all six that there are, for a strong attack on two."""
-    strong = Attack("eot_pgd", 2, (0.5,), steps=1, eot=2)
-    paper = Attack("pgd", 1000, (0.5,))
-    spec = run_of(evaluation=Evaluation(2, {"paper": paper, "strong": strong}), snr_db=(7,))
-    trained, data = stubborn(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, lambda _, compute: compute()))
-    counted = counts(spec)
-    assert counted.natural(spec) + sum(work for _, work in counted.attacks(spec)) == pytest.approx(real, rel=1e-9)
-
-
-@pytest.mark.parametrize("label", ["repobe", "necst_dp", "escst", "jpeg2000", "reconstruction", "ibal"])
-def test_natural_images_are_encoded_once_for_all_draws_unless_the_transmitter_is_random(label):
-    spec = run_of(label, evaluation=Evaluation(3, {}))
-    trained, data = build(spec, sample(spec)).eval(), sample(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, lambda _, compute: compute()))
-    assert counts(spec).natural(spec) == pytest.approx(real, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    "label",
-    ["undefended", "repobe_adversarial", "trades", "escst", "necst", "ibal", "vae", "jpeg2000", "reconstruction"],
-)
-def test_a_training_costs_its_updates_and_what_selects_and_finishes_it(label, tmp_path):
-    """Forty images in batches of eight, two epochs. Eq. 13's dot products alone grow faster than the batch."""
-    spec = run_of(label, training=Training(2, 8, 0.01))
-    other, data = run_of("undefended"), sample(spec)
-    teacher = build(other, data).eval() if spec.after else None
-    counted = counts(spec, other)
-    real = flop(lambda: loop.train(spec, data, tmp_path, teacher))
-    tolerance = 1e-3 if label == "repobe_adversarial" else 1e-9
-    assert counted.training(spec) + counted.selection(spec) == pytest.approx(real, rel=tolerance)
-
-
-@pytest.mark.parametrize(
-    "label", ["repobe", "per_message", "escst", "necst", "jpeg2000", "reconstruction", "escst_reconstruction"]
-)
-def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_images(label, monkeypatch):
-    """Without known messages, whose key is recovered on the CPU by an assignment, which is not counted."""
-    monkeypatch.setattr(torch.backends.mha, "get_fastpath_enabled", lambda: False)
-    monkeypatch.setattr(attackers, "DENSE", (1e-3, 3))
-    monkeypatch.setattr(attackers, "CONVOLVED", (1e-3, 5))
-    wanted = ("keyless", "keyless_adaptive", "same_key", "fresh_key", "with_key")
-    spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2, 30))
-    data = sample(spec)
-    trained, judge = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
-    real = flop(lambda: inversion(trained, spec, data, judge, lambda _, compute: compute()))
-    # The decoder of least error serves several attackers; the dearest is counted.
-    assert counts(spec).inversion(spec) == pytest.approx(real, rel=0.02)
-    assert counts(spec).inversion(spec) >= real * (1 - 1e-9)
-
-
-@pytest.mark.parametrize("label", ["repobe", "per_message", "reconstruction"])
-def test_an_audit_costs_its_messages_wrong_keys_and_the_network_that_reads_them(label, monkeypatch):
-    monkeypatch.setattr(cryptanalysis, "recovery", lambda *_: [])
-    spec = run_of(label)
-    trained, data = build(spec, sample(spec)).eval(), sample(spec)
-    real = flop(lambda: audit.audit(trained, spec, data))
-    assert counts(spec).audit(spec) == pytest.approx(real, rel=1e-9)
-
-
-def test_the_evaluation_classifier_is_counted_once_a_dataset():
-    real = flop(lambda: evaluation_classifier.train(sample(run_of()), 7))
-    assert classifier(SMALL) == pytest.approx(real, rel=1e-9)
-
-
-def test_a_datasets_shape_is_that_of_its_file(digits_file, tmp_path):
+def test_a_run_leaves_as_many_files_as_are_counted(digits_file, tmp_path):
+    """Beside them lies training.json, which a Snakemake rule writes."""
+    spec = run_of("repobe_adversarial", train_images=40, inversion=Inversion((), (23,), 1, 10))
+    spec = replace(spec, after=None, hyper={}, training=Training(1, 20, 0.01))
+    file = tmp_path / "runs" / spec.path / "spec.yaml"
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "own.safetensors").write_bytes(digits_file.read_bytes())
-    found = shape("own", "nowhere.npz", tmp_path)
-    assert (found.image, found.classes) == ((1, 32, 32), 10)
-    assert (found.train, found.validation, found.test) == (1257, 180, 360)
-    assert shape("cifar10", None, tmp_path) == Shape("cifar10", 10, (3, 32, 32), 45_000, 5_000, 10_000)
-    with pytest.raises(ValueError, match=r"^nowhere\.npz: "):
-        shape("mine", "nowhere.npz", tmp_path)
+    (tmp_path / "data" / "digits.safetensors").write_bytes(digits_file.read_bytes())
+    standalone.write_spec(spec, file)
+    pipeline.train(file, "cpu")
+    pipeline.measure(file, "cpu")
+    assert len([*file.parent.rglob("*")]) + 1 == cost.RUN_FILES
+
+
+def test_the_papers_config_costs_less_than_six_and_a_half_exaflop():
+    """Its committed table is of the runs that it has now, and of every part that they have."""
+    config = load(ROOT / "config" / "paper.yaml")
+    rows = table.read(cost.TABLES / "cost-paper.csv")
+    assert sum(float(row["flop"]) for row in rows) < 6.5e18
+    runs = collections.Counter((spec.dataset, spec.label) for spec in grid(config))
+    trained = {(row["dataset"], row["method"]): int(row["runs"]) for row in rows if row["part"] == "training"}
+    stale = "run `python -m benchmarks.cost config/paper.yaml` and `python -m benchmarks --readme`"
+    assert trained == runs, stale
+    expected = {(s.dataset, s.label, name) for s in grid(config) for db in s.snr_db for name, _, _ in due(s, db)}
+    attacks = config["evaluation"]["attacks"]
+    assert {(r["dataset"], r["method"], r["part"]) for r in rows if r["part"] in attacks} == expected, stale
+
+
+def test_the_papers_config_attacks_all_that_a_claim_compares_and_completes_the_worst_case():
+    """Where a claim is about adversarial accuracy, its methods are under the paper's attack at every SNR."""
+    config = load(ROOT / "config" / "paper.yaml")
+    runs = {(spec.dataset, spec.channel, spec.label): spec for spec in grid(config)}
+    compared = set()
+    for claim in yaml.safe_load((ROOT / "workflow" / "paper" / "claims.yaml").read_text()):
+        for part in (claim.get("of", {}) | part for part in claim["parts"]):
+            if part.get("quantity") == "adversarial_accuracy":
+                named = [part["method"], *part.get("rivals", [])]
+                compared |= {(part["dataset"], channel, label) for channel in part["channels"] for label in named}
+    assert ("cifar10", "rayleigh", "trades") in compared
+    for place in compared:
+        paper = runs[place].evaluation.attacks["paper"]
+        assert (paper.kind, paper.eps, paper.snr_db, paper.images) == ("pgd", (0.016,), None, 2000)
+        for snr_db in (7, 23):
+            kinds = {attack.kind for _, attack, eps in due(runs[place], snr_db) if eps == 0.016}
+            assert ensemble_name(kinds) == "worst"
