@@ -12,9 +12,12 @@ if not workflow.config_settings.configfiles:
 report: "workflow/report/workflow.rst"
 
 
-# A second or a few each: a cluster's scheduler would take longer to start them.
+# A second or a few each: a cluster's scheduler would take longer to start them. And `data`, for downloads: a cluster's
+# nodes often have no network.
 localrules:
     all,
+    data,
+    layer_table,
     spec,
     training,
     summary,
@@ -30,6 +33,11 @@ include: "workflow/rules/run.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        refuse_what_slurm_lacks()
 
 
 rule all:

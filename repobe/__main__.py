@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from repobe.runs import isolation
+from repobe.runs import gpus, isolation
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         isolation.refuse_shadows()
+        if getattr(options, "gpus", None) is not None:
+            gpus.take(options.gpus, options.device)
         return options.run(options) or 0
     except KeyboardInterrupt:
         tell("repobe: interrupted")
@@ -214,6 +216,8 @@ def _parser() -> argparse.ArgumentParser:
         if device:
             said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
             added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
+            said = "1: one GPU of this machine, which the fewest jobs hold; 0: none; default: all"
+            added.add_argument("--gpus", type=int, choices=(0, 1), help=said)
         return added
 
     making = command(data, "name", "out")

@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
+from repobe.runs import gpus, resources, slurm
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
@@ -61,6 +62,13 @@ os.environ["OMP_NUM_THREADS"] = str(config["threads"])
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
 )
+
+# On this machine a job is handed one of its GPUs, and no more jobs run than share them; a cluster hands them out itself.
+HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
+GPUS = gpus.visible() if HERE else []
+if GPUS and "gpu" not in workflow.global_resources:
+    share = workflow.global_resources.get("jobs_a_gpu")
+    workflow.register_resource("gpu", len(GPUS) * (share.value if share else 1))
 
 
 wildcard_constraints:
@@ -132,6 +140,55 @@ def files_of_data(wildcards):
 def source_options(wildcards):
     source = source_of_data(wildcards.dataset)
     return ["--source", source] if source else []
+
+
+def gpu(wildcards):
+    """1 where a run's jobs want a GPU. Here: if there is one. On a cluster: if it saves enough time to be worth asking."""
+    device = config.get("device", "auto")
+    if HERE and device == "auto":
+        return int(bool(GPUS))
+    return resources.wants_gpu(spec_of(wildcards), device)
+
+
+def gpu_of_classifier(wildcards):
+    """A small training: it takes a GPU that is there, or that the config demands, and is worth no asking for one."""
+    return int(bool(GPUS) or config.get("device", "auto").startswith("cuda"))
+
+
+def gathering_memory(wildcards, attempt):
+    return resources.gathering(len(SPECS), attempt)
+
+
+def refuse_what_slurm_lacks():
+    settings = workflow.resource_settings
+    asked = [settings.default_resources or {}, *settings.overwrite_resources.values()]
+    try:
+        slurm.refuse_unknown(
+            {
+                name: getattr(one[name], "raw", one[name])
+                for name in slurm.NAMES
+                if name in one
+            }
+            for one in asked
+        )
+    except ValueError as error:
+        raise WorkflowError(str(error))
+
+
+def train_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def train_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def measure_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "measure", gpu(wildcards), attempt)
+
+
+def measure_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "measure", gpu(wildcards), attempt)
 
 
 def teacher_of(wildcards):

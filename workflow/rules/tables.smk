@@ -24,6 +24,10 @@ rule tables:
         results=results_dir,
     log:
         f"{RESULTS}/logs/tables.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
@@ -103,6 +107,10 @@ rule claims:
         results=results_dir,
     log:
         f"{RESULTS}/logs/claims.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
@@ -151,6 +159,10 @@ rule readings:
         results=results_dir,
     log:
         f"{RESULTS}/logs/readings.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
