@@ -67,8 +67,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
 GPUS = gpus.visible() if HERE else []
 if GPUS and "gpu" not in workflow.global_resources:
-    share = workflow.global_resources.get("jobs_a_gpu")
-    workflow.register_resource("gpu", len(GPUS) * (share.value if share else 1))
+    share = workflow.global_resources.get("jobs_a_gpu").value or 1
+    workflow.register_resource("gpu", len(GPUS) * share)
 
 
 wildcard_constraints:
