@@ -43,7 +43,7 @@ def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
     if stage == "train":
         used = KEPT[spec.training.precision, spec.recompute] * spec.training.batch_size * spec.image_size**2 / 2**20
     used = 0 if gpu else used
-    return math.ceil((PROCESS + gpu * ON_GPU + used) * attempt / 100) * 100
+    return math.ceil((PROCESS + gpu * ON_GPU + used) / 100) * 100 * attempt
 
 
 def gathering(runs: int, attempt: int = 1) -> int:
@@ -54,7 +54,7 @@ def gathering(runs: int, attempt: int = 1) -> int:
 def minutes(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
     """The time limit of `train` or `measure`."""
     seconds = _training(spec) if stage == "train" else _measuring(spec)
-    return math.ceil((STARTED + seconds / 60 / (GPU if gpu else 1)) * attempt / 10) * 10
+    return math.ceil((STARTED + seconds / 60 / (GPU if gpu else 1)) / 10) * 10 * attempt
 
 
 def wants_gpu(spec: Spec, device: str) -> int:

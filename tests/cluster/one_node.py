@@ -39,6 +39,7 @@ def missing(accounting: bool = False) -> str:
 
 def start(folder: Path, accounting: bool = False, cpus: int = 1, partitions: str = "") -> None:
     """Starts all daemons and waits until the node is idle; RuntimeError with what the daemons said otherwise."""
+    stop_one_that_was_left()
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
@@ -55,25 +56,26 @@ def start(folder: Path, accounting: bool = False, cpus: int = 1, partitions: str
 
 
 def stop(folder: Path) -> None:
-    """Ends what `start` started, by process ids, and removes its configuration."""
+    """Ends the jobs and what `start` started, by process ids, and removes its configuration."""
+    subprocess.run(["scancel", "--user", "root"], capture_output=True, timeout=20, check=False)
+    _until(lambda: not _said("squeue", "--noheader"), "jobs do not end", folder, seconds=15)
     for name in DAEMONS:
         file = folder / f"{name}.pid"
-        if not file.exists() or not file.read_text().strip():
+        if not file.exists() or not (number := file.read_text().strip()):
             continue
-        pid = int(file.read_text())
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            continue
-        for _ in range(100):
-            if not Path(f"/proc/{pid}").exists():
-                break
-            time.sleep(0.1)
-        else:
-            os.kill(pid, signal.SIGKILL)
+        if Path(f"/proc/{number}/comm").exists() and Path(f"/proc/{number}/comm").read_text().strip() == name:
+            os.kill(int(number), signal.SIGKILL)  # nothing of theirs is kept
     for name in NAMES:
         if (ETC / name).exists() and MINE in (ETC / name).read_text():
             (ETC / name).unlink()
+
+
+def stop_one_that_was_left() -> None:
+    """A node whose starter was killed before it could stop it."""
+    conf = ETC / "slurm.conf"
+    if conf.exists() and MINE in conf.read_text():
+        line = next(line for line in conf.read_text().splitlines() if line.startswith("StateSaveLocation="))
+        stop(Path(line.partition("=")[2]).parent)
 
 
 def _configure(folder: Path, accounting: bool, cpus: int, partitions: str) -> None:
@@ -169,7 +171,8 @@ def _database(folder: Path) -> None:
     server = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={door}"]
     server += ["--bind-address=127.0.0.1", f"--port={DATABASE}", f"--pid-file={folder}/mariadbd.pid"]
     server += [f"--log-error={folder}/mariadbd.log", "--innodb-log-file-size=16M"]
-    subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    nowhere = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.Popen(server, start_new_session=True, **nowhere)
     client = ["mariadb", "--no-defaults", f"--socket={door}", "--user=root"]
     _until(lambda: _works(*client, "-e", "select 1"), "the database does not answer", folder)
     grants = "".join(
