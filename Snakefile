@@ -40,6 +40,14 @@ onstart:
         refuse_what_slurm_lacks()
 
 
+onsuccess:
+    try_tracking_again()
+
+
+onerror:
+    try_tracking_again()
+
+
 rule all:
     default_target: True
     input:
