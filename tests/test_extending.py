@@ -293,7 +293,7 @@ def on(**dataset) -> dict:
         (on(name="a", source="x\ny"), "datasets.a.source: 'x\\ny' has the character '\\n'"),
         (trained_by("nowhere/a.py"), "methods.a: method 'nowhere/a.py' is unknown: nowhere/a.py does not exist"),
         (trained_by("HERE/fgsm.py"), "methods.a: HERE/fgsm.py has no class Method"),
-        (trained_by("HERE/mine.py", smoth=1), "methods.a.hyper: no such hyper-parameter: smoth"),
+        (trained_by("HERE/mine.py", smoth=1), "methods.a.hyper: no such hyper-parameter: 'smoth'"),
         ({"channels": ["nowhere/a.py:b"]}, "channels.0: nowhere/a.py does not exist"),
         ({"channels": ["HERE/weibull.py:rice"]}, "channels.0: channel 'rice' is unknown; it is one of weibull"),
         ({"channels": ["HERE/mine.py:mine"]}, "channels.0: HERE/mine.py has no channel"),
