@@ -32,6 +32,14 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+onsuccess:
+    try_tracking_again()
+
+
+onerror:
+    try_tracking_again()
+
+
 rule all:
     default_target: True
     input:

@@ -70,10 +70,7 @@ def evaluate(o: argparse.Namespace) -> None:
 
 
 def invert(o: argparse.Namespace) -> None:
-    """Writes inversion.csv and reconstructions.npz: what every attacker rebuilds; without attackers, nothing.
-
-    A killed one goes on where it was.
-    """
+    """Writes inversion.csv and reconstructions.npz, what every attacker rebuilds; a killed one resumes."""
     pipeline.invert(o.spec, o.device)
 
 
@@ -187,10 +184,10 @@ def report(o: argparse.Namespace) -> None:
 
 
 def track(o: argparse.Namespace) -> None:
-    """Shows the runs to MLflow."""
-    from repobe.report import tracking
+    """Brings the runs to MLflow; docs/tracking.md says how they look there."""
+    from repobe.report.tracking import runs
 
-    tracking.track(o.results, o.figures, o.specs, o.uri)
+    runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
 
 
 def _json(text: str) -> dict:
@@ -239,7 +236,10 @@ def _parser() -> argparse.ArgumentParser:
     said = "default: the demo's; of several, each overrides those before it"
     command(status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
-    command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
+    tracking = command(track, "results", "figures", "specs")
+    tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")
+    for name, what in (("weights", "send weights to a server too"), ("lenient", "no failure if MLflow cannot be used")):
+        tracking.add_argument(f"--{name}", action="store_true", help=what)
     return parser
 
 

@@ -299,7 +299,10 @@ def on(**dataset) -> dict:
         ({"channels": ["HERE/mine.py:mine"]}, "channels.0: HERE/mine.py has no channel"),
         ({"channels": ["HERE/taken.py:awgn"]}, "channels.0: HERE/taken.py: a channel of the suite is called 'awgn'"),
         ({"channels": ["HERE/unsafe.py:../x"]}, "channels.0: HERE/unsafe.py: '../x' cannot name a folder"),
-        ({"channels": ["HERE/weibull.py:weibull", "HERE/./weibull.py:weibull"]}, "channels.1: another channel of this"),
+        (
+            {"channels": ["HERE/weibull.py:weibull", "HERE/./weibull.py:weibull"]},
+            "channels: 'HERE/weibull.py:weibull' stands twice",
+        ),
         ({"channels": ["HERE/broken.py:a"]}, "channels.0: HERE/broken.py is not Python"),
         (attacked_by("nowhere/a.py"), "evaluation.attacks.a.kind: nowhere/a.py does not exist"),
         (attacked_by("HERE/mine.py"), "evaluation.attacks.a.kind: HERE/mine.py has no function attack"),

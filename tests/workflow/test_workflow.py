@@ -148,6 +148,14 @@ def test_every_value_of_the_config_reaches_the_shell_in_one_piece(tmp_path):
     assert tracked[tracked.index("--uri") + 1] == "sqlite:///my & runs.db"
 
 
+def test_a_password_in_the_config_is_refused_and_not_repeated(tmp_path):
+    """So that neither the console nor what Snakemake records of a job has it."""
+    done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri="http://me:s3cret@host"))
+    assert done.returncode != 0
+    assert "mlflow_uri: the address of MLflow holds a password" in done.stdout
+    assert "s3cret" not in done.stdout
+
+
 def test_without_a_tracking_store_the_command_names_none(tmp_path):
     done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri=None))
     (tracked,) = re.findall(r"^Shell command: (python -m repobe track .*)$", done.stdout, re.MULTILINE)

@@ -156,5 +156,12 @@ def figures_dir(wildcards):
 
 
 def tracking_options(wildcards):
-    uri = config["mlflow_uri"]
-    return ["--uri", uri] if uri else []
+    uri = ["--uri", config["mlflow_uri"]] if config["mlflow_uri"] else []
+    return uri + (["--weights"] if config.get("mlflow_weights") else [])
+
+
+def try_tracking_again():
+    """Forgets a tracking that MLflow refused, so that the next snakemake tries again."""
+    tracked = Path(RESULTS, "tracked.json")
+    if tracked.exists() and b"not tracked" in tracked.read_bytes():
+        tracked.unlink()

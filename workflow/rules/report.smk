@@ -32,6 +32,7 @@ rule track:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/history.csv",
+        f"{RESULTS}/report.html",
         specs=of_runs("spec.yaml"),
         figures=expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
     output:
@@ -45,4 +46,4 @@ rule track:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} {params.options:q} 2> {log:q}"
+        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} --lenient {params.options:q} 2> {log:q}"
