@@ -263,7 +263,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("seeds", [0, 0.0], "seeds: 0 stands twice"),
         ("inversion.only", "*/nobody", "inversion.only: no run matches '*/nobody'"),
         ("evaluation.attacks.paper.only", "*/repobe */repboe", "evaluation.attacks.paper.only: no run matches '*/repb"),
-        ("evaluation.attacks.paper.only", "*_reconstruction", "evaluation.attacks.paper.only: '*_reconstruction' matc"),
+        ("evaluation.attacks.paper.only", "*_reconstruction", "evaluation.attacks.paper.only: '*_reconstruction' "),
         ("only", " ", "only: ' ' should be patterns over runs"),
         ("training.learning_rate", 1e9, "training.learning_rate: 1000000000.0 should be less than or equal to 10"),
         ("snr_db", [-10000], "snr_db.0: -10000 should be greater than or equal to -25"),
