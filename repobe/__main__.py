@@ -112,8 +112,14 @@ def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    for line in merging.merge(o.results, o.sources):
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources))
+
+
+def collect(o: argparse.Namespace) -> None:
+    """Puts several folders' summaries and verdicts side by side for one report; unlike `merge`, it mixes no runs."""
+    from repobe.verdicts import collection
+
+    collection.collect(o.results, o.sources)
 
 
 def summary(o: argparse.Namespace) -> None:
@@ -156,8 +162,7 @@ def verify(o: argparse.Namespace) -> int:
     from repobe.verdicts import verification
 
     said = verification.verify(o.results)
-    for line, _ in said:
-        print(line)
+    sys.stdout.writelines(f"{line}\n" for line, _ in said)
     return 0 if all(agrees for _, agrees in said) else 1
 
 
@@ -220,21 +225,20 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
-    command(block_error_rates, "out").add_argument("--blocks", **blocks)
+    command(block_error_rates, "out").add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    command(merge, "results", "sources")
+    for joining in (merge, collect):
+        command(joining, "results", "sources")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
     command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
-    said = "default: the demo's; of several, each overrides those before it"
     for stage in (status, adopt):
-        command(stage).add_argument("configs", metavar="config", help=said, **configs)
+        command(stage).add_argument("configs", metavar="config", help="default: the demo's; the last wins", **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

@@ -44,6 +44,8 @@ DRAWING = expand(
         "styles",
         "headings",
         "canvas",
+        "beaten",
+        "wording",
         "channel_uses",
         "curves",
         "galleries",
