@@ -1,8 +1,12 @@
 # Everything runs in .venv, made by uv from pyproject.toml; uv itself is taken from PATH or from PyPI.
 PYTHON ?= python3
-SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
+# By its Python: another snakemake of the machine never runs in place of ours.
+SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m snakemake
 SYNC = uv sync --no-python-downloads --compile-bytecode
+VENV = uv venv --quiet --relocatable --no-python-downloads .venv
 READY = .venv/.ready
+# Packages of another Python would replace the pinned ones.
+unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help demo test lint coverage quick tables quotes clean
 help: ## these lines
@@ -43,7 +47,9 @@ clean: ## removes what the default config made
 	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html \
 	  results/tracked.json results/mlruns.db figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
 
+# Relocatable: the folder may be renamed afterwards.
 $(READY): pyproject.toml
-	@if command -v uv > /dev/null; then $(SYNC); else \
-	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && .venv-uv/bin/$(SYNC); fi
+	@if command -v uv > /dev/null; then uv=; else \
+	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && uv=.venv-uv/bin/; fi; \
+	  { [ -d .venv ] || $${uv}$(VENV); } && $${uv}$(SYNC)
 	@touch $@

@@ -55,6 +55,7 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe summary {params.results:q} 2> {log:q}"
 
@@ -65,7 +66,7 @@ rule compare:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/comparison.csv",
@@ -78,6 +79,7 @@ rule compare:
         f"{RESULTS}/logs/compare.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe compare {params.results:q} 2> {log:q}"
 
@@ -90,8 +92,8 @@ rule claims:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/claims.csv",
@@ -113,7 +115,7 @@ rule decisions:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/audit.csv",
-        "workflow/paper/decisions.yaml",
+        of_suite("workflow/paper/decisions.yaml"),
     output:
         report(
             f"{RESULTS}/decisions.csv",
@@ -126,6 +128,7 @@ rule decisions:
         f"{RESULTS}/logs/decisions.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe decisions {params.results:q} 2> {log:q}"
 
@@ -138,9 +141,9 @@ rule readings:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/readings.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/readings.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/readings.csv",
