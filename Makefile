@@ -8,7 +8,7 @@ READY = .venv/.ready
 # Packages of another Python would replace the pinned ones.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test lint coverage quick tables quotes clean
+.PHONY: help demo test lint coverage quick tables mlflow quotes clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -24,6 +24,11 @@ tables: $(READY) ## figures, comparison, claims and report of the committed tabl
 	@for name in $(REFERENCE); do $(SNAKEMAKE) report --cores all --profile profiles/tables \
 	  --configfile config/$$name.yaml --config results_dir=results/reference/$$name \
 	  figures_dir=figures/reference/$$name || exit 1; done
+
+RESULTS ?= results
+mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints
+	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning (Ctrl-C ends it)"
+	@cd "$(RESULTS)/mlflow" && MLFLOW_DISABLE_TELEMETRY=true "$(CURDIR)/.venv/bin/python" -m mlflow ui
 
 quotes: $(READY) ## the numbers that the READMEs quote, written anew from the committed tables
 	.venv/bin/python -m repobe.report.quotes README.md results/reference/README.md
@@ -45,7 +50,7 @@ coverage: $(READY) ## which lines the unit tests run: a list here, pages in html
 
 clean: ## removes what the default config made
 	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html \
-	  results/tracked.json results/mlruns.db figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
+	  results/tracked.json results/mlflow figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
 
 # Relocatable: the folder may be renamed afterwards.
 $(READY): pyproject.toml

@@ -24,11 +24,15 @@ include: "workflow/rules/report.smk"
 
 
 onsuccess:
-    CONSOLE.succeeded() if CONSOLE else None
+    try_tracking_again()
+    if TERMINAL:
+        TERMINAL.succeeded()
 
 
 onerror:
-    CONSOLE.stopped() if CONSOLE else None
+    try_tracking_again()
+    if TERMINAL:
+        TERMINAL.stopped()
 
 
 rule all:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from repobe.runs import isolation
+from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -33,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
         isolation.refuse_shadows()
         return options.run(options) or 0
     except KeyboardInterrupt:
-        print("repobe: interrupted", file=sys.stderr)
+        tell("repobe: interrupted")
         return 130  # as a shell counts it: 128 + SIGINT
     except (ValueError, OSError) as error:
-        print(f"repobe: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(f"repobe: {in_a_line(error)}")
         return 2
 
 
@@ -69,10 +70,7 @@ def evaluate(o: argparse.Namespace) -> None:
 
 
 def invert(o: argparse.Namespace) -> None:
-    """Writes inversion.csv and reconstructions.npz: what every attacker rebuilds; without attackers, nothing.
-
-    A killed one goes on where it was.
-    """
+    """Writes inversion.csv and reconstructions.npz, what every attacker rebuilds; a killed one resumes."""
     pipeline.invert(o.spec, o.device)
 
 
@@ -186,10 +184,10 @@ def report(o: argparse.Namespace) -> None:
 
 
 def track(o: argparse.Namespace) -> None:
-    """Shows the runs to MLflow."""
-    from repobe.report import tracking
+    """Brings the runs to MLflow; docs/tracking.md says how they look there."""
+    from repobe.report.tracking import runs
 
-    tracking.track(o.results, o.figures, o.specs, o.uri)
+    runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
 
 
 def _json(text: str) -> dict:
@@ -211,11 +209,8 @@ def _parser() -> argparse.ArgumentParser:
             kind = str if name in ("name", "json") else Path
             added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
         if device:
-            added.add_argument(
-                "--device",
-                default=os.environ.get("REPOBE_DEVICE", "auto"),
-                help="cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one",
-            )
+            said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
+            added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
         return added
 
     making = command(data, "name", "out")
@@ -226,9 +221,8 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    command(block_error_rates, "out").add_argument(
-        "--blocks", type=int, default=1000, help="at most so many a row; default: 1000"
-    )
+    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
+    command(block_error_rates, "out").add_argument("--blocks", **blocks)
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
@@ -242,7 +236,10 @@ def _parser() -> argparse.ArgumentParser:
     said = "default: the demo's; of several, each overrides those before it"
     command(status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
-    command(track, "results", "figures", "specs").add_argument("--uri", help="default: mlruns.db in the results")
+    tracking = command(track, "results", "figures", "specs")
+    tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")
+    for name, what in (("weights", "send weights to a server too"), ("lenient", "no failure if MLflow cannot be used")):
+        tracking.add_argument(f"--{name}", action="store_true", help=what)
     return parser
 
 

@@ -1,3 +1,8 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -90,6 +95,52 @@ def digits(digits_file):
     from repobe.images.datasets import load
 
     return load(digits_file).limit(128)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, digits_file) -> Path:
+    """A results folder made by the command line: the data, one run trained and measured, its tables, what follows.
+
+    The run's last checkpoint lies beside it, because measuring removes it.
+    """
+    results = tmp_path_factory.mktemp("finished") / "results"
+    (spec,) = (spec for spec in grid(CONFIG) if spec.label == "repobe")
+    run, data = results / "runs" / spec.path, results / "data" / "digits.safetensors"
+    data.parent.mkdir(parents=True)
+    shutil.copy(digits_file, data)
+    described = str(run / "spec.yaml")
+    _all_succeed(
+        ["spec", json.dumps(spec.as_dict()), described],
+        ["classifier", str(data), str(data.with_name("digits.classifier.safetensors")), "--epochs", "1"],
+        ["train", described, "--device", "cpu"],
+    )
+    shutil.copy(run / "resume.pt", results.parent)
+    _all_succeed(
+        ["measure", described, "--device", "cpu"],
+        ["cipher_audit", json.dumps(dataclasses.asdict(spec.audit)), str(results / "cipher_audit.csv")],
+        ["tables", str(results), described],
+        *([stage, str(results)] for stage in ("summary", "compare", "claims", "decisions", "readings")),
+    )
+    return results
+
+
+def _all_succeed(*commands: list[str]) -> None:
+    from repobe.__main__ import main
+
+    for command in commands:
+        assert main(command) == 0
+
+
+@pytest.fixture
+def results(finished, tmp_path) -> Path:
+    """A copy of `finished`, to be damaged."""
+    return Path(shutil.copytree(finished, tmp_path / "results"))
+
+
+@pytest.fixture
+def run(results) -> Path:
+    """The folder of the copy's run."""
+    return results / "runs" / "digits" / "awgn" / "repobe" / "seed0"
 
 
 def step_not_taken(student, image, label, term: str) -> float:

@@ -64,10 +64,12 @@ VALUES = {
     "figures_dir": ("figures", "elsewhere"),
     "data_dir": (None, "data"),
     "mlflow_uri": (None, "sqlite:///a.db"),
+    "mlflow_weights": (False, True),
     "device": ("auto", "cuda"),
 }  # fmt: skip
 RULES = {  # not of any run: where things are
     **{key: f'config["{key}"]' for key in ("results_dir", "figures_dir", "data_dir", "mlflow_uri", "device")},
+    "mlflow_weights": 'config.get("mlflow_weights")',
     "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
 }
 CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}

@@ -126,7 +126,7 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results
     command = [sys.executable, "-m", "figures", str(spoilt), str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "not drawn, see above: fig_system"
+    assert done.stderr.splitlines()[-1] == "repobe: KeyError, see above (not drawn: fig_system)"
     assert {path.stem for path in (tmp_path / "out").glob("*.pdf")} == {*SCRIPTS} - {"fig_system"}
 
 

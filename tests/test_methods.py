@@ -249,8 +249,7 @@ def test_every_method_reconstructs_or_says_that_it_does_not(name, specs, digits)
     try:
         built = build(spec, digits)
     except ValueError as error:
-        assert str(error).startswith(f"{name}: ")
-        assert "no task: reconstruction" in str(error)
+        assert str(error).startswith(f"{name} has no task: reconstruction")
         return
     image, label = images(digits.train[0][:8], 32), digits.train[1][:8]
     built.optimise()
@@ -263,12 +262,12 @@ def test_every_method_reconstructs_or_says_that_it_does_not(name, specs, digits)
 def test_an_unknown_method_or_hyperparameter_is_named(specs, digits):
     with pytest.raises(ValueError, match=r"method 'repob' is unknown: baselines/repob.py does not exist"):
         build(replace(specs["repobe"], method="repob"), digits)
-    with pytest.raises(ValueError, match=r"hyper of repobe: unknown key betta; known are adversarial, contrast, beta"):
+    with pytest.raises(ValueError, match=r"hyper of repobe: unknown key 'betta'; known here: adversarial, contrast"):
         build(replace(specs["repobe"], hyper={"betta": 1}), digits)
-    with pytest.raises(ValueError, match=r"hyper of repobe: beta is 'much'; it should be float"):
+    with pytest.raises(ValueError, match=r"hyper of repobe.beta: 'much' should be a number"):
         build(replace(specs["repobe"], hyper={"beta": "much"}), digits)
     for key, value in (("inner", "hinge"), ("key_schedule", "daily")):
-        with pytest.raises(ValueError, match=rf"hyper.{key}: '{value}' is n"):
+        with pytest.raises(ValueError, match=rf"hyper.{key}: '{value}' is unknown"):
             build(replace(specs["repobe"], hyper={key: value}), digits)
     with pytest.raises(ValueError, match="needs `after: undefended`"):
         build(specs["repobe_adversarial"], digits).prepare(None, torch.zeros(1), torch.zeros(1), 0.1)

@@ -9,9 +9,11 @@ from pathlib import Path
 def drawing(path: Path, results: Path, figures: Path) -> dict:
     """The SVG with its title, its description and the command that draws it; ids get the figure's name as a prefix.
 
-    Two SVGs inside one page must not share ids.
+    Two SVGs inside one page must not share ids. ValueError names a file that is cut.
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "<svg" not in text or not text.rstrip().endswith("</svg>"):
+        raise ValueError(f"{path} is cut or is no figure; delete it and run again")
     title, alt = _words(text, "title"), _words(text, "description")
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
     prefix = path.stem + "-"

@@ -14,7 +14,7 @@ from repobe.report.cells import number, table
 from repobe.report.drawings import drawing
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, named, rebuilt_images, withstood
 from repobe.runs.files import replace
-from repobe.tables.results import read
+from repobe.tables.results import read, told
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
@@ -58,7 +58,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
 
     configfiles: the config that described the runs; the page's re-run commands name it.
     """
-    provenance = pd.read_json(results / "tables" / "provenance.json", dtype=False)
+    provenance = pd.DataFrame(told(results / "tables" / "provenance.json"))
     claims, evidence, comparison, weighed, readings = (
         read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )

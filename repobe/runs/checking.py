@@ -75,6 +75,8 @@ def _hint(kind: str, value: Any) -> str:
     except ValueError:
         return ""
     spelling = yaml.safe_dump(whole(number)).split()[0]
+    if kind == "int_type":
+        return f"; YAML reads this as a text, write {spelling}" if number.is_integer() else ""
     if power := re.fullmatch(r"([-+]?\d+)(\.\d*)?e([-+]?)(\d+)", value.strip(), re.IGNORECASE):
         spelling = f"{power[1]}{power[2] or '.0'}e{power[3] or '+'}{power[4]}"
     return f"; YAML reads this as a text, write {spelling}"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, WrapValidator, with_config
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
-from repobe.runs import names, plugins, values
+from repobe.runs import addresses, names, plugins, values
 from repobe.runs.checking import checked
 from repobe.runs.plugins import ROOT
 from repobe.runs.reading import merged, read
@@ -96,7 +96,12 @@ CONFIG = _mapping(
     ),
     inversion=_keys_of(Inversion, only=NotRequired[values.Patterns]),
     audit=Audit,
-    mlflow_uri=Annotated[str | None, Field(description="tracking store; null, sqlite in results_dir")],
+    mlflow_uri=Annotated[
+        str | None,
+        AfterValidator(addresses.without_password),
+        Field(description="server or database, without a password; null: MLFLOW_TRACKING_URI, else in results_dir"),
+    ],
+    mlflow_weights=NotRequired[Annotated[values.Flag, Field(description="send weights to a server too")]],
 )
 
 

@@ -1,148 +1,19 @@
-"""What a workflow says on the terminal: a line for each stage that ends, with the share that is done and the time left.
+"""What a stage says to its user: lines on stderr, which is the log of a job of the workflow."""
 
-Snakemake's own messages, some twenty lines a job, go to its log file in .snakemake/log. With -p, --verbose or --quiet
-it speaks for itself.
-"""
-
-import logging
-import shutil
-import threading
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-
-from repobe.runs.workload import Workload
-
-# Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
-ITS_OWN = (
-    "Building DAG",
-    "Using shell",
-    "Conda environments: ignored",
-    "Singularity containers: ignored",
-    "Elapsed time",
-)
-ITS_OWN += ("Select jobs", "Shutting down", "Complete log", "Config file", "Exiting because a job execution failed")
-EVENTS = {
-    "workflow_started",
-    "run_info",
-    "resources_info",
-    "shellcmd",
-    "job_started",
-    "progress",
-    "rulegraph",
-    "debug_dag",
-}
-UNTOLD = {"spec", "training", "all"}  # stages of a moment, which are no news
-RARELY = 30.0  # seconds between two lines of progress where they cannot replace each other
+import errno
+import sys
 
 
-class Console(logging.Handler):
-    """Takes the place of Snakemake's handler for the terminal. On a terminal, the last line is always up to date.
-
-    results: the folder whose runs report their progress; closing: makes the last lines of a workflow that succeeded.
-    """
-
-    def __init__(self, stream, results: Path, closing: Callable[[], Iterable[str]]) -> None:
-        super().__init__()
-        self.stream, self.closing, self.work = stream, closing, Workload(results)
-        self.live, self.last, self.interrupted, self.failed = stream.isatty(), time.monotonic(), False, 0
-        self.ended = threading.Event()
-        threading.Thread(target=self._tick, daemon=True).start()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Counts what the record says of a job, and prints what a person should know of it."""
-        event, said = getattr(record, "event", None), record.getMessage() if record.msg else ""
-        if event == "run_info":
-            self.work.totals = {rule: count for rule, count in record.stats.items() if rule not in ("total", "all")}
-            self._line(
-                f"{sum(self.work.totals.values())} jobs; Snakemake's messages go to .snakemake/log, with -p here"
-            )
-        elif event == "job_info":
-            self.work.begin(record.jobid, record.rule_name, next(iter(record.wildcards.values()), ""))
-        elif event == "job_finished":
-            rule = self.work.finish(record.job_id)
-            if rule not in UNTOLD and self.work.is_done(rule):
-                self._line(f"{self.work}  {rule}: {self.work.totals[rule]} of {self.work.totals[rule]} done")
-        elif event == "job_error":
-            self._failure(record)
-        elif said.startswith("Terminating processes on user request"):
-            self.interrupted = True
-            self._line("stopping: the same command goes on from here")
-        elif event not in EVENTS and said and not said.startswith(ITS_OWN):
-            self._line(said)
-        self._draw()
-
-    def _failure(self, record: logging.LogRecord) -> None:
-        job = self.work.fail(record.jobid)
-        if self.interrupted:
-            return
-        self.failed += 1
-        self._line(f"failed: {record.rule_name} {job}".rstrip() + f" (log: {', '.join(record.log)})")
-        self._line(f"    {self._reason(record.log)}")
-
-    @staticmethod
-    def _reason(logs: list[str]) -> str:
-        """The last line of a job's logs."""
-        texts = [path.read_text(encoding="utf-8", errors="replace") for path in map(Path, logs) if path.is_file()]
-        lines = [line for text in texts for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "its log says nothing: is the disk full?"
-
-    def succeeded(self) -> None:
-        """Ends with the closing lines."""
-        self._end(self.closing())
-
-    def stopped(self) -> None:
-        """Ends a workflow of which a part failed, or which the user stopped."""
-        self._end(
-            [] if self.interrupted else [f"{self.failed} failed, see above; the same command tries only these again"]
-        )
-
-    def _end(self, lines: Iterable[str]) -> None:
-        self.ended.set()
-        with self.lock:
-            self.live = False
-            for line in lines:
-                self._line(line)
-
-    def _tick(self) -> None:
-        while not self.ended.wait(1 if self.live else RARELY):
-            with self.lock:
-                self._draw()
-
-    def _draw(self) -> None:
-        """Replaces the last line of a terminal; elsewhere a new line, rarely."""
-        if not self.work.running or self.ended.is_set():
-            return
-        line = f"{self.work}  {self.work.counts()}"
-        if self.live:
-            self.stream.write("\r\033[K" + line[: shutil.get_terminal_size().columns - 1])
-            self.stream.flush()
-        elif time.monotonic() - self.last >= RARELY:
-            self._line(line)
-
-    def _line(self, text: str) -> None:
-        self.last = time.monotonic()
-        self.stream.write(("\r\033[K" if self.live else "") + text + "\n")
-        self.stream.flush()
+def tell(line: str) -> None:
+    """Says a line on stderr; on stdout, which is the console, where the log's disk is full."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        print(line, flush=True)
 
 
-def attach(settings, results: Path, closing: Callable[[], Iterable[str]]) -> Console | None:
-    """Puts a Console in the place of Snakemake's handler; None where the user asked Snakemake to speak for itself.
-
-    settings: Snakemake's own of its output.
-    """
-    logger = logging.getLogger("snakemake.logging")
-    theirs = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
-    if (
-        settings.dryrun
-        or settings.verbose
-        or settings.quiet
-        or settings.printshellcmds
-        or settings.debug_dag
-        or not theirs
-    ):
-        return None
-    console = Console(theirs[0].stream, results, closing)
-    logger.removeHandler(theirs[0])
-    logger.addHandler(console)
-    return console
+def in_a_line(error: Exception) -> str:
+    """An error's words as one line."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+        return "no space is left for the log, or in the folder of temporary files; free some, and rerun"
+    return " ".join(str(error).split()) or type(error).__name__

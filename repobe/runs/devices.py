@@ -1,9 +1,10 @@
 """The device of a stage: its choice, name, arithmetic and random stream."""
 
-import sys
 from contextlib import AbstractContextManager
 
 import torch
+
+from repobe.runs.console import tell
 
 
 def choose(name: str, threads: int) -> torch.device:
@@ -25,7 +26,7 @@ def choose(name: str, threads: int) -> torch.device:
     settle_arithmetic()
     if automatic:
         name = "" if device.type == "cpu" else f", {called(device)}"
-        print(f"repobe: --device auto takes {device}{name}", file=sys.stderr)
+        tell(f"repobe: --device auto takes {device}{name}")
     return device
 
 

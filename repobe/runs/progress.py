@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from repobe.runs.console import tell
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
@@ -47,7 +48,7 @@ class Progress:
         now = time.monotonic()
         if self.bar.disable and (self.done in (self.before, self.total) or now - self.last_line >= RARELY):
             self.last_line = now
-            print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}", file=sys.stderr, flush=True)
+            tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}")
 
     def close(self) -> None:
         """Removes the file, because the stage is done."""

@@ -229,4 +229,8 @@ def from_plain(cls: type, values: dict, where: str) -> Any:
 
     where: the place of the values in the file, for the message.
     """
+    known = [field.name for field in dataclasses.fields(cls)]
+    # Of a dataclass that is not its own, pydantic drops unknown keys.
+    if isinstance(values, dict) and (unknown := sorted(set(values) - set(known))):
+        raise ValueError(f"{where}: unknown key {unknown[0]!r}; known here: {', '.join(known)}")
     return checked(cls, values, where, strict=True)

@@ -3,13 +3,13 @@
 Torch takes seconds to import, so a stage imports what needs it only once it knows that there is work to do.
 """
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repobe.runs import checksums, plugins
 from repobe.runs.code import measured_by
+from repobe.runs.console import tell
 from repobe.runs.files import about, arrays, table
 from repobe.runs.locks import alone
 from repobe.runs.spec import Spec
@@ -115,7 +115,7 @@ def _evaluate(run: "Opened") -> "Partial":
         rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial)
         if trained.system.digital:
             lost = trained.system.codec.failures
-            print(f"{spec.path}: {lost} messages that the codec could not decode", file=sys.stderr)
+            tell(f"{spec.path}: {lost} messages that the codec could not decode")
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", _signed(rows, spec))
         checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))

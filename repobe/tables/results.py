@@ -1,7 +1,7 @@
 """Tables of results: checks of rows, gathering of runs, summaries over seeds."""
 
+import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.runs.code import mixed
+from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
@@ -24,11 +25,16 @@ def read(path: Path, table: str | None = None) -> pd.DataFrame:
     """Reads a CSV; `table`, the name of a raw table, also checks it. ValueError names the file and the fault."""
     checksums.check(path)
     try:
-        frame = pd.read_csv(path, dtype={"snr_train_db": str, "code": str}, keep_default_na=False, na_values=[""])
+        content = path.read_bytes()
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype={"snr_train_db": str, "code": str}, keep_default_na=False, na_values=[""]
+        )
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; run snakemake to make it") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a CSV table ({error}); delete it and run again") from None
+    if not content.endswith(b"\n"):
+        raise ValueError(f"{path} is cut: its last line has no end; delete it and run again")
     if table:
         check(frame, table, path)
     return frame
@@ -89,7 +95,7 @@ def tables(results: Path, specs: list[Path]) -> None:
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     seal(out, pictures, provenance)
     for line in mixed_code(out):
-        print(line, file=sys.stderr)
+        tell(line)
 
 
 def _of_run(path: Path, table: str, spec: Spec) -> pd.DataFrame:
@@ -180,6 +186,8 @@ def summary(results: Path) -> None:
     for name in ("reconstructions.npz", "provenance.json"):
         checksums.check(source / name)
         replace(out / name, (source / name).read_bytes())
+    names = [*(f"{table}.csv" for table in KEYS), "reconstructions.npz", "provenance.json"]
+    checksums.record(out, "summary", names)
 
 
 def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
@@ -44,6 +45,7 @@ def judge(results: Path) -> None:
     columns = ["id", "where", "figure", "claim", "verdict", *COLUMNS, "comparisons", "evidence"]
     write_derived(pd.DataFrame(rows, columns=columns), results / "claims.csv")
     write_derived(pd.DataFrame(every, columns=["id", "outcome", *COLUMNS, "p", "evidence"]), results / "evidence.csv")
+    checksums.record(results, "claims", ["claims.csv", "evidence.csv"])
 
 
 def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:

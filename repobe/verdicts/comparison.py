@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
@@ -41,6 +42,7 @@ def compare(results: Path) -> None:
         printed = number.pop("value")
         rows.append(number | {"printed": printed} | _compared(number, printed, summary, evasion, gates))
     write_derived(pd.DataFrame(rows), results / "comparison.csv")
+    checksums.record(results, "comparison", ["comparison.csv"])
 
 
 def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.DataFrame, gates: Gates) -> dict:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.tables.results import KEYS, read, write_derived
 from repobe.tables.schema import is_proportion
 from repobe.tables.statistics import interval, newcombe
@@ -35,6 +36,7 @@ def weigh(results: Path) -> None:
         for row in differences(tables[weighed.get("table", "evasion")], weighed)
     ]
     write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "decisions.csv")
+    checksums.record(results, "decisions", ["decisions.csv"])
 
 
 def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:

@@ -6,13 +6,32 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from repobe.runs.console import in_a_line
+
 FOLDER = Path(__file__).parents[2] / "workflow" / "paper"
+PRINTED = 31  # numbers that the paper prints
+END = "\n..."
+RESTORE = "restore it: git checkout -- workflow/paper"
+NEEDED = {  # keys of every entry
+    "claims": {"id", "where", "figure", "claim", "parts"},
+    "decisions": {"id", "paper", "decision", "why"},
+    "readings": {"id", "reading", "paper", "bears_on"},
+    "against_itself": {"id", "where", "says", "but", "see"},
+}
 
 
 @cache
 def numbers() -> pd.DataFrame:
     """All printed numbers, one per row; snr_db is text, "7" or "7-23"."""
-    return pd.read_csv(FOLDER / "numbers.csv", dtype={"snr_db": str})
+    path = FOLDER / "numbers.csv"
+    try:
+        found = pd.read_csv(path, dtype={"snr_db": str})
+        whole = list(found["id"]) == [f"n{place:02}" for place in range(1, PRINTED + 1)]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read ({in_a_line(error)}); {RESTORE}") from None
+    if not whole or not pd.api.types.is_numeric_dtype(found["value"]) or found.isna().any(axis=None):
+        raise ValueError(f"{path} is not the table of n01 to n{PRINTED}, every cell filled; {RESTORE}")
+    return found
 
 
 @cache
@@ -44,4 +63,17 @@ def against_itself() -> list[dict]:
 
 
 def _yaml(name: str) -> list[dict]:
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    """The entries of a file; ValueError names a file that is missing, cut, no YAML, or lacks a key."""
+    path = FOLDER / f"{name}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read ({in_a_line(error)}); {RESTORE}") from None
+    if not text.rstrip().endswith(END):  # half a list is a list, too
+        raise ValueError(f"{path} is cut: its last line is not '...', the end of a YAML document; {RESTORE}")
+    for place, entry in enumerate(entries, start=1):
+        lacking = sorted(NEEDED[name] - set(entry if isinstance(entry, dict) else ()))
+        if lacking:
+            raise ValueError(f"{path}, entry {place} has no key '{lacking[0]}'; {RESTORE}")
+    return entries

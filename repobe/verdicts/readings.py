@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.verdicts import paper
 from repobe.verdicts.claims import GATED, verdict
@@ -50,6 +51,7 @@ def judge(results: Path) -> None:
         for row in judged(tables, claim, reading)
     ]
     write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "readings.csv")
+    checksums.record(results, "readings", ["readings.csv"])
 
 
 def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:

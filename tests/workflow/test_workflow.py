@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import shlex
@@ -147,6 +148,14 @@ def test_every_value_of_the_config_reaches_the_shell_in_one_piece(tmp_path):
     assert tracked[tracked.index("--uri") + 1] == "sqlite:///my & runs.db"
 
 
+def test_a_password_in_the_config_is_refused_and_not_repeated(tmp_path):
+    """So that neither the console nor what Snakemake records of a job has it."""
+    done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri="http://me:s3cret@host"))
+    assert done.returncode != 0
+    assert "mlflow_uri: the address of MLflow holds a password" in done.stdout
+    assert "s3cret" not in done.stdout
+
+
 def test_without_a_tracking_store_the_command_names_none(tmp_path):
     done = snakemake("-n", "-p", "--configfile", config(tmp_path, mlflow_uri=None))
     (tracked,) = re.findall(r"^Shell command: (python -m repobe track .*)$", done.stdout, re.MULTILINE)
@@ -165,6 +174,9 @@ def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
 
 
 def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path):
+    """In a folder with a space, a quote and an umlaut, where a command without quotes would be cut."""
+    tmp_path /= "it's mine & (üben)"
+    tmp_path.mkdir()
     chosen = config(tmp_path)
     first = snakemake("-p", "--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
@@ -185,8 +197,8 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     page = (results / "report.html").read_text()
     assert page.count("<svg") == len(names)
     assert "stand-ins for the paper" in page
-    again = re.search(r'snakemake (\S+/evasion\.csv [^<"]*)', page).group(1)  # the page's commands run as they stand
-    assert snakemake("-n", *shlex.split(again)).returncode == 0
+    again = html.unescape(re.search(r'snakemake ([^<>"]*/evasion\.csv[^<>"]*)', page).group(1))
+    assert snakemake("-n", *shlex.split(again)).returncode == 0  # the page's commands run as they stand
     namespaces = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
     for namespace in namespaces:
         page = page.replace(f'="{namespace}"', "")

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 # The suite's own folder, which need not be the one that snakemake runs in, nor the main workflow's.
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
-from repobe.runs import console
+from repobe.runs import terminal
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
@@ -46,17 +46,16 @@ DRAWN = config["figures_dir"]
 
 def closing_lines():
     """What the terminal says at the end of a workflow that succeeded."""
-    from repobe.report.closing import (
-        lines,
-    )  # imports pandas, half a second that a dry run need not wait
+    # Imports pandas: half a second that a dry run need not wait.
+    from repobe.report.closing import lines
 
     return lines(Path(RESULTS), Path(DRAWN), list(config["datasets"]))
 
 
 # None where this is a module of another workflow, where a job calls snakemake, and where the user asked for its own log.
-CONSOLE = None
+TERMINAL = None
 if workflow.is_main_process and IS_MAIN:
-    CONSOLE = console.attach(workflow.output_settings, Path(RESULTS), closing_lines)
+    TERMINAL = terminal.attach(workflow.output_settings, Path(RESULTS), closing_lines)
 FIGURES = sorted(Path(name).stem for name in glob("figures/fig*.py", root_dir=SUITE))
 # The modules that every figure is drawn with.
 DRAWING = [
@@ -180,5 +179,12 @@ def figures_dir(wildcards):
 
 
 def tracking_options(wildcards):
-    uri = config["mlflow_uri"]
-    return ["--uri", uri] if uri else []
+    uri = ["--uri", config["mlflow_uri"]] if config["mlflow_uri"] else []
+    return uri + (["--weights"] if config.get("mlflow_weights") else [])
+
+
+def try_tracking_again():
+    """Forgets a tracking that MLflow refused, so that the next snakemake tries again."""
+    tracked = Path(RESULTS, "tracked.json")
+    if tracked.exists() and b"not tracked" in tracked.read_bytes():
+        tracked.unlink()

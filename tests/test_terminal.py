@@ -7,20 +7,20 @@ import time
 
 import pytest
 
-from repobe.runs import console, workload
-from repobe.runs.console import Console
+from repobe.runs import terminal, workload
+from repobe.runs.terminal import Terminal
 from repobe.runs.workload import Workload
 
 TOTALS = {"spec": 2, "train": 2, "measure": 2, "tables": 1, "all": 1, "total": 8}
 
 
-class Terminal(io.StringIO):
+class Screen(io.StringIO):
     def isatty(self) -> bool:
         return True
 
 
-def spoken(stream, results, closing=lambda: ["Found: nothing."]) -> tuple[Console, logging.Logger]:
-    made = Console(stream, results, closing)
+def spoken(stream, results, closing=lambda: ["Found: nothing."]) -> tuple[Terminal, logging.Logger]:
+    made = Terminal(stream, results, closing)
     logger = logging.Logger("snakemake")
     logger.addHandler(made)
     return made, logger
@@ -57,7 +57,7 @@ def test_each_stage_is_one_line_however_many_jobs_it_has(tmp_path):
 
 
 def test_a_terminal_has_its_last_line_rewritten_in_place(tmp_path):
-    stream = Terminal()
+    stream = Screen()
     made, logger = spoken(stream, tmp_path)
     logger.info("Job stats", extra={"event": "run_info", "stats": TOTALS})
     for job in (1, 2):
@@ -167,9 +167,9 @@ def test_the_user_may_have_snakemakes_own_messages(tmp_path):
         for option in ("dryrun", "verbose", "printshellcmds", "debug_dag"):
             settings = Settings()
             setattr(settings, option, True)
-            assert console.attach(settings, tmp_path, list) is None
+            assert terminal.attach(settings, tmp_path, list) is None
             assert theirs in logger.handlers
-        made = console.attach(Settings(), tmp_path, list)
+        made = terminal.attach(Settings(), tmp_path, list)
         assert made in logger.handlers
         assert theirs not in logger.handlers
     finally:

@@ -1,0 +1,220 @@
+"""What MLflow shows of one trained run: names, times, tags, parameters and metrics. Imports no MLflow.
+
+A metric is named <section>/<rest>, because MLflow draws the metrics of one section together:
+
+    training/loss                                     a step for each validation
+    natural_accuracy/7.5dB                            the receiver
+    adversarial_accuracy/paper_eps0.016_7.5dB         under an attack
+    inversion_ssim/keyless_23dB                       an attacker's picture
+    audit_key_recovered/4x4_fixed_1known_-10dB        the cipher under attack
+    cost/flops
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from repobe.runs.spec import Spec
+from repobe.tables.results import read, told
+
+TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv", "history.csv")
+IDENTITY = ("spec.yaml", *TABLES, "reconstructions.npz", "provenance.json")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One value; step: the number of the validation, 0 outside training; time_ms: since 1970."""
+
+    name: str
+    value: float
+    time_ms: int
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Contents:
+    """path: tells the run from the others of its results folder; name: what people see, with the method first.
+
+    began_ms, ended_ms: of the training, since 1970; content: digest of the files that this was read from; dataset: the
+    fields of MLflow's Dataset.
+    """
+
+    path: str
+    name: str
+    began_ms: int
+    ended_ms: int
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: list[Metric]
+    content: str
+    dataset: dict[str, str] | None = None
+
+
+def contents(spec: Spec, run: Path) -> Contents:
+    """What MLflow shows of one seed's run. ValueError names a file that is missing or damaged."""
+    made = told(run / "provenance.json")
+    ended = round(datetime.fromisoformat(made["finished"]).timestamp() * 1000)
+    cost = read(run / "cost.csv", "cost").to_dict("records")[0]
+    commit = made["commit"].removesuffix("+changes")
+    tags = describing(spec) | {
+        "seed": str(spec.seed),
+        "device": str(cost["device"]),
+        "data_sha256": made.get("data_sha256", ""),
+        "uncommitted_changes": str(commit != made["commit"]).lower(),
+    }
+    if re.fullmatch("[0-9a-f]{40}", commit):
+        tags["mlflow.source.git.commit"] = commit
+    return Contents(
+        path=spec.path,
+        name=f"{spec.label} seed{spec.seed} {spec.channel} {spec.dataset}",
+        began_ms=ended - round(made["train_wall_seconds"] * 1000),
+        ended_ms=ended,
+        tags=tags,
+        params=dict(_flat(spec.as_dict())),
+        metrics=[*_training(read(run / "history.csv"), ended), *measured(_tables(run), ended)],
+        content=digest([run / name for name in IDENTITY]),
+        dataset=_dataset(spec, made.get("data_sha256")),
+    )
+
+
+def describing(spec: Spec) -> dict[str, str]:
+    """The tags that the seeds of a configuration share."""
+    return {
+        "dataset": spec.dataset,
+        "channel": spec.channel,
+        "method": spec.label,
+        "module": spec.method,
+        "task": spec.task,
+        "image_size": str(spec.image_size),
+        "precision": spec.training.precision,
+        "snr_train_db": spec.snr_train_name,
+    }
+
+
+def configuration_of(spec: Spec) -> str:
+    """The path of a run without its seed; the SNR of a matched run becomes a level of its own."""
+    return re.sub(r"/seed\d+_?([^/]*)$", r"/\1", spec.path).rstrip("/")
+
+
+def configuration(spec: Spec, seeds: list[Contents]) -> Contents:
+    """The seeds of one configuration together: the mean of every metric that all of them have, but for training's."""
+    values: dict[str, list[float]] = {}
+    for seed in seeds:
+        for metric in seed.metrics:
+            if not metric.name.startswith("training/"):
+                values.setdefault(metric.name, []).append(metric.value)
+    ended = max(seed.ended_ms for seed in seeds)
+    return Contents(
+        path=configuration_of(spec),
+        name=f"{spec.label} {spec.channel} {spec.dataset}",
+        began_ms=min(seed.began_ms for seed in seeds),
+        ended_ms=ended,
+        tags=describing(spec) | {"seeds": str(len(seeds))},
+        params={name: value for name, value in seeds[0].params.items() if name != "seed"},
+        metrics=[Metric(name, sum(v) / len(v), ended) for name, v in values.items() if len(v) == len(seeds)],
+        content=hashlib.sha256(" ".join(seed.content for seed in seeds).encode()).hexdigest(),
+        dataset=seeds[0].dataset,
+    )
+
+
+def grid(seeds: list[Contents], files: list[Path]) -> Contents:
+    """All runs together, with the files that are drawn of them all."""
+    return Contents(
+        path="grid",
+        name="figures and report",
+        began_ms=min(seed.began_ms for seed in seeds),
+        ended_ms=max(seed.ended_ms for seed in seeds),
+        tags={"seeds": str(len(seeds))},
+        params={},
+        metrics=[],
+        content=digest(files),
+    )
+
+
+def digest(files: list[Path]) -> str:
+    """The SHA-256 of the files' names and contents; a file that is missing counts as empty."""
+    whole = hashlib.sha256()
+    for path in files:
+        inner = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+        whole.update(f"{path.name} {inner}\n".encode())
+    return whole.hexdigest()
+
+
+def measured(tables: dict[str, pd.DataFrame], time_ms: int) -> list[Metric]:
+    """The metrics of a run's evasion, inversion, audit and cost table. ValueError if two rows get the same name."""
+    named = [*_evasion(tables["evasion"]), *_inversion(tables["inversion"]), *_audit(tables["audit"])]
+    named += _cost(tables["cost"])
+    name, times = Counter(name for name, _ in named).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{times} rows of the tables would all be the metric {name}")
+    return [Metric(name, value, time_ms) for name, value in named]
+
+
+def _dataset(spec: Spec, sha256: str | None) -> dict[str, str]:
+    about = json.dumps({"dataset": spec.dataset, "image_size": spec.image_size, "train_images": spec.train_images})
+    sha256 = (sha256 or "not recorded")[:36]  # all that MLflow takes
+    return {"name": spec.dataset, "digest": sha256, "source_type": "local", "source": about, "profile": about}
+
+
+def _tables(run: Path) -> dict[str, pd.DataFrame]:
+    return {table: read(run / f"{table}.csv", table) for table in ("evasion", "inversion", "audit", "cost")}
+
+
+def _training(history: pd.DataFrame, ended_ms: int) -> Iterator[Metric]:
+    """seconds: of each part of the training, so that the last part ends where the training ends."""
+    left = history["seconds"][::-1].cumsum()[::-1].shift(-1, fill_value=0)
+    for step, (row, after) in enumerate(zip(history.to_dict("records"), left, strict=True), start=1):
+        for name, value in row.items():
+            yield Metric(_name("training", name), float(value), ended_ms - round(after * 1000), step)
+
+
+def _evasion(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    for row in frame.to_dict("records"):
+        attack = row["attack"] if row["attack"] != "none" else ""
+        split = row["split"] if row["split"] != "test" else ""
+        radius = f"eps{row['eps']:g}" if row["eps"] else ""
+        yield _name(row["metric"], split, attack, radius, _db(row["snr_test_db"])), row["value"]
+
+
+def _inversion(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    for row in frame.to_dict("records"):
+        yield _name(f"inversion_{row['metric']}", row["attacker"], _db(row["snr_tap_db"])), row["value"]
+
+
+def _audit(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        known = f"{row['known_messages']:g}known" if row["known_messages"] is not None else ""
+        at = _db(row["snr_db"]) if row["snr_db"] is not None else ""
+        parts = (row["grid"], row["schedule"] or "", known, at)
+        yield _name(f"audit_{row['quantity']}", *parts), row["value"]
+
+
+def _cost(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    (row,) = frame.to_dict("records")
+    for name in ("parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"):
+        yield _name("cost", name), row[name]
+
+
+def _db(snr: float) -> str:
+    return f"{snr:g}dB"
+
+
+def _name(section: str, *parts: str) -> str:
+    """In the characters that MLflow takes, without spaces, which its search would need quotes for."""
+    return re.sub(r"[^\w.:/-]+", "_", f"{section}/{'_'.join(part for part in parts if part)}")
+
+
+def _flat(values: dict, head: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{head}{name}.")
+        else:
+            shown = value if isinstance(value, str) else json.dumps(value)
+            yield re.sub(r"[^\w.:/-]+", "_", f"{head}{name}"), shown

@@ -1,0 +1,24 @@
+"""Addresses of servers and databases: without a password, because commands, logs and records show them."""
+
+import re
+from urllib.parse import urlsplit
+
+
+def without_password(uri: str | None) -> str | None:
+    """The address of MLflow; ValueError, which does not repeat it, if it holds a password."""
+    try:
+        password = urlsplit(uri or "").password
+    except ValueError as error:
+        raise ValueError(f"the address of MLflow cannot be read ({error})") from None
+    if password is not None:
+        raise ValueError(
+            "the address of MLflow holds a password, which commands, logs and records would show; set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or the whole address as "
+            "MLFLOW_TRACKING_URI, with mlflow_uri: null"
+        )
+    return uri
+
+
+def masked(text: str) -> str:
+    """The text with *** for the password of every address in it."""
+    return re.sub(r"(\w://[^\s:/@]*:)[^\s/]*(?=@)", r"\1***", text)
