@@ -15,10 +15,10 @@ from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
 HELP = {
-    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
+    "name": "a dataset, as configs name it",
     "json": "what the config says of it, as JSON",
     "data": "<results>/data/<dataset>.safetensors",
-    "out": "the file to write; of merge, the folder",
+    "out": "the file to write",
     "spec": "<results>/runs/<dataset>/<channel>/<method>/seed<k>/spec.yaml",
     "specs": "every run's spec.yaml",
     "sources": "folders that hold tables/",
@@ -36,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("repobe: interrupted")
         return 130  # as a shell counts it: 128 + SIGINT
+    except BrokenPipeError:  # whoever reads has what they wanted, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
+        return 0
     except (ValueError, OSError) as error:
         tell(f"repobe: {in_a_line(error)}")
         return 2
@@ -80,10 +83,7 @@ def audit(o: argparse.Namespace) -> None:
 
 
 def measure(o: argparse.Namespace) -> None:
-    """Evaluates, inverts and audits in one process: what the workflow runs.
-
-    A killed one goes on where it was.
-    """
+    """Evaluates, inverts and audits in one process: what the workflow runs; a killed one resumes."""
     pipeline.measure(o.spec, o.device)
 
 
@@ -153,27 +153,24 @@ def readings(o: argparse.Namespace) -> None:
 
 
 def verify(o: argparse.Namespace) -> int:
-    """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
-    from repobe.verdicts import verification
+    """Whether the tables that are there follow from their raw rows; exit code 1 if one does not."""
+    from repobe.report import answers
 
-    said = verification.verify(o.results)
-    for line, _ in said:
-        print(line)
-    return 0 if all(agrees for _, agrees in said) else 1
+    return 0 if answers.verify(o.results, o.as_json) else 1
 
 
 def show(o: argparse.Namespace) -> None:
     """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
-    from repobe.verdicts import show as room
+    from repobe.report import answers
 
-    print(room.show(o.name, o.results))
+    answers.show(o.name, o.results, o.as_json)
 
 
 def status(o: argparse.Namespace) -> None:
     """What of a config's grid is done, running, failed, not started; reads only."""
-    from repobe.runs import status as room
+    from repobe.report import answers
 
-    print(room.status(*o.configs))
+    answers.status(o.configs, o.as_json)
 
 
 def report(o: argparse.Namespace) -> None:
@@ -198,19 +195,23 @@ def _json(text: str) -> dict:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="repobe", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m repobe", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(run, *positional: str, device: bool = False) -> argparse.ArgumentParser:
+    def command(run, *positional: str, device: bool = False, as_json: bool = False, **help_: str):
         first = run.__doc__.splitlines()[0].replace("%", "%%")  # argparse formats it
         added = commands.add_parser(run.__name__, help=first, description=run.__doc__)
         added.set_defaults(run=run)
         for name in positional:
             kind = str if name in ("name", "json") else Path
-            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
+            added.add_argument(
+                name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=(HELP | help_)[name]
+            )
         if device:
             said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
             added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
+        if as_json:
+            added.add_argument("--json", dest="as_json", action="store_true", help="as JSON, for programs")
         return added
 
     making = command(data, "name", "out")
@@ -227,14 +228,15 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    command(merge, "results", "sources")
+    command(merge, "results", "sources", results="the folder to write")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
-    command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
-    command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    where = {"type": Path, "default": Path("results"), "help": "the folder that holds tables/; default: results"}
+    command(verify, as_json=True).add_argument("results", nargs="?", **where)
+    command(show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
     said = "default: the demo's; of several, each overrides those before it"
-    command(status).add_argument("configs", metavar="config", help=said, **configs)
+    command(status, as_json=True).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

@@ -16,6 +16,7 @@ from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
 from repobe.runs.reading import merged, read, understood
+from repobe.runs.status import is_finished
 
 # Those that the user named, else that of the Snakefile: for the commands that the report shows.
 CONFIGFILES = [os.path.relpath(file) for file in workflow.configfiles]
@@ -93,6 +94,17 @@ wildcard_constraints:
 def of_runs(name):
     """That file of every run."""
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
+
+
+def gathered_specs(wildcards):
+    """The spec.yaml of every run that the tables hold: those of `only`, and what was run before with another `only`."""
+    own = {spec.path for spec in SPECS}
+    kept = [
+        path
+        for path, spec in EVERY.items()
+        if path in own or is_finished(spec, Path(RESULTS))
+    ]
+    return [f"{RUNS}/{path}/spec.yaml" for path in kept]
 
 
 def spec_of(wildcards):

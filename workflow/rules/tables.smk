@@ -22,12 +22,13 @@ rule tables:
         f"{RESULTS}/tables/sha256.json",
     params:
         results=results_dir,
+        specs=gathered_specs,
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results:q} {input.specs:q} 2> {log:q}"
+        "python -m repobe tables {params.results:q} {params.specs:q} 2> {log:q}"
 
 
 rule summary:
