@@ -115,6 +115,7 @@ def test_ctrl_c_is_one_line(tmp_path):
     logger.info("Terminating processes on user request, this might take some time.")
     for job in (1, 2):
         error(logger, job, "train", tmp_path / "none.log")
+        logger.error("RuleException:\nKeyboardInterrupt in line 44 of run.smk", extra={"event": "error"})
     made.stopped()
     assert stream.getvalue().splitlines() == ["stopping: the same command goes on from here"]
 

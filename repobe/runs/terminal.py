@@ -68,7 +68,7 @@ class Terminal(logging.Handler):
         elif said.startswith("Terminating processes on user request"):
             self.interrupted = True
             self._line("stopping: the same command goes on from here")
-        elif event not in EVENTS and said and not said.startswith(ITS_OWN):
+        elif event not in EVENTS and said and not said.startswith(ITS_OWN) and not self.interrupted:
             self._line(said)
         self._draw()
 

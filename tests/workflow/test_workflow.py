@@ -209,6 +209,15 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
 
+    # A part of the grid, run again, takes nothing out of the tables; they are gathered anew, the same to the byte.
+    before = {path.name: path.read_bytes() for path in (results / "tables").iterdir()}
+    part = ["--configfile", chosen, "--config", "only=*/undefended"]
+    gathered = snakemake(str(results / "tables" / "evasion.csv"), "-p", *part)
+    assert gathered.returncode == 0, gathered.stdout[-2000:]
+    assert "rule tables:" in gathered.stdout
+    assert not re.search("rule (train|measure):", gathered.stdout)
+    assert {path.name: path.read_bytes() for path in (results / "tables").iterdir()} == before
+
     # Snakemake's own report has every figure.
     whole = tmp_path / "workflow.html"
     reported = snakemake("--report", str(whole), "--configfile", chosen)
@@ -247,6 +256,12 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     dry = snakemake("-n", "--configfile", chosen).stdout
     assert "rule measure:" in dry
     assert dry.count("rule train:") == 1  # the one above, which has not run
+
+    # A run that is not finished is no part of the tables of another part.
+    dry = snakemake("-n", "-p", "--configfile", chosen, "--config", "only=*/undefended").stdout
+    (command,) = re.findall("python -m repobe tables .*", dry)
+    assert "undefended" in command
+    assert "repobe_reconstruction" not in command  # its settings were changed above
 
     # A run whose teacher `only` leaves out is still trained after it.
     shutil.rmtree(results / "runs")
