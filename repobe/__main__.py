@@ -219,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(classifier, "data", "out", device=True)
     classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
-    classifying.add_argument("--threads", type=int, default=1)
+    classifying.add_argument("--threads", type=int, default=1, help="default: 1")
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
     blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}

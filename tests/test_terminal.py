@@ -94,6 +94,37 @@ def test_a_failure_is_told_with_its_reason_and_its_log(tmp_path):
     ]
 
 
+def test_what_a_cluster_says_of_a_job_is_told_too_and_a_second_try_counts(tmp_path):
+    own, slurm = tmp_path / "train.log", tmp_path / "slurm.log"
+    own.write_text("2026-11-24 train: 3 steps\n")
+    slurm.write_text("building\nslurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0.\nsrun: Terminating\n")
+    stream = io.StringIO()
+    made, logger = spoken(stream, tmp_path)
+    for run in ("a", "b"):
+        begin(logger, 1, "train", run)
+        told = {"event": "job_error", "jobid": 1, "rule_name": "train", "log": [str(own), str(slurm)]}
+        logger.error("Error in rule", extra=told)
+    begin(logger, 1, "train", "b")
+    finish(logger, 1)
+    made.stopped()
+    lines = stream.getvalue().splitlines()
+    assert lines[1:3] == [
+        "    2026-11-24 train: 3 steps",
+        "    slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0.",
+    ]
+    assert lines[-1] == "1 failed, see above; the same command tries only these again"
+
+
+def test_jobs_that_a_cluster_groups_fail_one_by_one(tmp_path):
+    stream = io.StringIO()
+    made, logger = spoken(stream, tmp_path)
+    begin(logger, 1, "train")
+    jobs = [{"jobid": 1, "rule_name": "train", "log": []}]
+    logger.error("…", extra={"event": "group_error", "job_error_info": jobs, "aux_logs": [], "groupid": "x"})
+    made.stopped()
+    assert stream.getvalue().startswith("failed: train digits/awgn/repobe/seed0")
+
+
 @pytest.mark.parametrize("content", [None, "", "\n"])
 def test_a_failure_without_a_reason_says_so(content, tmp_path):
     """A full disk takes the log with it."""
@@ -131,7 +162,7 @@ def test_the_time_left_follows_from_the_jobs_that_have_ended(tmp_path, monkeypat
     work.begin(1, "train", "a")
     work.begin(2, "train", "b")
     now += 10
-    assert [work.finish(1), work.finish(2)] == ["train", "train"]
+    assert [work.finish(1).run, work.finish(2).run] == ["a", "b"]
     assert work.left() == pytest.approx(21.5)
     assert str(work) == " 32%  0:10 gone, about 0:22 left"  # 10 of 31.5
     work.begin(3, "train", "c")

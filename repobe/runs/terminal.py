@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from repobe.runs.status import FAULT
 from repobe.runs.workload import Workload
 
 # Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
@@ -45,7 +46,8 @@ class Terminal(logging.Handler):
     def __init__(self, stream, results: Path, closing: Callable[[], Iterable[str]]) -> None:
         super().__init__()
         self.stream, self.closing, self.work = stream, closing, Workload(results)
-        self.live, self.last, self.interrupted, self.failed = stream.isatty(), time.monotonic(), False, 0
+        self.live, self.last, self.interrupted = stream.isatty(), time.monotonic(), False
+        self.failed: set[tuple[str, str]] = set()  # the rule and the run of each job
         self.ended = threading.Event()
         threading.Thread(target=self._tick, daemon=True).start()
 
@@ -60,11 +62,17 @@ class Terminal(logging.Handler):
         elif event == "job_info":
             self.work.begin(record.jobid, record.rule_name, next(iter(record.wildcards.values()), ""))
         elif event == "job_finished":
-            rule = self.work.finish(record.job_id)
-            if rule not in UNTOLD and self.work.is_done(rule):
-                self._line(f"{self.work}  {rule}: {self.work.totals[rule]} of {self.work.totals[rule]} done")
+            job = self.work.finish(record.job_id)
+            self.failed.discard(job[:2])  # on a cluster, a job may be tried again
+            if job.rule not in UNTOLD and self.work.is_done(job.rule):
+                self._line(
+                    f"{self.work}  {job.rule}: {self.work.totals[job.rule]} of {self.work.totals[job.rule]} done"
+                )
         elif event == "job_error":
-            self._failure(record)
+            self._failure(record.jobid, record.rule_name, record.log)
+        elif event == "group_error":
+            for job in record.job_error_info:
+                self._failure(job["jobid"], job["rule_name"], [*job["log"], *record.aux_logs])
         elif said.startswith("Terminating processes on user request"):
             self.interrupted = True
             self._line("stopping: the same command goes on from here")
@@ -72,20 +80,15 @@ class Terminal(logging.Handler):
             self._line(said)
         self._draw()
 
-    def _failure(self, record: logging.LogRecord) -> None:
-        job = self.work.fail(record.jobid)
+    def _failure(self, number: int, rule: str, logs: list[str]) -> None:
+        run = self.work.fail(number)
         if self.interrupted:
             return
-        self.failed += 1
-        self._line(f"failed: {record.rule_name} {job}".rstrip() + f" (log: {', '.join(record.log)})")
-        self._line(f"    {self._reason(record.log)}")
-
-    @staticmethod
-    def _reason(logs: list[str]) -> str:
-        """The last line of a job's logs."""
-        texts = [path.read_text(encoding="utf-8", errors="replace") for path in map(Path, logs) if path.is_file()]
-        lines = [line for text in texts for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "its log says nothing: is the disk full?"
+        self.failed.add((rule, run))
+        self._line(f"failed: {rule} {run}".rstrip() + f" (log: {', '.join(logs)})")
+        reasons = [line for log in logs if (line := _reason(Path(log)))]
+        for line in reasons or ["its log says nothing: is the disk full?"]:
+            self._line(f"    {line}")
 
     def succeeded(self) -> None:
         """Ends with the closing lines."""
@@ -94,7 +97,9 @@ class Terminal(logging.Handler):
     def stopped(self) -> None:
         """Ends a workflow of which a part failed, or which the user stopped."""
         self._end(
-            [] if self.interrupted else [f"{self.failed} failed, see above; the same command tries only these again"]
+            []
+            if self.interrupted
+            else [f"{len(self.failed)} failed, see above; the same command tries only these again"]
         )
 
     def _end(self, lines: Iterable[str]) -> None:
@@ -124,6 +129,15 @@ class Terminal(logging.Handler):
         self.last = time.monotonic()
         self.stream.write(("\r\033[K" if self.live else "") + text + "\n")
         self.stream.flush()
+
+
+def _reason(log: Path) -> str:
+    """The last line of a log that tells of an error, else its last line; empty where there is none."""
+    if not log.is_file():
+        return ""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if FAULT.match(line) or "error" in line.lower()]
+    return next(reversed(told or lines), "")
 
 
 def attach(settings, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:

@@ -35,11 +35,11 @@ class Workload:
         self.running[job] = Job(rule, run, time.time())
         self.most = max(self.most, len(self.running))
 
-    def finish(self, job: int) -> str:
-        """A job has ended; its rule."""
+    def finish(self, job: int) -> Job:
+        """A job has ended; which one."""
         ended = self.running.pop(job)
         self.lasted.setdefault(ended.rule, []).append(time.time() - ended.began)
-        return ended.rule
+        return ended
 
     def fail(self, job: int) -> str:
         """A job has failed; what it worked on."""

@@ -1,5 +1,6 @@
 """Folders that are links, elsewhere or renamed: code comes from the suite's own folder, data from the results."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from repobe.runs import provenance
 from repobe.runs.folders import results_of
 from repobe.runs.spec import Spec
 
@@ -82,6 +84,61 @@ def test_the_same_folder_has_the_same_inputs_by_any_name(tmp_path):
     inputs = [sorted(line for line in said.splitlines() if "input: " in line) for said in (dry(ROOT, *mini), by_link)]
     assert inputs[0] == inputs[1]
     assert any("baselines/undefended.py" in line for line in inputs[0])
+
+
+@pytest.mark.slow
+def test_every_output_is_the_same_to_the_byte_from_elsewhere_and_in_hostile_surroundings(tmp_path):
+    """As a module of a workflow in a folder with an umlaut, with runs on a scratch disk, without a home, in ASCII.
+
+    And the suite's folder stays as it is: it may be read-only.
+    """
+    plain, odd = tmp_path / "plain", tmp_path / "Büro o'clock"
+    for folder in (plain, odd / "results", tmp_path / "scratch"):
+        folder.mkdir(parents=True)
+    (odd / "results" / "runs").symlink_to(tmp_path / "scratch")
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("text.usetex: True\nfont.family: serif\nsavefig.dpi: 30\n")
+    (tmp_path / "shadows").mkdir()
+    (tmp_path / "shadows" / "seaborn.py").write_text("raise ImportError('a shadow')\n")
+    hostile = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(settings)}
+    hostile |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": "/nonexistent"}
+    hostile |= {"PYTHONPATH": str(tmp_path / "shadows"), "GIT_DIR": str(tmp_path)}
+    config = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
+    config |= {"results_dir": "results", "figures_dir": "figures"}
+    (plain / "mini.yaml").write_text(yaml.safe_dump(config))
+    (odd / "mini.yaml").write_text(yaml.safe_dump(config))
+    (odd / "Snakefile").write_text(
+        f"configfile: 'mini.yaml'\nmodule theirs:\n    snakefile: {str(ROOT / 'Snakefile')!r}\n    config: config\n"
+        "use rule * from theirs\n"
+    )
+    before = _files(ROOT)
+    _run(plain, {}, "-s", str(ROOT / "Snakefile"), "--configfile", "mini.yaml")
+    _run(odd, hostile)
+    assert _files(ROOT) == before
+    compared = [
+        path.relative_to(plain) for kind in ("csv", "npz", "parquet", "pdf", "svg") for path in plain.rglob(f"*.{kind}")
+    ]
+    timed = ("cost.csv", "fig_cost.csv", "fig_cost.pdf", "fig_cost.svg")
+    compared = [path for path in compared if path.name not in timed]
+    assert len(compared) > 80
+    assert [str(path) for path in compared if (odd / path).read_bytes() != (plain / path).read_bytes()] == []
+    assert {
+        json.loads(path.read_text())["commit"] for path in tmp_path.rglob("provenance.json") if "runs" in path.parts
+    } == {provenance.commit()}
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """What lies in a folder, and when it was changed; without Python's and Snakemake's own notes."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    own = {"__pycache__", ".snakemake", ".venv", ".git", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
+    return {str(path): path.stat().st_mtime_ns for path in paths if not own & {*path.parts}}
+
+
+def _run(folder: Path, env: dict[str, str], *arguments: str) -> None:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=os.environ | path | env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-3000:]
 
 
 def test_make_runs_the_snakemake_of_its_own_environment(tmp_path):
