@@ -73,9 +73,16 @@ def test_what_snakemake_warns_of_is_still_heard(tmp_path):
     made, logger = spoken(stream, tmp_path)
     logger.warning("Some files are write-protected.")
     logger.error("WorkflowError: config, seeds: …", extra={"event": "error"})
-    logger.info("Nothing to be done (all requested files are present and up to date).")
-    made.succeeded()
+    logger.info("Unlocked working directory.")
+    made.stopped()
     assert len(stream.getvalue().splitlines()) == 4
+
+
+def test_where_nothing_is_left_to_do_the_end_is_the_same(tmp_path):
+    stream = io.StringIO()
+    _, logger = spoken(stream, tmp_path)
+    logger.info("Nothing to be done (all requested files are present and up to date).")
+    assert stream.getvalue().splitlines()[1:] == ["Found: nothing."]
 
 
 def test_a_failure_is_told_with_its_reason_and_its_log(tmp_path):

@@ -78,6 +78,8 @@ class Terminal(logging.Handler):
             self._line("stopping: the same command goes on from here")
         elif event not in EVENTS and said and not said.startswith(ITS_OWN) and not self.interrupted:
             self._line(said)
+            if said.startswith("Nothing to be done"):
+                self.succeeded()
         self._draw()
 
     def _failure(self, number: int, rule: str, logs: list[str]) -> None:
@@ -105,7 +107,9 @@ class Terminal(logging.Handler):
     def _end(self, lines: Iterable[str]) -> None:
         self.ended.set()
         with self.lock:
-            self.live = False
+            if self.live:
+                self.stream.write("\r\033[K")
+                self.stream.flush()
             for line in lines:
                 self._line(line)
 
