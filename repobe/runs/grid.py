@@ -61,7 +61,7 @@ def grid(config: dict) -> list[Spec]:
         if "only" in attack and not any(
             s.task == "classification" and matches(patterns, r) for s, r in zip(specs, runs, strict=True)
         ):
-            raise ValueError(f"{where}: '{patterns}' matches reconstruction runs alone, and attacks are on classifiers")
+            raise ValueError(f"{where}: {patterns!r} matches reconstruction runs alone, and attacks are on classifiers")
     return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
 
 
@@ -69,7 +69,7 @@ def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
     """ValueError for the first pattern that matches no run: a mistyped one would leave runs out in silence."""
     for pattern in patterns.split():
         if not any(matches(pattern, run) for run in runs):
-            raise ValueError(f"{where}: no run matches '{pattern}' (patterns over dataset/channel/method[/seed0])")
+            raise ValueError(f"{where}: no run matches {pattern!r} (patterns over dataset/channel/method[/seed0])")
 
 
 def _refuse_odd_teachers(methods: dict) -> None:
