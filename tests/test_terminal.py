@@ -51,7 +51,7 @@ def test_each_stage_is_one_line_however_many_jobs_it_has(tmp_path):
         finish(logger, job)
     made.succeeded()
     first, *lines = stream.getvalue().splitlines()
-    assert first.startswith("505 jobs; ")
+    assert first.startswith("jobs: 505; ")
     assert lines[0].endswith("train: 500 of 500 done")
     assert lines[1:] == ["Found: nothing."]
 

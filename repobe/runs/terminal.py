@@ -15,14 +15,9 @@ from repobe.runs.status import FAULT
 from repobe.runs.workload import Workload
 
 # Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
-ITS_OWN = (
-    "Building DAG",
-    "Using shell",
-    "Conda environments: ignored",
-    "Singularity containers: ignored",
-    "Elapsed time",
-)
-ITS_OWN += ("Select jobs", "Shutting down", "Complete log", "Config file", "Exiting because a job execution failed")
+ITS_OWN = ("Building DAG", "Using shell", "Conda environments: ignored", "Singularity containers: ignored")
+ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
+ITS_OWN += ("Exiting because a job execution failed",)
 EVENTS = {
     "workflow_started",
     "run_info",
@@ -56,9 +51,8 @@ class Terminal(logging.Handler):
         event, said = getattr(record, "event", None), record.getMessage() if record.msg else ""
         if event == "run_info":
             self.work.totals = {rule: count for rule, count in record.stats.items() if rule not in ("total", "all")}
-            self._line(
-                f"{sum(self.work.totals.values())} jobs; Snakemake's messages go to .snakemake/log, with -p here"
-            )
+            count = sum(self.work.totals.values())
+            self._line(f"jobs: {count}; Snakemake's messages go to .snakemake/log, with -p here")
         elif event == "job_info":
             self.work.begin(record.jobid, record.rule_name, next(iter(record.wildcards.values()), ""))
         elif event == "job_finished":

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from repobe.runs import provenance
 from repobe.runs.folders import results_of
 from repobe.runs.spec import Spec
+from repobe.verdicts.commands import Commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +72,17 @@ def test_the_suite_runs_from_another_folder(tmp_path):
             if job not in ("all", "total"):
                 assert [f"{prefix}{job}", count] in counted
         assert "output: results/miniature/report.html" in said
+
+
+def test_a_report_made_elsewhere_names_the_suites_snakefile(tmp_path, monkeypatch):
+    (tmp_path / "mini.yaml").write_text((ROOT / "config" / "miniature.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    row = {"dataset": "digits", "channel": "awgn", "method": "undefended"}
+    command = Commands(["mini.yaml"], ["digits/awgn/undefended/seed0"]).measures(row, "evasion")
+    program, option, snakefile, target, *_ = shlex.split(command)
+    assert (program, option) == ("snakemake", "-s")
+    assert Path(snakefile).samefile(ROOT / "Snakefile")
+    assert target == "results/miniature/runs/digits/awgn/undefended/seed0/evasion.csv"
 
 
 def test_the_default_config_is_found_from_another_folder(tmp_path):
