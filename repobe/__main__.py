@@ -4,12 +4,11 @@ python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from repobe.runs import isolation
+from repobe.runs import isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
@@ -59,7 +58,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    standalone.write_spec(Spec.from_dict(_json(o.json)), o.out)
+    standalone.write_spec(Spec.from_dict(reading.parsed(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:
@@ -89,7 +88,7 @@ def measure(o: argparse.Namespace) -> None:
 
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
-    standalone.cipher_audit(from_plain(Audit, _json(o.json), "audit"), o.out)
+    standalone.cipher_audit(from_plain(Audit, reading.parsed(o.json), "audit"), o.out)
 
 
 def block_error_rates(o: argparse.Namespace) -> None:
@@ -173,6 +172,13 @@ def status(o: argparse.Namespace) -> None:
     answers.status(o.configs, o.as_json)
 
 
+def adopt(o: argparse.Namespace) -> None:
+    """Takes over finished results whose times a copy has lost, so that the workflow makes nothing again."""
+    from repobe.runs import adopting
+
+    print(adopting.adopt(*o.configs))
+
+
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe.report import page as room
@@ -185,13 +191,6 @@ def track(o: argparse.Namespace) -> None:
     from repobe.report.tracking import runs
 
     runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
-
-
-def _json(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the argument is not JSON ({error})") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -236,7 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     command(show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
     said = "default: the demo's; of several, each overrides those before it"
-    command(status, as_json=True).add_argument("configs", metavar="config", help=said, **configs)
+    for stage in (status, adopt):
+        command(stage, as_json=stage is status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
 from repobe.runs import terminal
+from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
@@ -134,9 +135,18 @@ def classifier_of(wildcards):
     return file if spec.inversion.attackers else []
 
 
+def classifier_code(wildcards):
+    """The file that trains the classifier; of the same content, its time says nothing."""
+    file = of_suite("repobe/training/evaluation_classifier.py")
+    weights = Path(RESULTS, "data", f"{wildcards.dataset}.classifier.safetensors")
+    return ancient(file) if same_classifier(weights) else file
+
+
 def method_of(wildcards):
-    """The method's own file: editing a baseline trains its runs again."""
-    return of_suite(source_of(spec_of(wildcards).method))
+    """The method's own file: editing a baseline trains its runs again. Of the same content, its time says nothing."""
+    spec = spec_of(wildcards)
+    file = of_suite(source_of(spec.method))
+    return ancient(file) if same_method(spec.method, Path(RUNS, spec.path)) else file
 
 
 def channel_of(wildcards):
