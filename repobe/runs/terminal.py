@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TextIO
 
 from repobe.runs.status import FAULT
 from repobe.runs.workload import Workload
@@ -38,16 +39,21 @@ class Terminal(logging.Handler):
     results: the folder whose runs report their progress; closing: makes the last lines of a workflow that succeeded.
     """
 
-    def __init__(self, stream, results: Path, closing: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, stream: TextIO, results: Path, closing: Callable[[], Iterable[str]]) -> None:
         super().__init__()
         self.stream, self.closing, self.work = stream, closing, Workload(results)
         self.live, self.last, self.interrupted = stream.isatty(), time.monotonic(), False
         self.failed: set[tuple[str, str]] = set()  # the rule and the run of each job
-        self.ended = threading.Event()
+        self.ended, self.turn = threading.Event(), threading.RLock()
         threading.Thread(target=self._tick, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Counts what the record says of a job, and prints what a person should know of it."""
+        with self.turn:
+            self._hear(record)
+            self._draw()
+
+    def _hear(self, record: Any) -> None:  # with Snakemake's own attributes, by its event
         event, said = getattr(record, "event", None), record.getMessage() if record.msg else ""
         if event == "run_info":
             self.work.totals = {rule: count for rule, count in record.stats.items() if rule not in ("total", "all")}
@@ -74,7 +80,6 @@ class Terminal(logging.Handler):
             self._line(said)
             if said.startswith("Nothing to be done"):
                 self.succeeded()
-        self._draw()
 
     def _failure(self, number: int, rule: str, logs: list[str]) -> None:
         run = self.work.fail(number)
@@ -100,7 +105,7 @@ class Terminal(logging.Handler):
 
     def _end(self, lines: Iterable[str]) -> None:
         self.ended.set()
-        with self.lock:
+        with self.turn:
             if self.live:
                 self.stream.write("\r\033[K")
                 self.stream.flush()
@@ -109,7 +114,7 @@ class Terminal(logging.Handler):
 
     def _tick(self) -> None:
         while not self.ended.wait(1 if self.live else RARELY):
-            with self.lock:
+            with self.turn:
                 self._draw()
 
     def _draw(self) -> None:
@@ -138,13 +143,14 @@ def _reason(log: Path) -> str:
     return next(reversed(told or lines), "")
 
 
-def attach(settings, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:
+def attach(settings: Any, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:
     """Puts a Terminal in the place of Snakemake's handler; None where the user asked Snakemake to speak for itself.
 
     settings: Snakemake's own of its output.
     """
     logger = logging.getLogger("snakemake.logging")
-    theirs = [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]
+    handlers = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    theirs = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
     if (
         settings.dryrun
         or settings.verbose
