@@ -112,8 +112,14 @@ def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    for line in merging.merge(o.results, o.sources):
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources))
+
+
+def collect(o: argparse.Namespace) -> None:
+    """Puts several folders' summaries and verdicts side by side for one report; unlike `merge`, it mixes no runs."""
+    from repobe.verdicts import collection
+
+    collection.collect(o.results, o.sources)
 
 
 def summary(o: argparse.Namespace) -> None:
@@ -149,27 +155,6 @@ def readings(o: argparse.Namespace) -> None:
     from repobe.verdicts import readings as room
 
     room.judge(o.results)
-
-
-def verify(o: argparse.Namespace) -> int:
-    """Whether the tables that are there follow from their raw rows; exit code 1 if one does not."""
-    from repobe.report import answers
-
-    return 0 if answers.verify(o.results, o.as_json) else 1
-
-
-def show(o: argparse.Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
-    from repobe.report import answers
-
-    answers.show(o.name, o.results, o.as_json)
-
-
-def status(o: argparse.Namespace) -> None:
-    """What of a config's grid is done, running, failed, not started; reads only."""
-    from repobe.report import answers
-
-    answers.status(o.configs, o.as_json)
 
 
 def adopt(o: argparse.Namespace) -> None:
@@ -221,22 +206,22 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--threads", type=int, default=1, help="default: 1")
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
-    command(block_error_rates, "out").add_argument("--blocks", **blocks)
+    command(block_error_rates, "out").add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    command(merge, "results", "sources", results="the folder to write")
+    for joining in (merge, collect):
+        command(joining, "results", "sources", results="the folder to write")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
     where = {"type": Path, "default": Path("results"), "help": "the folder that holds tables/; default: results"}
-    command(verify, as_json=True).add_argument("results", nargs="?", **where)
-    command(show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
+    command(answers.verify, as_json=True).add_argument("results", nargs="?", **where)
+    command(answers.show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
-    said = "default: the demo's; of several, each overrides those before it"
-    for stage in (status, adopt):
-        command(stage, as_json=stage is status).add_argument("configs", metavar="config", help=said, **configs)
+    for stage in (answers.status, adopt):
+        said = "default: the demo's; the last wins"
+        command(stage, as_json=stage is answers.status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

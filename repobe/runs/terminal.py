@@ -16,7 +16,12 @@ from repobe.runs.status import FAULT
 from repobe.runs.workload import Workload
 
 # Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
-ITS_OWN = ("Building DAG", "Using shell", "Conda environments: ignored", "Singularity containers: ignored")
+ITS_OWN: tuple[str, ...] = (
+    "Building DAG",
+    "Using shell",
+    "Conda environments: ignored",
+    "Singularity containers: ignored",
+)
 ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
 ITS_OWN += ("Exiting because a job execution failed",)
 EVENTS = {

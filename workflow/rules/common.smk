@@ -66,6 +66,8 @@ DRAWING = [
         "styles",
         "headings",
         "canvas",
+        "beaten",
+        "wording",
         "channel_uses",
         "curves",
         "galleries",
