@@ -1,7 +1,4 @@
-"""The command line: one subcommand a stage of the workflow, each of which also runs by hand.
-
-python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
-"""
+"""The command line: one subcommand a stage of the workflow, each of which also runs by hand."""
 
 import argparse
 import os
