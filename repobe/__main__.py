@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from repobe.report import answers
 from repobe.runs import isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
