@@ -7,6 +7,7 @@ rule spec:
         f"{RESULTS}/logs/spec/{{run}}.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe spec {params.description:q} {output:q} 2> {log:q}"
 
@@ -21,6 +22,7 @@ rule training:
         f"{RESULTS}/logs/training/{{run}}.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "echo {params.description:q} > {output:q} 2> {log:q}"
 

@@ -22,6 +22,7 @@ rule tables:
         f"{RESULTS}/tables/sha256.json",
     params:
         results=results_dir,
+        specs=gathered_specs,
     log:
         f"{RESULTS}/logs/tables.log",
     group:
@@ -31,7 +32,7 @@ rule tables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results:q} {input.specs:q} 2> {log:q}"
+        "python -m repobe tables {params.results:q} {params.specs:q} 2> {log:q}"
 
 
 rule summary:
@@ -59,6 +60,7 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe summary {params.results:q} 2> {log:q}"
 
@@ -69,7 +71,7 @@ rule compare:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/comparison.csv",
@@ -82,6 +84,7 @@ rule compare:
         f"{RESULTS}/logs/compare.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe compare {params.results:q} 2> {log:q}"
 
@@ -94,8 +97,8 @@ rule claims:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/claims.csv",
@@ -121,7 +124,7 @@ rule decisions:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/audit.csv",
-        "workflow/paper/decisions.yaml",
+        of_suite("workflow/paper/decisions.yaml"),
     output:
         report(
             f"{RESULTS}/decisions.csv",
@@ -134,6 +137,7 @@ rule decisions:
         f"{RESULTS}/logs/decisions.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe decisions {params.results:q} 2> {log:q}"
 
@@ -146,9 +150,9 @@ rule readings:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/readings.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/readings.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/readings.csv",
