@@ -51,7 +51,7 @@ def closing_lines():
     # Imports pandas: half a second that a dry run need not wait.
     from repobe.report.closing import lines
 
-    return lines(Path(RESULTS), Path(DRAWN), list(config["datasets"]))
+    return lines(Path(RESULTS), Path(DRAWN))
 
 
 # None where this is a module of another workflow, where a job calls snakemake, and where the user asked for its own log.
