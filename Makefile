@@ -14,12 +14,15 @@ demo: $(READY) ## the whole suite on the embedded digits: figures/, results/repo
 quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: figures/quick, results/quick
 	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
 
-# What is committed of MNIST and of CIFAR-10, or of another folder of results/reference.
-REFERENCE ?= mnist32 cifar32
-tables: $(READY) ## figures, comparison, claims and report of the committed tables, no training: figures/reference
-	@for name in $(REFERENCE); do $(SNAKEMAKE) report --cores all --profile profiles/tables \
-	  --configfile config/$$name.yaml --config results_dir=results/reference/$$name \
-	  figures_dir=figures/reference/$$name || exit 1; done
+# The committed folders that one report shows; of folders with the same dataset, figures draw the first.
+REFERENCE ?= mnist32 cifar32 attacks ablations readings
+tables: $(READY) ## one report and all figures of the committed tables, no training: results/all/report.html
+	@echo "collecting $(REFERENCE)"
+	@.venv/bin/python -m repobe collect results/all $(addprefix results/reference/,$(REFERENCE))
+	@echo "drawing figures"
+	@.venv/bin/python -m figures results/all figures/all
+	@.venv/bin/python -m repobe report results/all figures/all
+	@echo "report: results/all/report.html; figures: figures/all; one claim: python -m repobe show c12 --results results/reference/mnist32"
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints

@@ -4,12 +4,11 @@ python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from repobe.runs import isolation
+from repobe.runs import isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
@@ -56,7 +55,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    standalone.write_spec(Spec.from_dict(_json(o.json)), o.out)
+    standalone.write_spec(Spec.from_dict(reading.parsed(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:
@@ -89,7 +88,7 @@ def measure(o: argparse.Namespace) -> None:
 
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
-    standalone.cipher_audit(from_plain(Audit, _json(o.json), "audit"), o.out)
+    standalone.cipher_audit(from_plain(Audit, reading.parsed(o.json), "audit"), o.out)
 
 
 def block_error_rates(o: argparse.Namespace) -> None:
@@ -113,8 +112,14 @@ def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    for line in merging.merge(o.results, o.sources):
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources))
+
+
+def collect(o: argparse.Namespace) -> None:
+    """Puts several folders' summaries and verdicts side by side for one report; unlike `merge`, it mixes no runs."""
+    from repobe.verdicts import collection
+
+    collection.collect(o.results, o.sources)
 
 
 def summary(o: argparse.Namespace) -> None:
@@ -157,8 +162,7 @@ def verify(o: argparse.Namespace) -> int:
     from repobe.verdicts import verification
 
     said = verification.verify(o.results)
-    for line, _ in said:
-        print(line)
+    sys.stdout.writelines(f"{line}\n" for line, _ in said)
     return 0 if all(agrees for _, agrees in said) else 1
 
 
@@ -176,6 +180,13 @@ def status(o: argparse.Namespace) -> None:
     print(room.status(*o.configs))
 
 
+def adopt(o: argparse.Namespace) -> None:
+    """Takes over finished results whose times a copy has lost, so that the workflow makes nothing again."""
+    from repobe.runs import adopting
+
+    print(adopting.adopt(*o.configs))
+
+
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
     from repobe.report import page as room
@@ -188,13 +199,6 @@ def track(o: argparse.Namespace) -> None:
     from repobe.report.tracking import runs
 
     runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
-
-
-def _json(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the argument is not JSON ({error})") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,20 +225,20 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--threads", type=int, default=1)
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
-    command(block_error_rates, "out").add_argument("--blocks", **blocks)
+    command(block_error_rates, "out").add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    command(merge, "results", "sources")
+    for joining in (merge, collect):
+        command(joining, "results", "sources")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
     command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
-    said = "default: the demo's; of several, each overrides those before it"
-    command(status).add_argument("configs", metavar="config", help=said, **configs)
+    for stage in (status, adopt):
+        command(stage).add_argument("configs", metavar="config", help="default: the demo's; the last wins", **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

@@ -6,8 +6,8 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from repobe.runs.console import tell
 
@@ -18,31 +18,36 @@ UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 def alone(folder: Path, name: str = "") -> Iterator[None]:
     """Holds <folder>/.<name>lock inside the block; waits while another process holds it, and says so on stdout.
 
-    A training that outlived its snakemake thus ends first, and its successor finds what it left. Removes what a killed
-    process left half written. OSError names the file and the fix.
+    name: of one thing in a folder of several; without it, the folder is a run. A training that outlived its snakemake
+    thus ends first, and its successor finds what it left; what a killed process left half written is removed. OSError
+    names the file and the fix.
     """
     path = folder / f".{name}lock"
-    try:
-        file = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise OSError(f"{path} cannot be written ({error.strerror}); fix its folder, and rerun") from None
-    with file:
+    with _opened(path) as file:
         _take(file, folder / name)
-        if not name:  # nobody else may write here now
-            for part in folder.glob("*.part"):
-                part.unlink(missing_ok=True)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        for part in () if name else folder.glob("*.part"):  # nobody else writes here now
+            part.unlink(missing_ok=True)
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except OSError as error:
+            raise OSError(f"{path} cannot be written ({error.strerror}); free some space, and rerun") from None
         yield
 
 
-def _take(file: IO[str], what: Path) -> None:
+def _opened(path: Path) -> FileIO:
+    try:
+        return FileIO(path, "a+")
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}); fix its folder, and rerun") from None
+
+
+def _take(file: FileIO, what: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        holder = file.read() or "another process"
+        holder = file.read().decode(errors="replace") or "another process"
         print(f"repobe: {holder} is at work on {what}; waiting until it ends", flush=True)  # stderr is the log
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:

@@ -1,7 +1,6 @@
 """The state of every run of a config: done, running, failed, not started. Only reads, so it is safe at any time."""
 
 import collections
-import csv
 import json
 import os
 import re
@@ -10,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from repobe.runs.code import measured_by, trained_by
+from repobe.runs.code import measured_by, recorded, trained_by
 from repobe.runs.config import load
 from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
@@ -72,15 +71,9 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
 
 def stale_files(spec: Spec, run: Path) -> list[str]:
     """What of a finished run other code has made: its model, from which all follows, or some of its tables."""
-    if _code(run / "cost.csv") not in ("", trained_by(spec.method)):
+    if recorded(run / "cost.csv") not in ("", trained_by(spec.method)):
         return ["model.safetensors"]
-    return [file for file in MEASURED if _code(run / file) not in ("", measured_by(spec.method))]
-
-
-def _code(path: Path) -> str:
-    """The code that made a run's table; empty where it says none or has no rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.DictReader(file), {}).get("code") or ""
+    return [file for file in MEASURED if recorded(run / file) not in ("", measured_by(spec.method))]
 
 
 def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:

@@ -21,10 +21,10 @@ RULES = {"data", "classifier", "spec", "train", "measure", "cipher_audit", "tabl
 RULES |= {"claims", "decisions", "readings", "layer_table", "figures", "report", "track"}
 
 
-def snakemake(*arguments: str) -> subprocess.CompletedProcess:
+def snakemake(*arguments: str, clone: Path = ROOT) -> subprocess.CompletedProcess:
     command = ["snakemake", "--cores", "2", "--nolock", *arguments]
     # A dry run logs to stdout, a real one to stderr: here both are one stream.
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
 def config(folder: Path, **departures) -> str:
@@ -173,6 +173,24 @@ def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
     assert (tmp_path / "results" / "logs" / "data" / "mnist.log").read_text().strip() == said[0]
 
 
+def _nothing_is_trained_in_another_clone(clone: Path, results: Path, chosen: str) -> None:
+    """Finished results, copied with `cp -a` into a clone whose files are newer and which has no metadata of them."""
+    unneeded = shutil.ignore_patterns(".git", ".venv*", ".snakemake", "results", "tests", "*cache*", "mlruns*")
+    shutil.copytree(ROOT, clone, ignore=unneeded, copy_function=shutil.copy)  # with today's times
+    shutil.copytree(results, clone / "results")  # with their own
+    drawn = ["--config", "results_dir=results", "figures_dir=figures/miniature"]
+    dry = snakemake("-n", "--configfile", chosen, *drawn, clone=clone)
+    assert dry.returncode == 0, dry.stdout[-2000:]
+    assert "rule figures:" in dry.stdout
+    for rule in ("data", "classifier", "train", "measure", "tables"):
+        assert f"rule {rule}:" not in dry.stdout, dry.stdout[-4000:]
+    with (clone / "baselines" / "undefended.py").open("a") as file:  # another content trains again
+        file.write("\nANOTHER = 1\n")
+    dry = snakemake("-n", "--configfile", chosen, *drawn, clone=clone)
+    again = [line for line in dry.stdout.splitlines() if "output:" in line and "model.safetensors" in line]
+    assert any("/undefended/" in line for line in again), dry.stdout[-4000:]
+
+
 def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path):
     """In a folder with a space, a quote and an umlaut, where a command without quotes would be cut."""
     tmp_path /= "it's mine & (üben)"
@@ -208,6 +226,8 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
 
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
+
+    _nothing_is_trained_in_another_clone(tmp_path / "clone", results, chosen)
 
     # Snakemake's own report has every figure.
     whole = tmp_path / "workflow.html"

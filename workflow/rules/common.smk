@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
+from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
@@ -43,6 +44,8 @@ DRAWING = expand(
         "styles",
         "headings",
         "canvas",
+        "beaten",
+        "wording",
         "channel_uses",
         "curves",
         "galleries",
@@ -100,9 +103,18 @@ def classifier_of(wildcards):
     return file if spec.inversion.attackers else []
 
 
+def classifier_code(wildcards):
+    """The file that trains the classifier; of the same content, its time says nothing."""
+    file = "repobe/training/evaluation_classifier.py"
+    weights = Path(RESULTS, "data", f"{wildcards.dataset}.classifier.safetensors")
+    return ancient(file) if same_classifier(weights) else file
+
+
 def method_of(wildcards):
-    """The method's own file: editing a baseline trains its runs again."""
-    return source_of(spec_of(wildcards).method)
+    """The method's own file: editing a baseline trains its runs again. Of the same content, its time says nothing."""
+    spec = spec_of(wildcards)
+    file = source_of(spec.method)
+    return ancient(file) if same_method(spec.method, Path(RUNS, spec.path)) else file
 
 
 def channel_of(wildcards):

@@ -16,7 +16,7 @@ rule data:
 rule classifier:
     input:
         data=f"{RESULTS}/data/{{dataset}}.safetensors",
-        code="repobe/training/evaluation_classifier.py",  # another training would classify the same pictures otherwise
+        code=classifier_code,  # another training would classify the same pictures otherwise
     output:
         f"{RESULTS}/data/{{dataset}}.classifier.safetensors",
     log:

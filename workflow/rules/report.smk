@@ -9,7 +9,7 @@ rule report:
         f"{RESULTS}/summary/audit.csv",
         f"{RESULTS}/summary/evasion.csv",
         f"{RESULTS}/summary/inversion.csv",
-        f"{RESULTS}/tables/provenance.json",
+        f"{RESULTS}/summary/provenance.json",
         PAGE,
         "workflow/paper/decisions.yaml",
         "workflow/paper/against_itself.yaml",

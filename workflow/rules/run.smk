@@ -67,6 +67,7 @@ rule measure:
         f"{RUNS}/{{run}}/audit.csv",
     log:
         f"{RESULTS}/logs/measure/{{run}}.log",
+    priority: 1  # its end removes the checkpoint that the training left
     threads: config["threads"]
     resources:
         gpu=1,

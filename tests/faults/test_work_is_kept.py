@@ -1,0 +1,142 @@
+"""Work that was done stays done: a step that fails after the last checkpoint, a kill, an orphan and its successor."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from baselines import undefended
+from repobe.__main__ import main
+from repobe.runs import checksums, locks, provenance
+from repobe.runs.spec import Spec
+from repobe.stages import evaluate, pipeline
+from repobe.training import algorithm
+
+TRAINED = ("model.safetensors", "history.csv", "cost.csv", "provenance.json")
+MEASURED = ("evasion.csv", "outcomes.parquet", "inversion.csv", "reconstructions.npz", "audit.csv")
+
+
+def fails(*_, **__):
+    raise OSError("the step after it failed")
+
+
+def untouched(*_, **__):
+    raise AssertionError("it was done again")
+
+
+def as_snakemake_does(run: Path, names: tuple[str, ...]) -> None:
+    """A job that failed, or that was not noted as done: Snakemake deletes its outputs."""
+    for name in names:
+        (run / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("step", [(provenance, "write"), (checksums, "record"), (None, "killed before it was noted")])
+def test_a_training_that_ended_is_not_trained_again_whatever_fails_after_it(step, run, monkeypatch, capsys):
+    before = (run / "model.safetensors").read_bytes()
+    train = ["train", str(run / "spec.yaml"), "--device", "cpu"]
+    as_snakemake_does(run, TRAINED)
+    with monkeypatch.context() as patched:
+        if step[0]:
+            patched.setattr(*step, fails)
+        assert main(train) == (2 if step[0] else 0)
+        assert not step[0] or capsys.readouterr().err.endswith("repobe: the step after it failed\n")
+    as_snakemake_does(run, TRAINED)
+    monkeypatch.setattr(algorithm.Method, "update", untouched)
+    assert main(train) == 0
+    assert (run / "model.safetensors").read_bytes() == before
+    assert (run / "resume.pt").exists()  # until the run is measured
+    assert main(["measure", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+    assert not (run / "resume.pt").exists()
+
+
+def test_without_git_a_training_ends_well_and_its_commit_is_unknown(run, tmp_path):
+    as_snakemake_does(run, TRAINED)
+    command = [sys.executable, "-m", "repobe", "train", str(run / "spec.yaml"), "--device", "cpu"]
+    env = os.environ | {"PATH": str(tmp_path / "nothing")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"commit": "unknown' in (run / "provenance.json").read_text()
+
+
+def test_a_measurement_that_ended_is_not_measured_again_if_its_last_step_fails(run, monkeypatch, capsys):
+    before = {name: (run / name).read_bytes() for name in MEASURED}
+    measure = ["measure", str(run / "spec.yaml"), "--device", "cpu"]
+    as_snakemake_does(run, MEASURED)
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "_write_audit", fails)
+        assert main(measure) == 2
+    as_snakemake_does(run, MEASURED)
+    monkeypatch.setattr(evaluate, "unattacked", untouched)
+    monkeypatch.setattr(evaluate, "attacked", untouched)
+    assert main(measure) == 0
+    after = {name: (run / name).read_bytes() for name in MEASURED}
+    differ = {name for name in MEASURED if after[name] != before[name]}
+    assert differ <= {"audit.csv"}  # it has the seconds that a recovery took
+
+
+def test_other_code_does_not_go_on_with_what_earlier_code_began(run, finished, monkeypatch, capsys):
+    as_snakemake_does(run, TRAINED)
+    shutil.copy(finished.parent / "resume.pt", run)
+    monkeypatch.setattr("repobe.training.loop.code.trained_by", lambda method: "other-code")
+    assert main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+    assert "was saved by another training or by other code: this one begins anew" in capsys.readouterr().err
+
+
+@pytest.fixture
+def long(results) -> Path:
+    """The spec.yaml of a run of 30 epochs of `undefended`."""
+    values = Spec.load(results / "runs/digits/awgn/repobe/seed0/spec.yaml").as_dict()
+    values |= {"label": "undefended", "method": "undefended", "training": values["training"] | {"epochs": 30}}
+    spec = Spec.from_dict(values)
+    path = results / "runs" / spec.path / "spec.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(spec.dump())
+    return path
+
+
+def begun(spec: Path) -> subprocess.Popen:
+    """A training of its own process, once its first epoch is saved."""
+    command = [sys.executable, "-m", "repobe", "train", str(spec), "--device", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not (spec.parent / "resume.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None
+    return process
+
+
+def test_an_orphans_successor_waits_for_it_names_it_and_trains_nothing_again(long, monkeypatch, capsys):
+    """As after `kill -9` of snakemake: its training runs on, and the next snakemake begins the same one."""
+    orphan = begun(long)
+    monkeypatch.setattr(undefended.Method, "update", untouched)
+    assert main(["train", str(long), "--device", "cpu"]) == 0
+    assert orphan.wait() == 0
+    assert f"repobe: process {orphan.pid} on " in capsys.readouterr().out
+    assert len(pd.read_csv(long.parent / "history.csv")) == 30
+    assert all(checksums.compared(long.parent).values())
+
+
+def test_the_lock_of_a_killed_training_is_gone_with_it(long, capsys):
+    killed = begun(long)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    (long.parent / "model.safetensors.0badcafe.part").write_bytes(b"half a file")
+    assert main(["train", str(long), "--device", "cpu"]) == 0
+    assert "at work" not in capsys.readouterr().out
+    assert not list(long.parent.glob("*.part"))
+
+
+def test_a_file_system_without_locks_is_said_and_the_work_is_done(tmp_path, monkeypatch, capsys):
+    def unsupported(*_):
+        raise OSError(locks.errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    with locks.alone(tmp_path):
+        pass
+    assert "this file system has no lock for" in capsys.readouterr().err
