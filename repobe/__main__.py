@@ -1,23 +1,21 @@
-"""The command line: one subcommand a stage of the workflow, each of which also runs by hand.
-
-python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
-"""
+"""The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from repobe.runs import isolation, reading
+from repobe.report import answers
+from repobe.runs import gpus, isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
 HELP = {
-    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
+    "name": "a dataset, as configs name it",
     "json": "what the config says of it, as JSON",
     "data": "<results>/data/<dataset>.safetensors",
-    "out": "the file to write; of merge, the folder",
+    "out": "the file to write",
     "spec": "<results>/runs/<dataset>/<channel>/<method>/seed<k>/spec.yaml",
     "specs": "every run's spec.yaml",
     "sources": "folders that hold tables/",
@@ -31,10 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         isolation.refuse_shadows()
+        if getattr(options, "gpus", None) is not None:
+            gpus.take(options.gpus, options.device)
         return options.run(options) or 0
     except KeyboardInterrupt:
         tell("repobe: interrupted")
         return 130  # as a shell counts it: 128 + SIGINT
+    except BrokenPipeError:  # whoever reads has what they wanted, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
+        return 0
     except (ValueError, OSError) as error:
         tell(f"repobe: {in_a_line(error)}")
         return 2
@@ -79,10 +82,7 @@ def audit(o: argparse.Namespace) -> None:
 
 
 def measure(o: argparse.Namespace) -> None:
-    """Evaluates, inverts and audits in one process: what the workflow runs.
-
-    A killed one goes on where it was.
-    """
+    """Evaluates, inverts and audits in one process: what the workflow runs; a killed one resumes."""
     pipeline.measure(o.spec, o.device)
 
 
@@ -157,29 +157,6 @@ def readings(o: argparse.Namespace) -> None:
     room.judge(o.results)
 
 
-def verify(o: argparse.Namespace) -> int:
-    """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
-    from repobe.verdicts import verification
-
-    said = verification.verify(o.results)
-    sys.stdout.writelines(f"{line}\n" for line, _ in said)
-    return 0 if all(agrees for _, agrees in said) else 1
-
-
-def show(o: argparse.Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
-    from repobe.verdicts import show as room
-
-    print(room.show(o.name, o.results))
-
-
-def status(o: argparse.Namespace) -> None:
-    """What of a config's grid is done, running, failed, not started; reads only."""
-    from repobe.runs import status as room
-
-    print(room.status(*o.configs))
-
-
 def adopt(o: argparse.Namespace) -> None:
     """Takes over finished results whose times a copy has lost, so that the workflow makes nothing again."""
     from repobe.runs import adopting
@@ -202,19 +179,25 @@ def track(o: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="repobe", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m repobe", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(run, *positional: str, device: bool = False) -> argparse.ArgumentParser:
+    def command(run, *positional: str, device: bool = False, as_json: bool = False, **help_: str):
         first = run.__doc__.splitlines()[0].replace("%", "%%")  # argparse formats it
         added = commands.add_parser(run.__name__, help=first, description=run.__doc__)
         added.set_defaults(run=run)
         for name in positional:
             kind = str if name in ("name", "json") else Path
-            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
+            added.add_argument(
+                name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=(HELP | help_)[name]
+            )
         if device:
             said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
             added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
+            said = "1: one GPU of this machine, which the fewest jobs hold; 0: none; default: all"
+            added.add_argument("--gpus", type=int, choices=(0, 1), help=said)
+        if as_json:
+            added.add_argument("--json", dest="as_json", action="store_true", help="as JSON, for programs")
         return added
 
     making = command(data, "name", "out")
@@ -222,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(classifier, "data", "out", device=True)
     classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
-    classifying.add_argument("--threads", type=int, default=1)
+    classifying.add_argument("--threads", type=int, default=1, help="default: 1")
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
     command(block_error_rates, "out").add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
@@ -231,14 +214,16 @@ def _parser() -> argparse.ArgumentParser:
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
     for joining in (merge, collect):
-        command(joining, "results", "sources")
+        command(joining, "results", "sources", results="the folder to write")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
-    command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
-    command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    where = {"type": Path, "default": Path("results"), "help": "the folder that holds tables/; default: results"}
+    command(answers.verify, as_json=True).add_argument("results", nargs="?", **where)
+    command(answers.show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
-    for stage in (status, adopt):
-        command(stage).add_argument("configs", metavar="config", help="default: the demo's; the last wins", **configs)
+    for stage in (answers.status, adopt):
+        said = "default: the demo's; the last wins"
+        command(stage, as_json=stage is answers.status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

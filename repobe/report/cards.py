@@ -40,7 +40,7 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
             "images": _images(row),
             "set": row.get("set") if row["verdict"] != "not run" else None,
             "elsewhere": row.get("elsewhere"),
-            "readings": _readings(under.get(row["id"]), words),
+            "readings": _readings(under.get(row["id"]), words, holding(readings, row["id"])),
             "figures": [name for name in figures_of(row) if name in drawn],
             "command": row["command"],
         }
@@ -101,13 +101,20 @@ def _images(row: dict) -> str:
     return f"{row['images']:,.0f} test images, {seeds}"
 
 
-def _readings(found: dict | None, words: dict[str, str]) -> str:
+def holding(readings: pd.DataFrame, claim: str) -> list[str]:
+    """The readings under which a claim holds, on each of its datasets that ran; stand-ins judge nothing."""
+    mine = readings[(readings["claim"] == claim) & (readings["outcome"] != "stand-in")]
+    return [one for one, rows in mine.groupby("reading") if (rows["outcome"] == "holds").all()]
+
+
+def _readings(found: dict | None, words: dict[str, str], held: list[str]) -> str:
     if found is None:
         return ""
     kindest = f"{found['kindest']} ({words[found['kindest']]})"
     if found["readings"] == 1:
         return f"only one reading of the paper ran, {kindest}: {found['outcome']}."
-    counts = f"holds under {found['holds']}, fails under {found['fails']}, open under {found['open']}"
+    which = f" ({joined(held)})" if held else ""
+    counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
     lead = signed(found["lead"])
     return f"of {found['readings']} it {counts}. Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
 

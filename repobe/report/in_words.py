@@ -41,13 +41,11 @@ def numbers(rows: pd.DataFrame, methods: pd.Series) -> pd.DataFrame:
 
 
 def _measured(row: dict) -> str:
-    """On what ours was measured, and what its interval knows of other seeds."""
+    """On what ours was measured, where, and what its interval knows of other seeds."""
     said = f"{row['n']:,.0f} images, {row['seeds']:g} seed{'s' if row['seeds'] > 1 else ''}"
     if row["spread"] != "seeds":
         said += f"; spread between seeds {row['spread']}"
-    if isinstance(row.get("set"), str):
-        said += f"; {row['set']}"
-    return said + (f"; elsewhere {row['elsewhere']}" if isinstance(row.get("elsewhere"), str) else "")
+    return said + (f"; {row['set']}" if isinstance(row.get("set"), str) else "")
 
 
 def _ours(scale: pd.Series) -> pd.Series:

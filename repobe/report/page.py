@@ -22,11 +22,11 @@ from repobe.tables.results import read, told
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.gates import STAND_INS, TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order; `set` is there only where a page shows several folders.
-NUMBERS = ["id", "verdict", "scale", "what", "printed", "ours", "low", "difference", "tolerance", "why", "measured"]
+NUMBERS = ["id", "verdict", "scale", "what", "printed", "ours", "low", "difference", "why", "measured"]
 ACCURACY = ["set", "dataset", "channel", "method", "snr_train_db", "snr_test_db", "attack", "eps", "metric", "mean"]
 ACCURACY += ["low", "seeds", "n", "symbols_k"]
 COST = ["set", "dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
@@ -111,6 +111,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             itself=table(pd.DataFrame(entries(lead["cost"])), ["id", "where", "says", "but", "see"]),
             provenance=table(provenance, ["run", "set", *(name for name in provenance if name not in ("run", "set"))]),
             about=about(provenance),
+            tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},
             sets=sets,
             configfile=shlex.join(configfiles),
         )

@@ -36,7 +36,7 @@ SPELLED = {
     "dataset": panel_title,
     "channel": channel_title,
     "quantity": lambda name: QUANTITIES.get(name, name.replace("_", " ")),
-    "metric": lambda name: QUANTITIES.get(name, name.replace("_", " ")),
+    "metric": lambda name: "SSIM" if name == "ssim" else QUANTITIES.get(name, name.replace("_", " ")),
     "attack": lambda name: ATTACKS.get(name, name.replace("_", " ")),
     "attacker": lambda name: name.replace("_", " "),
 }

@@ -1,10 +1,12 @@
 """The commands that measure a number again."""
 
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repobe.runs.config import load
+from repobe.runs.plugins import ROOT
 
 ABLATIONS = "snakemake --cores all --configfile config/ablations.yaml"
 
@@ -35,6 +37,8 @@ class Commands:
     def __init__(self, configfiles: Sequence[str], runs: list[str]) -> None:
         """configfiles: the configs that described the runs; runs: dataset/channel/method/seed<k>, those that ran."""
         self.results, self.runs = load(*map(Path, configfiles))["results_dir"], runs
+        own = Path("Snakefile").exists()  # else the page is made in a folder that holds results alone
+        self.snakemake = "snakemake" if own else f"snakemake -s {shlex.quote(os.path.relpath(ROOT / 'Snakefile'))}"
         self.options = f"--cores all --configfile {shlex.join(configfiles)}"
 
     def measures(self, row: dict, file: str) -> str:
@@ -71,4 +75,4 @@ class Commands:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""
         runs = " ".join(only)
         chosen = f' --config only="{runs}"' if runs else ""
-        return f"snakemake {shlex.join(targets)} {self.options}{chosen} --forcerun {rule}"
+        return f"{self.snakemake} {shlex.join(targets)} {self.options}{chosen} --forcerun {rule}"

@@ -103,12 +103,12 @@ def test_every_config_describes_a_workflow(name):
 
 
 def test_snakemakes_own_linter_finds_nothing_but_the_variables_that_we_set():
-    """It takes the four that common.smk hands on to the jobs for ones that the user must have set."""
+    """It takes the five that common.smk hands on to the jobs for ones that the user must have set."""
     done = snakemake("--lint")
     found = sorted(re.findall(r"\* (.*?)(?: in line \d+\.)?:$", done.stdout, re.MULTILINE))
-    assert len(found) == 4, done.stdout
+    assert len(found) == 5, done.stdout
     assert all(text.startswith("Environment variable") for text in found)
-    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "REPOBE_DATA", "REPOBE_DEVICE"):
+    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "PYTHONNOUSERSITE", "REPOBE_DATA", "REPOBE_DEVICE"):
         assert any(name in text for text in found)
 
 
@@ -196,7 +196,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     tmp_path /= "it's mine & (üben)"
     tmp_path.mkdir()
     chosen = config(tmp_path)
-    first = snakemake("--configfile", chosen)
+    first = snakemake("-p", "--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
     assert all(f"rule {rule}:" in first.stdout for rule in RULES)
     results, figures = tmp_path / "results", tmp_path / "figures"
@@ -228,6 +228,15 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
 
     _nothing_is_trained_in_another_clone(tmp_path / "clone", results, chosen)
+
+    # A part of the grid, run again, takes nothing out of the tables; they are gathered anew, the same to the byte.
+    before = {path.name: path.read_bytes() for path in (results / "tables").iterdir()}
+    part = ["--configfile", chosen, "--config", "only=*/undefended"]
+    gathered = snakemake(str(results / "tables" / "evasion.csv"), "-p", *part)
+    assert gathered.returncode == 0, gathered.stdout[-2000:]
+    assert "rule tables:" in gathered.stdout
+    assert not re.search("rule (train|measure):", gathered.stdout)
+    assert {path.name: path.read_bytes() for path in (results / "tables").iterdir()} == before
 
     # Snakemake's own report has every figure.
     whole = tmp_path / "workflow.html"
@@ -277,6 +286,12 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     dry = snakemake("-n", "--configfile", chosen).stdout
     assert "rule measure:" in dry
     assert dry.count("rule train:") == 1  # the one above, which has not run
+
+    # A run that is not finished is no part of the tables of another part.
+    dry = snakemake("-n", "-p", "--configfile", chosen, "--config", "only=*/undefended").stdout
+    (command,) = re.findall("python -m repobe tables .*", dry)
+    assert "undefended" in command
+    assert "repobe_reconstruction" not in command  # its settings were changed above
 
     # A run whose teacher `only` leaves out is still trained after it.
     shutil.rmtree(results / "runs")
