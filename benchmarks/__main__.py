@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 def readme() -> str:
     """The README's tables: of every machine, and of every config whose cost is committed."""
     cost = importlib.import_module("benchmarks.cost")
-    costs = [cost.markdown(path) for path in sorted(TABLES.glob(f"{table.COST}*.csv"))]
+    costs = [cost.markdown(path) for path in sorted(TABLES.glob(f"{table.CONFIGS}*.csv"))]
     return "\n".join([table.markdown(TABLES, about()), *(["## Counted", "", *costs] if costs else [])])
 
 

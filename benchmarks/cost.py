@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         jobs, _ = workflow.planned(options.config)
         about = {"jobs": jobs, "machine": rates.machine, "gpu": rates.gpu_named}
         about["commit"] = machine.provenance(torch.device("cpu"))["commit"]
-        out = options.out / f"{table.COST}{options.config.stem}.csv"
+        out = options.out / f"{table.CONFIGS}{options.config.stem}.csv"
         options.out.mkdir(parents=True, exist_ok=True)
         files.table(out, [_plain(row | about) for row in found])
         print("\r" + markdown(out))
@@ -102,7 +102,7 @@ def markdown(path: Path) -> str:
     trained = [row for row in rows if row["part"] == "training"]
     runs, size = sum(int(row["runs"]) for row in trained), sum(int(row["bytes"]) for row in trained)
     lines = [
-        f"### config/{path.stem.removeprefix(table.COST)}.yaml",
+        f"### config/{path.stem.removeprefix(table.CONFIGS)}.yaml",
         "",
         f"{runs} trainings, {about['jobs']} jobs, {runs * (RUN_FILES + RUN_LOGS)} files of runs and of their logs, "
         f"{size / 1e9:.3g} GB of weights. Core-hours are at the rates that one thread of {about['machine']} reached "

@@ -8,7 +8,7 @@ from pathlib import Path
 from repobe.runs import files
 
 FASTER, COST, SHARE, PROPORTIONAL = "times as fast", "times its cost", "of it", "times what proportional cost would be"
-COST = "cost-"  # so begin the files of benchmarks.cost, beside those of machines
+CONFIGS = "cost-"  # so begin the files of benchmarks.cost, beside those of machines
 BEGIN, END = "<!-- written by `python -m benchmarks --readme` -->", "<!-- until here -->"
 
 
@@ -104,7 +104,7 @@ def line(row: dict[str, str]) -> str:
 
 def markdown(folder: Path, about: dict[str, str]) -> str:
     """Every machine's table; about: what each part measures, by its name."""
-    machines = [read(path) for path in sorted(folder.glob("*.csv")) if not path.name.startswith(COST)]
+    machines = [read(path) for path in sorted(folder.glob("*.csv")) if not path.name.startswith(CONFIGS)]
     if not machines:
         return "Nothing is measured yet.\n"
     return "\n".join(_machine(rows, about) for rows in machines)

@@ -24,7 +24,7 @@ METHODS = ["repobe", *sorted(path.stem for path in (ROOT / "baselines").glob("[a
         ),
         (
             {"methods": {"a": {"method": "trades", "hyper": {"betta": 1}}}},
-            "methods.a.hyper: no such hyper-parameter: betta; trades knows beta, eps, step, steps, start",
+            "methods.a.hyper: no such hyper-parameter: 'betta'; trades knows beta, eps, step, steps, start",
         ),
     ],
 )

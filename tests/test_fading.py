@@ -209,7 +209,7 @@ def test_a_channel_that_does_not_exist_is_one_line_that_names_the_key(label, lin
 
 
 def test_a_parameter_out_of_range_is_refused():
-    with pytest.raises(ValueError, match=r"channel nakagami: m is 0.4; it must be 1/2 or more"):
+    with pytest.raises(ValueError, match=r"channel nakagami: m is 0.4; it must be 0.5 or more"):
         named("nakagami_m0.4")
     with pytest.raises(ValueError, match=r"channel rician: k is -1; K must be 0 or more"):
         Rician(-1.0)

@@ -33,7 +33,7 @@ def _keys_of(part: type, all_may_lack: bool = False, **more: Any) -> Any:
     hints = typing.get_type_hints(part, include_extras=True)
     needed = [field.name for field in dataclasses.fields(part) if field.default is dataclasses.MISSING]
     keys = {name: kind if name in needed and not all_may_lack else NotRequired[kind] for name, kind in hints.items()}
-    return _mapping(part.__name__, **keys, **more)
+    return _mapping(part.__name__ + "Departures" * all_may_lack, **keys, **more)
 
 
 def _module(name: str) -> str:
@@ -42,6 +42,11 @@ def _module(name: str) -> str:
     if not names.SAFE.fullmatch(name):
         raise ValueError(f"{name!r} should be the name of a method, or the path of its .py file")
     return name
+
+
+def _channel(entry: str) -> str:
+    source, label = names.located(entry)
+    return f"{values.file(source)}:{label}" if source else entry
 
 
 def _or_matched(value: Any, otherwise: Any) -> Any:
@@ -55,7 +60,7 @@ DATASET = _mapping(
     image_size=values.Size,
     train_images=NotRequired[Annotated[values.Learned, Field(description="the first so many training images")]],
     training=NotRequired[TRAINING],
-    training_of=NotRequired[Annotated[dict[str, TRAINING], Field(description="by label, before all others")]],  # type: ignore[valid-type]
+    training_of=NotRequired[Annotated[dict[values.Name, TRAINING], Field(description="by label, before all others")]],  # type: ignore[valid-type]
 )
 METHOD = _mapping(
     "Method",
@@ -84,7 +89,10 @@ CONFIG = _mapping(
     recompute=NotRequired[Annotated[values.Flag, Field(description="less memory, up to a third more time")]],
     device=NotRequired[Annotated[str, *values.spelled("auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:1")]],
     datasets=Annotated[dict[values.Name, DATASET], Field(min_length=1)],  # type: ignore[valid-type]
-    channels=Annotated[values.Several[str], Field(description="such as awgn, rician_k10, path.py:name")],
+    channels=Annotated[
+        values.Several[Annotated[str, AfterValidator(_channel)]],
+        Field(description="such as awgn, rician_k10, path.py:name"),
+    ],
     methods=Annotated[dict[values.Name, METHOD], Field(min_length=1, description="labels of your own")],  # type: ignore[valid-type]
     seeds=values.Several[values.Seed],
     snr_db=values.SNRs,
@@ -154,7 +162,7 @@ def _check_hyper(method: str, hyper: dict, where: str) -> None:
     known = hyper_parameters(method, where)
     if unknown := sorted(set(hyper) - set(known)):
         what = f"{method} knows {', '.join(known) or 'none'}"
-        raise ValueError(f"{where}.hyper: no such hyper-parameter: {', '.join(unknown)}; {what}")
+        raise ValueError(f"{where}.hyper: no such hyper-parameter: {', '.join(map(repr, unknown))}; {what}")
     bounds = typing.get_type_hints(Training, include_extras=True)
     for name, value in hyper.items():
         checked(known[name], value, f"{where}.hyper.{name}", strict=True)

@@ -12,14 +12,14 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def whole(value: Any) -> Any:
-    """7 for 7.0; every other value as it is, and so are floats that skip integers."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+    """7 for 7.0; every other value as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def plain(value: Any) -> Any:
     """A value of YAML in its one spelling: whole numbers are integers, keys are texts and sorted, at every depth.
 
-    ValueError where JSON cannot hold it: a date, .inf, .nan, a key that is no text.
+    ValueError where JSON cannot hold it, as a date, .inf or a key that is no text, or a number is beyond all use.
     """
     if isinstance(value, dict):
         if odd := [key for key in value if not isinstance(key, str)]:
@@ -31,6 +31,8 @@ def plain(value: Any) -> Any:
         raise ValueError(f"{value} is not a finite number")
     if value is not None and not isinstance(value, (bool, int, float, str)):
         raise ValueError(f"{value} is a {type(value).__name__}; write a number, a text, true or false")
+    if isinstance(value, (int, float)) and abs(value) > 1e9:
+        raise ValueError(f"{value:.3g} is too large; write a number within ±1e9")
     return whole(value)
 
 
@@ -88,7 +90,10 @@ Name = Annotated[
 Patterns = Annotated[
     str,
     *spelled(r"[\s\S]*\S[\s\S]*", "patterns over runs"),
-    Field(description="patterns over dataset/channel/method or dataset/channel/method/seed0; the rest is left out"),
+    Field(
+        description="patterns over dataset/channel/method or dataset/channel/method/seed0; the rest is left out, "
+        "and what matches a pattern after !"
+    ),
 ]
 # Below −28 dB, the exponential in the capacity of Rayleigh fading overflows.
 Decibels = Annotated[float, FINITE, Field(ge=-25, le=100), WHOLE]
