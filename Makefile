@@ -1,25 +1,32 @@
 # Everything runs in .venv, made by uv from pyproject.toml; uv itself is taken from PATH or from PyPI.
 PYTHON ?= python3
-SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" snakemake
+# By its Python: another snakemake of the machine never runs in place of ours.
+SNAKEMAKE = PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m snakemake
 SYNC = uv sync --no-python-downloads --compile-bytecode
+VENV = uv venv --quiet --relocatable --no-python-downloads .venv
 READY = .venv/.ready
+# Packages of another Python would replace the pinned ones.
+unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test lint coverage quick tables mlflow quotes clean
+.PHONY: help demo quick tables mlflow quotes test lint coverage clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(READY) ## the whole suite on the embedded digits: figures/, results/report.html
+demo: $(READY) ## RepObE and its rivals on small digits, minutes: results/report.html, figures/
 	$(SNAKEMAKE) --cores all
 
-quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: figures/quick, results/quick
+quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: results/quick/report.html, figures/quick/
 	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
 
-# What is committed of MNIST and of CIFAR-10, or of another folder of results/reference.
-REFERENCE ?= mnist32 cifar32
-tables: $(READY) ## figures, comparison, claims and report of the committed tables, no training: figures/reference
-	@for name in $(REFERENCE); do $(SNAKEMAKE) report --cores all --profile profiles/tables \
-	  --configfile config/$$name.yaml --config results_dir=results/reference/$$name \
-	  figures_dir=figures/reference/$$name || exit 1; done
+# The committed folders that one report shows; of folders with the same dataset, figures draw the first.
+REFERENCE ?= mnist32 cifar32 attacks ablations readings
+tables: $(READY) ## one report and all figures of the committed tables, no training: results/all/report.html
+	@echo "collecting $(REFERENCE)"
+	@.venv/bin/python -m repobe collect results/all $(addprefix results/reference/,$(REFERENCE))
+	@echo "drawing figures"
+	@.venv/bin/python -m figures results/all figures/all
+	@.venv/bin/python -m repobe report results/all figures/all
+	@.venv/bin/python -m repobe.report.closing results/all figures/all
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints
@@ -37,6 +44,7 @@ lint: $(READY) ## style, spelling, types and the import contracts
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow/rules
 	.venv/bin/codespell
+	.venv/bin/hadolint Dockerfile
 	.venv/bin/mypy
 	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
 
@@ -44,11 +52,16 @@ coverage: $(READY) ## which lines the unit tests run: a list here, pages in html
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto --ignore tests/workflow \
 	  --cov repobe --cov baselines --cov figures --cov-report term-missing:skip-covered --cov-report html
 
-clean: ## removes what the default config made
-	rm -rf results/data results/runs results/tables results/summary results/logs results/*.csv results/report.html \
-	  results/tracked.json results/mlflow figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
+# Snakemake's own notes serve every config: they go with the last results.
+clean: ## removes what `make demo` and `make tables` made; the folders of other configs stay
+	find results -mindepth 1 -maxdepth 1 -type f -delete
+	rm -rf results/data results/runs results/tables results/summary results/logs results/mlflow results/all figures/all
+	rm -f figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
+	find results -mindepth 1 -maxdepth 1 ! -name reference ! -name benchmarks | grep -q . || rm -rf .snakemake
 
+# Relocatable: the folder may be renamed afterwards.
 $(READY): pyproject.toml
-	@if command -v uv > /dev/null; then $(SYNC); else \
-	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && .venv-uv/bin/$(SYNC); fi
+	@if command -v uv > /dev/null; then uv=; else \
+	  $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install --quiet uv && uv=.venv-uv/bin/; fi; \
+	  { [ -d .venv ] || $${uv}$(VENV); } && $${uv}$(SYNC)
 	@touch $@

@@ -1,27 +1,18 @@
 """RepObE, reproduced: `snakemake --cores all` runs config/config.yaml, `--configfile` another in its place."""
 
+import os
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: os.path.relpath(Path(workflow.current_basedir, "config", "config.yaml"))
 
 
 report: "workflow/report/workflow.rst"
-
-
-# A second or a few each: a cluster's scheduler would take longer to start them.
-localrules:
-    all,
-    spec,
-    training,
-    summary,
-    compare,
-    decisions,
-    report,
-    track,
 
 
 include: "workflow/rules/common.smk"
@@ -32,16 +23,26 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        refuse_what_slurm_lacks()
+
+
 onsuccess:
     try_tracking_again()
+    if TERMINAL:
+        TERMINAL.succeeded()
 
 
 onerror:
     try_tracking_again()
+    if TERMINAL:
+        TERMINAL.stopped()
 
 
 rule all:
     default_target: True
+    localrule: True
     input:
         f"{RESULTS}/report.html",
         f"{RESULTS}/tracked.json",

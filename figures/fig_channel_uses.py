@@ -9,9 +9,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from repobe.report.canvas import interval_line, theme
 from repobe.report.channel_uses import over_channel_uses
 from repobe.report.headings import datasets_in_order, panel_title
-from repobe.report.saving import arguments, save, save_empty
+from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
-from repobe.tables.results import read
 
 TITLE = "Accuracy over channel uses"
 
@@ -19,7 +18,7 @@ TITLE = "Accuracy over channel uses"
 def draw() -> None:
     """Writes fig_channel_uses: one row per dataset and channel, one column per SNR."""
     results, out = arguments()
-    table = over_channel_uses(read(results / "summary" / "evasion.csv"))
+    table = over_channel_uses(summary(results, "evasion"))
     table = table[table["snr_test_db"].isin({table["snr_test_db"].min(), table["snr_test_db"].max()})]
     shown = [
         (dataset, channel)

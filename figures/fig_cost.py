@@ -1,14 +1,17 @@
-"""Accuracy against cost: channel uses, operations and training time, at the highest SNR."""
+"""Accuracy against cost: channel uses, operations and training time, at the highest SNR.
+
+Methods that would lie under one marker are moved apart sideways.
+"""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from repobe.report.canvas import theme
-from repobe.report.headings import channel_title, datasets_in_order, preferred_channel
-from repobe.report.saving import arguments, save, save_empty
+from repobe.report.canvas import say_values, theme, value_text
+from repobe.report.headings import channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
-from repobe.tables.results import read
 
 TITLE = "Cost against accuracy"
 RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
@@ -22,10 +25,10 @@ COSTS = {
 def draw() -> None:
     """Writes fig_cost."""
     results, out = arguments()
-    accuracy = read(results / "summary" / "evasion.csv")
+    accuracy = summary(results, "evasion")
     accuracy = accuracy[accuracy["metric"] == "natural_accuracy"].drop(columns="symbols_k")
     accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(RUN)["snr_test_db"].transform("max")]
-    cost = read(results / "summary" / "cost.csv").drop(columns="seeds")
+    cost = summary(results, "cost").drop(columns="seeds")
     table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
     if table.empty:
         return save_empty(out / "fig_cost", table, TITLE)
@@ -45,14 +48,16 @@ def draw() -> None:
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
         for axes, column in zip(row, COSTS, strict=True):
+            places = apart(mine[column], mine["mean"], table[column])
             for method in methods_in_order(mine["method"]):
                 rows, look = mine[mine["method"] == method], style(method)
-                # RepObE's two systems share colour and marker; the adversarially trained one is hollow.
-                face = "none" if method == "repobe_adversarial" else look.colour
-                axes.vlines(rows[column], rows["low"], rows["high"], color=look.colour, linewidth=1)
-                handles[look.label] = axes.scatter(
-                    rows[column], rows["mean"], 70, marker=look.marker, edgecolors=look.colour, facecolors=face
+                x = places[rows.index]
+                axes.vlines(x, rows["low"], rows["high"], color=look.colour, linewidth=1)
+                (handles[look.label],) = axes.plot(
+                    x, rows["mean"], linestyle="none", marker=look.marker, markersize=6.5, color=look.colour
                 )
+                texts = [value_text(look.label, row) for row in rows.to_dict("records")]
+                say_values(handles[look.label], texts)
                 if column == "symbols_k":
                     r = rows.iloc[0]
                     told.append(
@@ -60,7 +65,7 @@ def draw() -> None:
                         f"{r['flops']:.2g} FLOPs, {r['train_seconds']:.0f} s"
                     )
             axes.grid(alpha=0.3)
-        row[0].set_ylabel(f"{dataset}\nnatural accuracy")
+        row[0].set_ylabel(f"{panel_title(dataset)}\nnatural accuracy")
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
         axes.set_xlabel(label)
         scale(axes, table[column])
@@ -69,12 +74,37 @@ def draw() -> None:
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
 
 
+def apart(costs: pd.Series, accuracies: pd.Series, every: pd.Series) -> pd.Series:
+    """The costs at which methods are drawn: those that would lie under one marker are moved apart sideways.
+
+    every: the costs of all panels of a column, which share their axis. A marker is about a twentieth of a panel wide.
+    """
+    logarithmic = is_logarithmic(every)
+    x = np.log(costs) if logarithmic else costs.astype(float)
+    ends = np.log([every.min(), every.max()]) if logarithmic else np.array([0.0, every.max()])
+    width, height = 0.055 * max(np.ptp(ends), 1e-9), 0.06 * max(np.ptp(accuracies), 1e-9)
+    moved = x.copy()
+    todo = list(accuracies.sort_values(ascending=False).index)
+    while todo:
+        first = todo[0]
+        near = [one for one in todo if abs(x[one] - x[first]) < width and accuracies[first] - accuracies[one] < height]
+        for place, one in enumerate(near):
+            moved[one] = np.mean([x[other] for other in near]) + width * (place - (len(near) - 1) / 2)
+        todo = [one for one in todo if one not in near]
+    return np.exp(moved) if logarithmic else moved
+
+
+def is_logarithmic(costs: pd.Series) -> bool:
+    """Whether the costs differ more than threefold."""
+    return costs.max() > 3 * costs.min()
+
+
 def scale(axes, costs: pd.Series) -> None:
     """Logarithmic if the costs differ more than threefold, else linear from 0."""
     least, most = costs.min(), costs.max()
-    if most > 3 * least:
-        axes.set(xscale="log", xlim=(least / 1.5, 1.5 * most))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    if is_logarithmic(costs):
+        axes.set(xscale="log", xlim=(least / 2.5, 2.5 * most))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if most < 100 * least else (1,)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set(xlim=(0, 1.3 * most))

@@ -8,9 +8,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.headings import channel_title, datasets_in_order, image_count, panel_title
-from repobe.report.saving import arguments, save, save_empty
+from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
-from repobe.tables.results import read
 
 TITLE = "Accuracy over the attack's radius"
 GROUP = ["dataset", "channel", "method"]
@@ -19,7 +18,7 @@ GROUP = ["dataset", "channel", "method"]
 def draw() -> None:
     """Writes fig_eps."""
     results, out = arguments()
-    table = read(results / "summary" / "evasion.csv")
+    table = summary(results, "evasion")
     curves = table[table["attack"].isin(["worst", "ensemble"])]
     curves = curves[curves["snr_test_db"] == curves.groupby(GROUP)["snr_test_db"].transform("max")]
     # The paper's single radius is a point, not a curve.
@@ -31,17 +30,15 @@ def draw() -> None:
     shown = [(d, c) for d, c in shown if ((curves["dataset"] == d) & (curves["channel"] == c)).any()]
     attacked = curves[curves["eps"] > 0]
     which = "worst attack" if (attacked["attack"] == "worst").all() else "ensemble of attacks"
-    figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", f"Accuracy under the {which}")
+    figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", f"Accuracy under the\n{which}")
     handles, told = {}, []
     for axes, (dataset, channel) in zip(grid, shown, strict=True):
         mine = curves[(curves["dataset"] == dataset) & (curves["channel"] == channel)]
         methods = methods_in_order(mine["method"])
         for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
-            # RepObE's two systems share colour and marker, so the one without adversarial training is dotted.
-            line = "-" if method != "repobe" else ":"
             aside = 1.025 ** (place - (len(methods) - 1) / 2)
-            interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label, line)
+            interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label)
             ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
             told.append(f"{look.label}, {panel_title(dataset, channel)}: {ends}")
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))

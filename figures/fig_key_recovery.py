@@ -2,9 +2,8 @@
 
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.headings import datasets_in_order, preferred_channel
-from repobe.report.saving import arguments, save, save_empty
+from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, nth_style, style
-from repobe.tables.results import read
 
 TITLE = "Key recovery"
 SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each message", ":")}
@@ -13,7 +12,7 @@ SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each me
 def draw() -> None:
     """Writes fig_key_recovery: a panel for random features, one per trained encoder; line styles show key schedules."""
     results, out = arguments()
-    table = read(results / "summary" / "audit.csv")
+    table = summary(results, "audit")
     table = table[table["quantity"] == "key_recovered"]
     if table.empty:
         return save_empty(out / "fig_key_recovery", table, TITLE)

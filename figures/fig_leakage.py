@@ -2,9 +2,10 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.report.canvas import theme
-from repobe.report.headings import channel_title, datasets_in_order, panel_title, preferred_channel
-from repobe.report.saving import arguments, save, save_empty
+from repobe.report.beaten import sentence
+from repobe.report.canvas import say_values, theme, value_text
+from repobe.report.headings import NOTE, channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import (
     BLUE,
     GREEN,
@@ -19,7 +20,6 @@ from repobe.report.styles import (
     methods_in_order,
     style,
 )
-from repobe.tables.results import read
 from repobe.tables.schema import family
 
 TITLE = "Leakage"
@@ -49,7 +49,7 @@ def look(attacker: str) -> Style:
 def draw() -> None:
     """Writes fig_leakage."""
     results, out = arguments()
-    table = read(results / "summary" / "inversion.csv")
+    table = summary(results, "inversion")
     table = table[table["metric"].isin(METRICS) & (table["attacker"] != "original")]
     if table.empty:
         return save_empty(out / "fig_leakage", table, TITLE)
@@ -71,15 +71,25 @@ def draw() -> None:
                 rows = mine[(mine["attacker"] == attacker) & (mine["metric"] == metric)].set_index("method")
                 rows = rows.loc[[method for method in methods if method in rows.index]]
                 places = [methods.index(method) for method in rows.index]
-                axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1)
-                # Variants are hollow; the filled marker is the attacker, which is the best of its variants.
-                face = colour if attacker in LOOKS else "none"
+                # Variants are pale; the full marker is the attacker, which is the best of its variants.
+                alpha = 1 if attacker in LOOKS else 0.35
+                axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=1, alpha=alpha)
                 # Without a key, both keyless attackers equal same_key, so smaller markers are drawn above larger ones.
                 size, above = {"|": (110, 3), "h": (27, 4), "^": (13, 5)}.get(marker, (40, 3))
-                handles[name] = axes.scatter(
-                    rows["mean"], places, size, marker=marker, color=colour, facecolor=face, zorder=above
+                (handles[name],) = axes.plot(
+                    rows["mean"],
+                    places,
+                    linestyle="none",
+                    marker=marker,
+                    markersize=size**0.5,
+                    color=colour,
+                    alpha=alpha,
+                    zorder=above,
                 )
                 whole = attacker.replace("_", " ")
+                records = rows.reset_index().to_dict("records")
+                texts = [value_text(f"{style(row['method']).label}, {whole}", row) for row in records]
+                say_values(handles[name], texts)
                 told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
@@ -87,7 +97,9 @@ def draw() -> None:
             axes.label_outer()
     figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.")
+    better = sentence(table)
+    note = f"{NOTE}{better[0].lower()}{better[1:]}" if better else ""
+    save(figure, out / "fig_leakage", table, TITLE, f"What attackers rebuild of each method. {'; '.join(told)}.{note}")
 
 
 def _place(attacker: str) -> tuple[int, str]:

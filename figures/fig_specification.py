@@ -23,6 +23,7 @@ CLAIMS = {  # each claim in a few words
     "c08": "c08: at most 1 point lost, at\nleast 5 gained under attack",
 }
 SIDES = {"ahead": BLUE, "around 0": GREY, "behind": RED}  # where the whole interval lies
+PALE = 0.35  # hollow would look like the paper's printed points
 NARROWEST = 9  # readings: the least width of a panel
 
 
@@ -62,7 +63,7 @@ def draw() -> None:
         below.set_yticks(range(len(shown)), [])
     handles = [_dot(colour, f"the whole interval lies {side}") for side, colour in SIDES.items()]
     handles[1].set_label("the interval holds 0")
-    handles += [_dot("black", "judged"), _dot("black", "not judged: a gate failed, or a stand-in", face="white")]
+    handles += [_dot("black", "judged"), _dot("black", "not judged: a gate failed, or a stand-in", alpha=PALE)]
     handles += [Line2D([], [], linestyle="none", marker="*", markersize=9, color="black", label="as decided")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     drawn = pd.concat(curves)
@@ -86,7 +87,9 @@ def _draw_leads(axes, rows: pd.DataFrame) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
     for place, row in rows.iterrows():
         colour = SIDES[row["side"]]
-        axes.vlines(place, 100 * row["low"], 100 * row["high"], color=colour, linewidth=1.3)
+        axes.vlines(
+            place, 100 * row["low"], 100 * row["high"], color=colour, linewidth=1.3, alpha=1 if row["judged"] else PALE
+        )
         star = row["reading"] == AS_DECIDED
         axes.plot(
             place,
@@ -94,7 +97,7 @@ def _draw_leads(axes, rows: pd.DataFrame) -> None:
             marker="*" if star else "o",
             markersize=11 if star else 5.5,
             color=colour,
-            markerfacecolor=colour if row["judged"] else "white",
+            alpha=1 if row["judged"] else PALE,
         )
     axes.grid(axis="y", alpha=0.35)
     axes.margins(y=0.08)
@@ -117,10 +120,8 @@ def _mark_readings(axes, rows: pd.DataFrame, shown: list[str]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _dot(colour: str, label: str, face: str | None = None) -> Line2D:
-    return Line2D(
-        [], [], linestyle="none", marker="o", color=colour, markerfacecolor=face or colour, markersize=5.5, label=label
-    )
+def _dot(colour: str, label: str, alpha: float = 1) -> Line2D:
+    return Line2D([], [], linestyle="none", marker="o", color=colour, alpha=alpha, markersize=5.5, label=label)
 
 
 def _in_words(rows: pd.DataFrame, names: dict[str, str]) -> str:

@@ -1,24 +1,21 @@
-"""The command line: one subcommand a stage of the workflow, each of which also runs by hand.
-
-python -m repobe train results/runs/digits/awgn/repobe/seed0/spec.yaml
-"""
+"""The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from repobe.runs import isolation
+from repobe.report import answers
+from repobe.runs import gpus, isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
 HELP = {
-    "name": "a dataset, as configs name it; of show, an id: n21, c04, D7, p01",
+    "name": "a dataset, as configs name it",
     "json": "what the config says of it, as JSON",
     "data": "<results>/data/<dataset>.safetensors",
-    "out": "the file to write; of merge, the folder",
+    "out": "the file to write",
     "spec": "<results>/runs/<dataset>/<channel>/<method>/seed<k>/spec.yaml",
     "specs": "every run's spec.yaml",
     "sources": "folders that hold tables/",
@@ -32,10 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         isolation.refuse_shadows()
+        if getattr(options, "gpus", None) is not None:
+            gpus.take(options.gpus, options.device)
         return options.run(options) or 0
     except KeyboardInterrupt:
         tell("repobe: interrupted")
         return 130  # as a shell counts it: 128 + SIGINT
+    except BrokenPipeError:  # whoever reads has what they wanted, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
+        return 0
     except (ValueError, OSError) as error:
         tell(f"repobe: {in_a_line(error)}")
         return 2
@@ -56,7 +58,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    standalone.write_spec(Spec.from_dict(_json(o.json)), o.out)
+    standalone.write_spec(Spec.from_dict(reading.parsed(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:
@@ -80,16 +82,13 @@ def audit(o: argparse.Namespace) -> None:
 
 
 def measure(o: argparse.Namespace) -> None:
-    """Evaluates, inverts and audits in one process: what the workflow runs.
-
-    A killed one goes on where it was.
-    """
+    """Evaluates, inverts and audits in one process: what the workflow runs; a killed one resumes."""
     pipeline.measure(o.spec, o.device)
 
 
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
-    standalone.cipher_audit(from_plain(Audit, _json(o.json), "audit"), o.out)
+    standalone.cipher_audit(from_plain(Audit, reading.parsed(o.json), "audit"), o.out)
 
 
 def block_error_rates(o: argparse.Namespace) -> None:
@@ -113,8 +112,14 @@ def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    for line in merging.merge(o.results, o.sources):
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources))
+
+
+def collect(o: argparse.Namespace) -> None:
+    """Puts several folders' summaries and verdicts side by side for one report; unlike `merge`, it mixes no runs."""
+    from repobe.verdicts import collection
+
+    collection.collect(o.results, o.sources)
 
 
 def summary(o: argparse.Namespace) -> None:
@@ -152,28 +157,11 @@ def readings(o: argparse.Namespace) -> None:
     room.judge(o.results)
 
 
-def verify(o: argparse.Namespace) -> int:
-    """Whether the tables that are there follow from their raw rows; exit code 1 and a line for each that does not."""
-    from repobe.verdicts import verification
+def adopt(o: argparse.Namespace) -> None:
+    """Takes over finished results whose times a copy has lost, so that the workflow makes nothing again."""
+    from repobe.runs import adopting
 
-    said = verification.verify(o.results)
-    for line, _ in said:
-        print(line)
-    return 0 if all(agrees for _, agrees in said) else 1
-
-
-def show(o: argparse.Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
-    from repobe.verdicts import show as room
-
-    print(room.show(o.name, o.results))
-
-
-def status(o: argparse.Namespace) -> None:
-    """What of a config's grid is done, running, failed, not started; reads only."""
-    from repobe.runs import status as room
-
-    print(room.status(*o.configs))
+    print(adopting.adopt(*o.configs))
 
 
 def report(o: argparse.Namespace) -> None:
@@ -190,27 +178,26 @@ def track(o: argparse.Namespace) -> None:
     runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)
 
 
-def _json(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the argument is not JSON ({error})") from None
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="repobe", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m repobe", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(run, *positional: str, device: bool = False) -> argparse.ArgumentParser:
+    def command(run, *positional: str, device: bool = False, as_json: bool = False, **help_: str):
         first = run.__doc__.splitlines()[0].replace("%", "%%")  # argparse formats it
         added = commands.add_parser(run.__name__, help=first, description=run.__doc__)
         added.set_defaults(run=run)
         for name in positional:
             kind = str if name in ("name", "json") else Path
-            added.add_argument(name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=HELP[name])
+            added.add_argument(
+                name, type=kind, nargs="+" if name in ("specs", "sources") else None, help=(HELP | help_)[name]
+            )
         if device:
             said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
             added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
+            said = "1: one GPU of this machine, which the fewest jobs hold; 0: none; default: all"
+            added.add_argument("--gpus", type=int, choices=(0, 1), help=said)
+        if as_json:
+            added.add_argument("--json", dest="as_json", action="store_true", help="as JSON, for programs")
         return added
 
     making = command(data, "name", "out")
@@ -218,23 +205,25 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(classifier, "data", "out", device=True)
     classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
-    classifying.add_argument("--threads", type=int, default=1)
+    classifying.add_argument("--threads", type=int, default=1, help="default: 1")
     command(spec, "json", "out")
     command(cipher_audit, "json", "out")
-    blocks = {"type": int, "default": 1000, "help": "at most so many a row; default: 1000"}
-    command(block_error_rates, "out").add_argument("--blocks", **blocks)
+    command(block_error_rates, "out").add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
     command(layer_table, "out")
     for stage in (train, measure, evaluate, invert, audit):
         command(stage, "spec", device=True)
     command(tables, "results", "specs")
-    command(merge, "results", "sources")
+    for joining in (merge, collect):
+        command(joining, "results", "sources", results="the folder to write")
     for stage in (summary, compare, claims, decisions, readings):
         command(stage, "results")
-    command(verify).add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
-    command(show, "name").add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    where = {"type": Path, "default": Path("results"), "help": "the folder that holds tables/; default: results"}
+    command(answers.verify, as_json=True).add_argument("results", nargs="?", **where)
+    command(answers.show, "name", as_json=True, name="an id: n21, c04, D7, p01").add_argument("--results", **where)
     configs = {"nargs": "*", "type": Path, "default": [Path("config/config.yaml")]}
-    said = "default: the demo's; of several, each overrides those before it"
-    command(status).add_argument("configs", metavar="config", help=said, **configs)
+    for stage in (answers.status, adopt):
+        said = "default: the demo's; the last wins"
+        command(stage, as_json=stage is answers.status).add_argument("configs", metavar="config", help=said, **configs)
     command(report, "results", "figures").add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(track, "results", "figures", "specs")
     tracking.add_argument("--uri", help="default: MLFLOW_TRACKING_URI, else mlflow/mlflow.db in the results")

@@ -15,9 +15,23 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from figures import fig3a, fig3b, fig3c, fig3d, fig3e, fig4c, fig4d, fig_cost, fig_eps, fig_leakage, fig_specification
+from figures import (
+    fig3a,
+    fig3b,
+    fig3c,
+    fig3d,
+    fig3e,
+    fig4c,
+    fig4d,
+    fig_ablations,
+    fig_cost,
+    fig_eps,
+    fig_leakage,
+    fig_specification,
+)  # fmt: skip
 from repobe.phy.channels import AWGN
-from repobe.report import canvas, curves, galleries, styles
+from repobe.report import beaten, canvas, curves, galleries, styles
+from repobe.report.headings import NOTHING
 from repobe.systems import layer_table as layers
 from repobe.systems.system import SemanticSystem
 from repobe.tables.results import write
@@ -51,7 +65,7 @@ def results(tmp_path_factory) -> Path:
         {"method": method, "dataset": "digits", **RUN, "snr_tap_db": 23, "attacker": attacker, "knowledge": "encoder"}
         | {"metric": metric, "mean": 0.5, **bounds, "symbols_k": 8}
         for method in ("undefended", "brand_new")
-        for attacker in ("mean_image", "keyless", "same_key_attention", "a_new_attacker")
+        for attacker in ("mean_image", "keyless", "same_key", "same_key_attention", "a_new_attacker")
         for metric in ("ssim", "attacker_accuracy")
     ]
     audit = [
@@ -237,10 +251,10 @@ def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp
     monkeypatch.setattr(sys, "argv", ["fig_leakage", str(results), str(tmp_path)])
     fig_leakage.draw()
     axes = figures[0].axes[0]
-    marks = {to_rgb(one.get_edgecolor()[0]): one for one in axes.collections if len(one.get_offsets())}
+    marks = {to_rgb(one.get_color()): one for one in axes.lines if one.get_alpha() == 1}
     keyless, same_key = (marks[to_rgb(colour)] for colour in (styles.ORANGE, styles.SKY))
     assert keyless.get_zorder() > same_key.get_zorder()
-    assert keyless.get_sizes()[0] < same_key.get_sizes()[0] / 2
+    assert keyless.get_markersize() ** 2 < same_key.get_markersize() ** 2 / 2  # areas
     assert axes.get_xlabel() == "SSIM of the rebuilt images"
 
 
@@ -284,3 +298,64 @@ def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest
     assert list(curve["side"]) == ["behind", "around 0", "ahead"]
     assert list(curve["judged"]) == [True, True, False]
     assert set(fig_specification.CLAIMS) <= {claim["id"] for claim in paper.claims()}
+
+
+def test_each_marker_of_a_curve_says_its_value_and_the_drawing_keeps_no_other_trace(drawn):
+    """Fig. 4a: two methods and two quantities, natural at 0.9 and attacked at 0.9 − 0.016, at 7 and 23 dB."""
+    drawing = (drawn[0] / "fig4a.svg").read_text()
+    titles = re.findall(r"<use[^>]*><title>(.*?)</title></use>", drawing)
+    assert "Undefended: natural, 7 dB: 0.9000 (0.8000 to 0.9500), n = 100, 1 seed" in titles
+    assert "Undefended: adversarial, 23 dB: 0.8840 (0.8000 to 0.9500), n = 100, 1 seed" in titles
+    assert canvas.VALUES not in drawing
+
+
+def test_a_gallery_of_which_nothing_ran_is_an_empty_figure(drawn):
+    for name in ("fig3d", "fig3e"):
+        assert NOTHING in (drawn[0] / f"{name}.svg").read_text()
+
+
+def test_hollow_markers_are_the_papers_alone():
+    """A reader takes a hollow marker for a printed point, so no measured one is hollow or white."""
+    for script in [*(ROOT / "figures").glob("fig*.py"), ROOT / "repobe" / "report" / "canvas.py"]:
+        assert not re.search(r"""facecolors?=["'](none|white)""", script.read_text(), re.IGNORECASE), script.name
+
+
+def test_methods_of_one_cost_and_one_accuracy_stand_side_by_side():
+    """Six methods at k = 32 and 0.99: their markers, a twentieth of the axis wide, do not touch."""
+    costs = pd.Series([32.0] * 6 + [1568.0])
+    accuracies = pd.Series([0.99, 0.991, 0.992, 0.99, 0.993, 0.99, 0.2])
+    places = np.log(fig_cost.apart(costs, accuracies, costs))
+    span = np.log(1568 / 32)
+    assert min(np.diff(np.sort(places[:6]))) > 0.05 * span
+    assert np.mean(places[:6]) == pytest.approx(np.log(32))
+    assert places[6] == pytest.approx(np.log(1568))
+
+
+def test_a_spread_between_draws_is_told_beside_the_differences_and_not_drawn_as_one(results, tmp_path, monkeypatch):
+    table = pd.read_csv(results / "decisions.csv")
+    spread = table.assign(id="D4", change="another draw", variant=None, low=None, high=None, difference=0.0123)
+    pd.concat([table, spread]).to_csv(tmp_path / "decisions.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["fig_ablations", str(tmp_path), str(tmp_path)])
+    fig_ablations.draw()
+    assert list(pd.read_csv(tmp_path / "fig_ablations.csv")["id"]) == ["D1"]
+    assert (
+        "D4, another draw. It is, in points, natural accuracy 1.23 to 1.23"
+        in (tmp_path / "fig_ablations.svg").read_text()
+    )
+
+
+def test_an_enlarged_panel_shows_no_bar_without_its_point():
+    rows = pd.DataFrame({"mean": [0.5, 0.98], "low": [0.4, 0.97], "high": [0.99, 0.99]})
+    curve = curves.Curve(styles.style("necst"), "NECST", False, rows)
+    (inside,) = curves._inside([curve], (0.9, 1.0))
+    assert list(inside.rows["mean"].isna()) == [True, False]
+
+
+def test_an_attacker_that_beats_the_receiver_gets_a_sentence_and_one_below_it_none():
+    row = {"dataset": "mnist", "channel": "awgn", "method": "repobe_reconstruction", "snr_tap_db": 23, "metric": "ssim"}
+    rows = [row | {"attacker": name, "mean": mean} for name, mean in
+            [("legitimate", 0.79), ("with_key", 0.86), ("keyless", 0.1), ("mean_image", 0.9)]]  # fmt: skip
+    said = beaten.sentence(pd.DataFrame(rows))
+    assert "with key on RepObE, images (MNIST, AWGN): SSIM 0.860, receiver 0.790" in said
+    assert "keyless" not in said
+    assert beaten.sentence(pd.DataFrame(rows[:1] + rows[2:])) == ""

@@ -1,6 +1,7 @@
 """The report in a real browser: everything shows, tables sort and filter, nothing leaves the page."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -10,9 +11,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from repobe.report import canvas, saving, sections
+from repobe.report import canvas, cells, saving, sections
 from repobe.report import page as report
 from repobe.tables.results import write
+from repobe.verdicts.claims import COLUMNS
 
 BROWSERS = shutil.which("chromium"), shutil.which("chromedriver")
 NEEDED = pytest.mark.skipif(
@@ -30,7 +32,6 @@ def page(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("report")
     results, figures = root / "results", root / "figures"
     (results / "summary").mkdir(parents=True)
-    (results / "tables").mkdir()
     figures.mkdir()
     bounds = {"sd": None, "low": 0.85, "high": 0.95, "seeds": 1, "n": 100}
     key = {"method": "repobe", "dataset": "digits", **RUN}
@@ -66,39 +67,60 @@ def page(tmp_path_factory) -> Path:
     cost = [
         key
         | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}
-        | {"precision": "float32"}
+        | {"precision": "float32", "images_per_second": 5.0, "peak_memory_mb": 1.0, "seeds": 1}
     ]
     for name, rows in [("evasion", evasion), ("inversion", inversion), ("audit", audit), ("cost", cost)]:
         write(pd.DataFrame(rows), results / "summary" / f"{name}.csv")
+    empty = dict.fromkeys([*COLUMNS, "comparisons", "evidence"])
+    compared = {"quantity": "natural_accuracy", "method": "repobe", "rival": "necst", "channel": "awgn", "snr_db": 7.0}
+    compared |= {"margin": 0.02, "difference": 0.031, "low": 0.022, "high": 0.04, "p_holm": 0.004, "seeds": 1}
+    compared |= {"images": 100, "scale": "16×16, k = 8; the paper 224×224, k = 1568"}
+    text = {"where": "Sec. 4", "figure": "3a-3b"}
     claims = [
-        {"id": "c01", "where": "Sec. 4", "figure": "3a", "claim": "<script>alert(1)</script>", "verdict": "reproduced"}
-        | {"evidence": "alpha", "rival": "necst", "margin": 0.02, "difference": 0.031, "low": 0.022, "high": 0.04},
-        {"id": "c02", "where": "Sec. 4", "figure": "3b", "claim": "another", "verdict": "not run", "evidence": "none"},
+        empty
+        | text
+        | {"id": "c01", "claim": "<script>alert(1)</script>", "verdict": "reproduced, at 16×16"}
+        | compared,
+        empty | text | {"id": "c02", "figure": "3c", "claim": "another", "verdict": "not run", "evidence": "none"},
     ]
     write(pd.DataFrame(claims), results / "claims.csv")
-    compared = {"id": "c01", "outcome": "yes", "rival": "necst", "difference": 0.031, "p": 0.001}
-    write(pd.DataFrame([compared]), results / "evidence.csv")
+    every = [
+        empty | {"id": "c01", "outcome": "yes", "p": 0.001} | compared,
+        empty | {"id": "c02", "outcome": "not run", "evidence": "necst_dp_005 over awgn"},
+    ]
+    write(pd.DataFrame(every), results / "evidence.csv")
     number = {"where": "Sec. 4", "figure": "3a", "dataset": "mnist", "channel": "awgn", "method": "repobe"}
     number |= {"quantity": "natural_accuracy", "snr_db": "7", "relation": "equals", "command": "snakemake --cores all"}
     comparison = [
         number
-        | {"id": "n01", "printed": 0.9, "ours": 0.92, "low": 0.91, "high": 0.93, "difference": 0.02}
-        | {"seeds": 1, "n": 9, "verdict": "differs, at 64×64", "trained": "yes", "competent": "yes"},
+        | {"id": "n01", "printed": 0.992, "ours": 0.92, "low": 0.91, "high": 0.93, "difference": -0.072}
+        | {
+            "seeds": 1,
+            "n": 9,
+            "verdict": "differs, at 64×64",
+            "trained": "yes",
+            "competent": "yes",
+            "why": None,
+            "spread": "none known",
+        }
+        | {"scale": "64×64, k = 128; the paper 224×224, k = 1568"},
         number | {"id": "n02", "printed": 0.99, "verdict": "not run"},
         number
         | {"id": "n10", "printed": 0.5, "ours": 0.6, "low": 0.4, "high": 0.7, "difference": 0.1}
-        | {"seeds": 1, "n": 9, "verdict": "agrees"},
+        | {"seeds": 1, "n": 9, "verdict": "agrees", "spread": "seeds"},
     ]
     write(pd.DataFrame(comparison), results / "comparison.csv")
     columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
     read = {"claim": "c08", "reading": "r01", "dataset": "mnist", "outcome": "holds", "lead": 0.0123}
     read |= {"low": 0.001, "high": 0.02, "method": "repobe_adversarial", "rival": "undefended", "snr_db": 7.0}
+    read |= {"quantity": "natural_accuracy", "channel": "awgn", "margin": -0.01, "size": 16, "hold": 2, "fail": 0}
+    read |= {"undecided": 0, "not_run": 1}
     write(pd.DataFrame([read, read | {"reading": "r00", "outcome": "fails", "low": -0.5}]), results / "readings.csv")
     weighed = ["D8", "beta 1", "digits", "awgn", "natural_accuracy", 0.91, 0.9, 0.01, -0.02, 0.04, 1, 321]
     write(pd.DataFrame([weighed], columns=[*columns, "seeds", "n"]), results / "decisions.csv")
     run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
     run |= {"threads": 1, "python": "3", "torch": "2", "train_wall_seconds": 1.0}
-    (results / "tables" / "provenance.json").write_text(json.dumps([run]))
+    (results / "summary" / "provenance.json").write_text(json.dumps([run]))
     canvas.theme()
     for name, width in [("fig3a", 5), ("fig_wide", 11)]:
         figure, axes = plt.subplots(figsize=(width, 3))
@@ -111,8 +133,8 @@ def page(tmp_path_factory) -> Path:
 def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given(page):
     text = page.read_text()
     assert "<script>alert" not in text
-    assert "+3.10 points (+2.20 to +4.00)" in text  # a claim's difference is in the table as it stands
-    assert "+2.00 points (+1.00 to +3.00)" in text  # of a printed number: ours 0.91 to 0.93 less 0.9
+    assert "+3.10 points (+2.20 to +4.00)" in text  # a claim's difference is in its card as it stands
+    assert "−7.20 points (−8.20 to −6.20)" in text  # of a printed number: ours 0.91 to 0.93 less 0.992
     again = "snakemake results/runs/digits/awgn/repobe/seed0/evasion.csv --cores all --configfile config/config.yaml"
     assert f"{again} --forcerun train" in text  # targets first: --configfile takes all that follows
     assert "0.75 of the trials" in text  # the threat model quotes the audit
@@ -120,11 +142,62 @@ def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given
     assert text.count('role="img" aria-label="A &quot;drawing&quot; of two &amp; four"') == 2
 
 
-def test_the_page_names_the_reading_kindest_to_the_paper_and_quotes_what_allows_it(page):
+def test_a_printed_number_keeps_its_digits(page):
+    """The paper prints 0.9920, not 0.992."""
+    numbers = _section(page.read_text(), "numbers")
+    assert ">0.9920<" in numbers
+    assert ">0.9900<" in numbers
+
+
+def test_a_printed_number_stands_beside_ours_its_size_and_what_it_was_measured_on(page):
+    row = _section(page.read_text(), "numbers").split(">n01</th>")[1].split("</tr>")[0]
+    shown = re.findall(r"<td[^>]*>([^<]*)</td>", row)
+    assert shown[:2] == ["✗\u00a0differs, at 64×64", "64×64, k = 128"]
+    assert shown[2:6] == ["Fig. 3a, MNIST, AWGN, 7 dB: RepObE, accuracy", "0.9920", "0.9200", "0.9100 to 0.9300"]
+    assert "9 images, 1 seed; spread between seeds none known" in shown
+
+
+def _card(page: Path, id_: str) -> str:
+    return " ".join(page.read_text().split(f'id="{id_}"')[1].split("</article>")[0].split())
+
+
+def test_a_claims_card_has_verdict_reason_size_figure_and_the_command_that_measures_ours(page):
+    card = _card(page, "c01")
+    assert "✓ reproduced, at 16×16</strong>" in card
+    assert "16×16, k = 8; the paper 224×224, k = 1568" in card
+    assert "All 1 comparisons lie surely on the claim's side of its margin." in card.replace("&#39;", "'")
+    assert "accuracy over AWGN at 7 dB, RepObE minus NECST: +3.10 points (+2.20 to +4.00), p = 0.004 (Holm)" in card
+    assert "the claim wants more than +2.00" in card
+    assert '<use href="#fig3a-figure_1"/>' in card
+    assert "10,000" not in card
+    assert "100 test images, 1 seed" in card
+
+
+def test_a_claim_that_did_not_run_names_the_missing_runs_as_figures_do(page):
+    assert "NECST-DP0.05 over AWGN did not run" in _card(page, "c02")
+
+
+def test_every_claim_stands_on_the_page_outside_of_any_box_that_scrolls(page):
+    text = page.read_text()
+    for part in text.split('<div class="box"')[1:]:
+        assert "<article" not in part.split("</table>")[0]
+    assert text.count('<article class="claim') == 2
+
+
+def test_the_page_names_methods_as_figures_do(page):
+    text = page.read_text().replace(_section(page.read_text(), "decisions"), "")  # they explain configs in their words
+    text = re.sub(r"<code>.*?</code>", "", text, flags=re.DOTALL)
+    cells_and_cards = re.findall(r">([^<>]*repobe_adversarial[^<>]*)<", text)
+    assert cells_and_cards == []
+    assert "RepObE, Eq. 16" in text
+
+
+def test_the_page_quotes_what_allows_a_reading(page):
     text = _section(page.read_text(), "claims")
     assert "r01: ε of Eq. 16 is 0.016" in text
     assert "adjust the magnitude of KL divergence loss" in text
-    assert "0.001 to 0.02" in text
+    assert "0.0010 to 0.0200" in text
+    assert "2 hold, 0 fail, 0 open, 1 not run" in text
 
 
 def _section(text: str, name: str) -> str:
@@ -135,7 +208,7 @@ def test_the_cipher_section_says_what_was_measured_and_why(page):
     text = _section(page.read_text(), "cipher")
     assert "derives the secret of its two ends from its seed" in text
     assert "a key is as secret as the seed" in text
-    assert "The highest of these rows is 0.8765 (<code>repobe</code> on digits over awgn)" in text
+    assert "The highest of these rows is 0.8765 (RepObE on digits (stand-in for MNIST) over AWGN)" in text
     # 2!² = 2² ciphers on 2×2 places, 16!² = 2^88.5 on 16×16: the small grid first.
     assert "0.4321 at 2×2 places (2<sup>2.0</sup> ciphers), 0.1111 at 16×16 places (2<sup>88.5</sup> ciphers)" in text
     assert "many of them are nearly the same" in text
@@ -163,7 +236,7 @@ def test_the_weighed_decisions_say_how_many_seeds_and_images_they_are_of(page):
     text = _section(page.read_text(), "decisions")
     assert "of one training each: another seed may lie outside" in text
     assert "no correction for the number of comparisons" in text
-    headings, row = text.split('<table id="weighed-table">')[1].split("</thead>")
+    headings, row = text.split('<table id="weighed-table"')[1].split("</thead>")
     assert ">seeds<" in headings
     assert ">321<" in row
     assert "+1.00 points (−2.00 to +4.00)" in row
@@ -196,11 +269,11 @@ def test_the_threat_model_says_of_each_attacker_what_it_knows_and_what_it_got():
         ("fresh_key", "each under its own unknown key", "0.88 of its pictures"),
         ("with_key", "the encoder and the key", "Not run in these tables."),
         ("legitimate", "no upper bound", "Not run in these tables."),
-        ("paper", "weights, channel statistics and the key", "0.41, of <code>repobe</code> on digits"),
+        ("paper", "weights, channel statistics and the key", "0.41, of RepObE on digits"),
         ("strong", "EOT-PGD", "Not run in these tables."),
         ("autoattack", "AutoAttack", "Not run in these tables."),
         ("transfer", "another system's weights", "Not run in these tables."),
-        ("square", "no weights", "0.73, of <code>repobe</code> on digits over awgn at 23 dB, eps 0.016."),
+        ("square", "no weights", "0.73, of RepObE on digits (stand-in for MNIST) over AWGN at 23 dB, eps 0.016."),
     ]:
         assert knows in row_of(page, name).replace("&#39;", "'"), name
         assert number in row_of(page, name), name
@@ -300,15 +373,15 @@ def test_every_drawing_shows_and_nothing_is_fetched_or_complains(opened):
 def test_a_table_sorts_by_mouse_and_keyboard_and_says_so(opened):
     mean = _heading(opened, "accuracy", "mean")
     mean.click()
-    assert _column(opened, "accuracy", 8) == ["0.1", "0.3", "0.9", "0.95"]
+    assert _column(opened, "accuracy", 8) == ["0.1000", "0.3000", "0.9000", "0.9500"]
     heading = mean.find_element("xpath", "..")
     assert heading.get_attribute("aria-sort") == "ascending"
     mean.send_keys("\ue007")  # Enter
-    assert _column(opened, "accuracy", 8) == ["0.95", "0.9", "0.3", "0.1"]
+    assert _column(opened, "accuracy", 8) == ["0.9500", "0.9000", "0.3000", "0.1000"]
     assert heading.get_attribute("aria-sort") == "descending"
     # What has not run comes last, whichever way.
     for _ in range(2):
-        _heading(opened, "numbers", "ours").click()
+        _heading(opened, "numbers", "95 % interval").click()
         assert _column(opened, "numbers", 0)[-1] == "n02"
 
 
@@ -339,5 +412,54 @@ def test_a_phone_scrolls_down_and_never_sideways(opened):
     opened.get(opened.current_url)
     wide, inner = opened.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert (wide, inner) == (390, 390)
-    box = "document.querySelector('#numbers-table').parentElement"
-    assert opened.execute_script(f"return {box}.scrollWidth > {box}.clientWidth")  # the table does, in its box
+    # A row of a table is a card there: each cell stands below the one before it, with its heading.
+    first, second, label = opened.execute_script(
+        "const row = document.querySelector('#numbers-table tbody tr');"
+        "return [row.cells[0].getBoundingClientRect().bottom, row.cells[1].getBoundingClientRect().top,"
+        " getComputedStyle(row.cells[1], '::before').content]"
+    )
+    assert second >= first
+    assert label == '"verdict"'
+
+
+@NEEDED
+def test_a_long_table_loads_its_rows_when_a_reader_comes_near_them(browser, tmp_path):
+    """2,000 rows: 40 are in the HTML, the others in its JSON, which sorting and filtering know too."""
+    frame = pd.DataFrame({"id": [f"x{number:04d}" for number in range(2000)], "mean": [n / 2000 for n in range(2000)]})
+    long = cells.table(frame, ["id", "mean"])
+    assert (len(long["rows"]), long["total"]) == (cells.AT_ONCE, 2000)
+    source = report.environment().from_string(
+        '{% from "macros.html.j2" import table %}<div style="height: 5000px"></div>{{ table("long", "x", "x", long) }}'
+        '<div id="claim-tools"></div><div id="value"></div><script>{% include "script.js" %}</script>'
+    )
+    (tmp_path / "long.html").write_text("<!doctype html><meta charset=utf-8>" + source.render(long=long))
+    browser.get((tmp_path / "long.html").as_uri())
+    assert len(_column(browser, "long", 0)) == cells.AT_ONCE
+    field = browser.find_element("css selector", "[aria-label='Filter x']")
+    field.send_keys("x1999")
+    assert _column(browser, "long", 1) == ["0.9995"]
+    field.clear()
+    field.send_keys(" ")
+    _heading(browser, "long", "mean").click()
+    _heading(browser, "long", "mean").click()
+    assert _column(browser, "long", 0)[:2] == ["x1999", "x1998"]
+    browser.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    patience = time.monotonic() + 20
+    while len(_column(browser, "long", 0)) == cells.AT_ONCE and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert len(_column(browser, "long", 0)) > cells.AT_ONCE
+
+
+@NEEDED
+def test_nothing_is_cut_when_the_page_is_printed(opened):
+    """A4, landscape: no table is wider than the paper."""
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 1040, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+    )
+    wide = opened.execute_script(
+        "return [...document.querySelectorAll('table, article, figure')].filter(one => one.scrollWidth > 1040 ||"
+        " one.getBoundingClientRect().right > 1041).map(one => one.id)"
+    )
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert wide == []

@@ -5,7 +5,7 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.runs.grid import grid
+from repobe.runs.grid import grid, matches
 from repobe.runs.spec import Spec
 from repobe.tables.results import pictures_of
 from repobe.tables.schema import KEYS, VALUES
@@ -115,3 +115,11 @@ def test_a_spec_changed_by_hand_is_refused_with_its_file_and_key(key, value, lin
         Spec.load(path)
     assert str(raised.value).startswith(f"{path}: ")
     assert line in str(raised.value)
+
+
+def test_a_pattern_after_an_exclamation_mark_leaves_runs_out():
+    run = "digits/awgn/mine/seed0"
+    assert matches("!*/repobe !*/necst*", run)
+    assert not matches("* !*/mine", run)
+    assert not matches("!digits/awgn/mine/seed0", run)
+    assert not matches("*/repobe !*/necst*", run)

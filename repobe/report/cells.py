@@ -1,15 +1,27 @@
-"""Tables of the page: each cell has a text, a value to sort by, and a kind that the style sheet knows."""
+"""Tables of the page: each cell has a text, a value to sort by, and a kind that the style sheet knows.
+
+A long table has its first rows in the page's HTML and the others as JSON, which the page's script turns into rows when
+a reader comes near them.
+"""
+
+import json
+from typing import Any
 
 import pandas as pd
 
+from repobe.report.wording import SPELLED
 from repobe.tables.schema import is_proportion
 from repobe.verdicts.gates import plain
 
+AT_ONCE = 40  # rows in the HTML; a longer table loads its others when a reader comes near them
 HEADINGS = {
     "interval": "95 % interval",
     "n": "images, trials or keys",
-    "command": "re-run",
+    "command": "measure it again",
     "why": "gate not passed",
+    "scale": "size (the paper 224×224, k = 1568)",
+    "what": "the number",
+    "measured": "measured on",
     "spread": "spread between seeds",
     "p_holm": "p (Holm)",
     "snr_db": "SNR (dB)",
@@ -27,11 +39,17 @@ HEADINGS = {
     "peak_memory_mb": "peak memory (MB)",
     "train_seconds": "training (s)",
     "train_wall_seconds": "training, wall (s)",
+    "images_per_second": "images/s",
     "spec_sha256": "config hash (SHA-256)",
     "data_sha256": "data (SHA-256)",
     "id": "",
     "allows": "the paper",
     "lead": "lead of the least favourable comparison",
+    "printed": "the paper",
+    "image_size": "image size",
+    "attacked_n": "images attacked",
+    "attack": "attack",
+    "leak": "leakage",
 }
 VERDICTS = {
     "reproduced": "✓",
@@ -41,40 +59,67 @@ VERDICTS = {
     "inconclusive": "?",
     "not run": "–",
 }
+# Accuracies, SSIM and their bounds keep four digits, so that columns align and 0.9920 is not 0.992.
+FRACTIONS = {"printed", "ours", "mean", "low", "high", "accuracy", "floor_accuracy", "ssim", "floor_ssim", "natural"}
+SHORT = {"parameters", "flops"}
+ROUND = {"train_seconds", "train_wall_seconds", "images_per_second", "peak_memory_mb"}
+FRACTIONS |= {"attacked", "leak", "variant", "reference", "lead", "tolerance"}
+LONG = {"command", "claim", "evidence", "allows", "change", "run", "says", "but", "why", "what", "where", "reading"}
+LONG |= {"comparison", "measured"}
 
 
 def table(frame: pd.DataFrame, columns: list[str]) -> dict:
-    """{headings, rows} of those columns that the frame has; a cell is {text, sort, kind}.
+    """{headings, rows, more, total} of those columns that the frame has; a cell is {text, sort, kind}.
 
     The column `low` shows the interval from low to high. A `difference` of proportions is shown in percentage points.
-    A frame's `command` becomes the last column.
+    A frame's `command` becomes the last column. `more` is the JSON of the rows beyond the first AT_ONCE.
     """
     shown = [name for name in columns if name in frame] + ["command"] * ("command" in frame)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     headings = [HEADINGS.get("interval" if name == "low" else name, name.replace("_", " ")) for name in shown]
-    return {"headings": headings, "rows": [[_cell(name, row) for name in shown] for row in rows]}
+    cells = [[_cell(name, row) for name in shown] for row in rows]
+    return {"headings": headings, "rows": cells[:AT_ONCE], "more": _as_json(cells[AT_ONCE:]), "total": len(cells)}
+
+
+def _as_json(cells: list[list[dict]]) -> str:
+    """Rows for the script, each text, value and kind once: a cell is the number of its entry. Empty without rows."""
+    if not cells:
+        return ""
+    entries: dict[tuple, int] = {}
+    rows = [[entries.setdefault((c["text"], c["sort"], c["kind"]), len(entries)) for c in row] for row in cells]
+    packed = json.dumps({"entries": list(entries), "rows": rows}, ensure_ascii=False, separators=(",", ":"))
+    return packed.replace("</", "<\\/")  # a text must not end the script element
 
 
 def _cell(name: str, row: dict) -> dict:
     value = row[name]
     if name == "verdict":
         unqualified = plain(value)
-        return {"text": f"{VERDICTS[unqualified]} {value}", "sort": unqualified, "kind": unqualified.replace(" ", "-")}
+        return {
+            "text": f"{VERDICTS[unqualified]}\u00a0{value}",
+            "sort": unqualified,
+            "kind": unqualified.replace(" ", "-"),
+        }
     if name == "low":
-        return {"text": _interval(row, number), "sort": value, "kind": "interval"}
+        return {"text": _interval(row, fixed), "sort": value, "kind": "interval"}
     if name in ("difference", "margin") and value is not None:
         return {"text": _difference(name, row), "sort": value, "kind": "interval"}
-    if name in ("command", "claim", "evidence", "allows", "change", "run"):
-        return {"text": number(value), "sort": value, "kind": name}
-    if name in ("says", "but", "why"):
-        return {"text": number(value), "sort": value, "kind": "text"}
+    if name in SPELLED and isinstance(value, str):
+        return {"text": SPELLED[name](value), "sort": SPELLED[name](value), "kind": "name"}
+    if name in LONG:
+        return {"text": number(value), "sort": value, "kind": name if name in ("command", "run") else "text"}
+    if name in FRACTIONS and isinstance(value, float):
+        return {"text": fixed(value), "sort": value, "kind": "number"}
+    if name in SHORT | ROUND and isinstance(value, (int, float)):
+        text = short(value) if name in SHORT else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        return {"text": text, "sort": value, "kind": "number"}
     return {"text": number(value), "sort": value, "kind": "number" if isinstance(value, (int, float)) else ""}
 
 
 def _difference(name: str, row: dict) -> str:
     """A signed difference or margin; a difference also shows its interval."""
     points = is_proportion(row.get("quantity") or "accuracy")
-    as_text = _points if points else _signed
+    as_text = in_points if points else signed
     text = as_text(row[name]) + (" points" if points else "")
     low, high = row.get("low"), row.get("high")
     if name == "margin" or low is None:
@@ -84,7 +129,7 @@ def _difference(name: str, row: dict) -> str:
     return f"{text} ({_interval({'low': low - shift, 'high': high - shift}, as_text)})"
 
 
-def number(value) -> str:
+def number(value: Any) -> str:
     """Four decimals, or none from 1,000 up; a dash for a missing value."""
     if value is None or value != value:
         return "–"
@@ -95,11 +140,26 @@ def number(value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _signed(value: float) -> str:
+def fixed(value: float) -> str:
+    """Four decimals, always: the digits in which the paper prints an accuracy."""
+    return f"{value:.4f}".replace("-", "−")
+
+
+def short(value: float) -> str:
+    """2,741,642 as 2.74 M: three digits and a letter."""
+    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g} {letter}"
+    return f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """+0.0310, with a true minus sign."""
     return f"{value:+.4f}".replace("-", "−")
 
 
-def _points(value: float) -> str:
+def in_points(value: float) -> str:
+    """A difference of proportions in percentage points, without the unit."""
     return f"{100 * value:+.2f}".replace("-", "−")
 
 

@@ -8,10 +8,9 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from repobe.report.canvas import interval_line, mark_empty, theme
-from repobe.report.headings import dataset_shown, panel_title
-from repobe.report.saving import NOTHING, arguments, save
-from repobe.report.styles import PAPER_NAMES, Style, style
-from repobe.tables.results import read
+from repobe.report.headings import NOTHING, dataset_shown, panel_title
+from repobe.report.saving import arguments, save, summary
+from repobe.report.styles import PAPER_NAMES, Style, of_ones_own, style
 from repobe.verdicts import paper
 
 
@@ -27,14 +26,16 @@ class Curve(NamedTuple):
 def accuracy_over_snr(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
     """Draws one figure from the RESULTS and FIGURES_DIR of the command line.
 
-    quantities: natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals; curves are moved
+    methods: those that the paper's figure shows; methods of the user's own that ran there are added. quantities:
+    natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals; curves are moved
     apart sideways so that each bar shows. Hollow markers are the paper's printed points; they appear only where the
     dataset is the paper's. A second panel above enlarges curves that lie too close together.
     """
     results, out = arguments()
-    table = read(results / "summary" / "evasion.csv")
+    table = summary(results, "evasion")
     shown = dataset_shown(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
+    methods = [*methods, *of_ones_own(table[table["metric"].isin(quantities)]["method"])]
     curves = with_channel_uses(curves_of(table.assign(source="measured"), methods, quantities))
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
@@ -129,7 +130,9 @@ def _drawn(
         1 + bool(band), figsize=(5.2, 6.4 if band else 4.2), layout="constrained", sharex=True, squeeze=False
     )
     for axes in grid[:, 0]:
-        handles = _draw_curves(axes, measured, printed)
+        # Of the enlarged panel, a bar whose point lies outside would seem to have none.
+        shown = _inside(measured, band) if band and axes is grid[0, 0] else measured
+        handles = _draw_curves(axes, shown, printed)
         axes.set_ylabel(ylabel)
         axes.grid(axis="y", alpha=0.35)
     top, bottom = grid[0, 0], grid[-1, 0]
@@ -147,6 +150,14 @@ def _drawn(
         top.set(ylim=band, ylabel=f"{ylabel},\nthe shaded band")
         bottom.axhspan(*band, color="#EEEEEE", zorder=0)
     return figure
+
+
+def _inside(curves: list[Curve], band: tuple[float, float]) -> list[Curve]:
+    """The curves without their points outside a band; each keeps its place, so it is moved aside as below."""
+    return [
+        one._replace(rows=one.rows.assign(mean=one.rows["mean"].where(one.rows["mean"].between(*band))))
+        for one in curves
+    ]
 
 
 def _draw_curves(axes, measured: list[Curve], printed: list[Curve]) -> list:

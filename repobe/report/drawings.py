@@ -5,6 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+from repobe.report.headings import NOTE, NOTHING
+
 
 def drawing(path: Path, results: Path, figures: Path) -> dict:
     """The SVG with its title, its description and the command that draws it; ids get the figure's name as a prefix.
@@ -14,23 +16,28 @@ def drawing(path: Path, results: Path, figures: Path) -> dict:
     text = path.read_text(encoding="utf-8", errors="replace")
     if "<svg" not in text or not text.rstrip().endswith("</svg>"):
         raise ValueError(f"{path} is cut or is no figure; delete it and run again")
-    title, alt = _words(text, "title"), _words(text, "description")
+    title = _words(text, "title")
+    alt, _, note = _words(text, "description").partition(NOTE)
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
     prefix = path.stem + "-"
     for before, after in [(' id="', f' id="{prefix}'), ('href="#', f'href="#{prefix}'), ("url(#", f"url(#{prefix}")]:
         text = text.replace(before, after)
     opening = text[: text.index(">")]
-    width = float(re.search(r'viewBox="0 0 ([\d.]+)', opening).group(1))
+    box = re.search(r'viewBox="(0 0 ([\d.]+) [\d.]+)"', opening)
     named = re.sub(r' (?:width|height)="[^"]*"', "", opening)
     named += f' role="img" aria-label="{html.escape(alt or path.stem, quote=True)}"'
     about = alt.partition(". ")[0].rstrip(".") + "."
     return {
         "name": path.stem,
+        "empty": NOTHING in alt,
         "title": title or path.stem,
         "alt": alt,
+        "note": note,
         "about": "" if about.startswith(title) else about,
         "svg": text.replace(opening, named, 1),
-        "width": width,
+        "width": float(box[2]),
+        "viewbox": box[1],
+        "root": f"{prefix}figure_1",  # matplotlib's outermost group, which thumbnails draw again
         "command": f"python -m figures.{path.stem} {shlex.join(map(str, (results, figures)))}",
         "numbers": path.with_suffix(".csv"),
     }

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from repobe.report.canvas import theme
-from repobe.report.headings import dataset_shown, image_count, panel_title
-from repobe.report.saving import arguments, save
-from repobe.tables.results import pictures_of, read
+from repobe.report.headings import NOTE, dataset_shown, image_count, panel_title
+from repobe.report.saving import arguments, save, save_empty, summary
+from repobe.report.styles import of_ones_own, style
+from repobe.tables.results import pictures_of
 
 
 class Column(NamedTuple):
@@ -30,15 +31,22 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
     """Draws one figure from the RESULTS and FIGURES_DIR of the command line: two images, one for each of `classes`.
 
     columns: {title: (method, attacker)}; the attacker `legitimate` is the receiver. The first column shows the
-    originals. A column that has not run is an empty frame that says so.
+    originals; systems of the user's own come next. A column that has not run is an empty frame that says so.
     """
     results, out = arguments()
-    table = read(results / "summary" / "inversion.csv")
+    table = summary(results, "inversion")
     pictures = pictures_of(results / "summary" / "reconstructions.npz")
     shown = dataset_shown(dataset, set(table["dataset"]))
     # Every run holds the same originals, so the first run that has pictures provides them.
+    attacked = table[(table["dataset"] == shown) & (table["attacker"] == "keyless")]["method"]
+    own = [name for name in of_ones_own(attacked) if name.endswith("_reconstruction")]
+    columns = {
+        f"Attacker:\n{style(name.removesuffix('_reconstruction')).label}": (name, "keyless") for name in own
+    } | columns
     drawn = [_column(table, pictures, shown, "Original", None, "original")]
     drawn += [_column(table, pictures, shown, title, *chosen) for title, chosen in columns.items()]
+    if all(column.images is None for column in drawn):
+        return save_empty(out / name, table, f"Fig. {name.removeprefix('fig')}")
     theme()
     figure, axes = plt.subplots(2, len(drawn), figsize=(1.3 * len(drawn), 3.5), layout="constrained")
     for place, column in enumerate(drawn):
@@ -50,8 +58,26 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
     alt = (
         f"Two test images of {panel_title(shown)} as attackers and the legitimate user see them{over}. "
         f"{'; '.join(_in_words(column) for column in drawn[1:])}."
-    )
+    ) + _beaten(drawn, columns)
     save(figure, out / name, numbers, f"Fig. {name.removeprefix('fig')}", alt)
+
+
+def _beaten(drawn: list[Column], columns: dict[str, tuple[str, str]]) -> str:
+    """A note where an attacker of any method rebuilds better than the legitimate user shown beside it."""
+    ssim = {column.title: column.ssim for column in drawn[1:] if column.ssim is not None}
+    user = {title: value for title, value in ssim.items() if columns[title][1] == "legitimate"}
+    better = [
+        f"{title.replace(chr(10), ' ')} ({value:.2f})"
+        for title, value in ssim.items()
+        if title not in user and user and value > min(user.values())
+    ]
+    if not better:
+        return ""
+    (value,) = user.values()
+    return (
+        f"{NOTE}the SSIM of {' and of '.join(better)} exceeds the legitimate user's ({value:.2f}). These are other "
+        "systems: what hides nothing can be rebuilt better than RepObE's receiver rebuilds."
+    )
 
 
 def _column(table: pd.DataFrame, pictures: dict, dataset: str, title: str, method: str | None, attacker: str) -> Column:

@@ -10,6 +10,8 @@ TITLES = {
     "digits": "digits (stand-in for MNIST)",
     "digits_rgb": "digits_rgb (stand-in for CIFAR-10)",
 }
+NOTHING = "Nothing of this figure has run."  # the description of an empty figure, by which the page knows it
+NOTE = " Note: "  # stands before what a reader must know, at the end of a description
 AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
 
 

@@ -10,34 +10,33 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from repobe.report.cells import number, table
+from repobe.report import beaten, in_words
+from repobe.report.cards import cards
+from repobe.report.cells import number, short, table
 from repobe.report.drawings import drawing
-from repobe.report.sections import about, channel_uses, cipher, counts, leaks, named, rebuilt_images, withstood
+from repobe.report.leaderboard import leaderboard
+from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, sizes, withstood
+from repobe.report.wording import ATTACKS, SPELLED
 from repobe.runs.files import replace
 from repobe.tables.results import read, told
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.commands import ABLATIONS, Commands
-from repobe.verdicts.gates import COLUMNS as GATES
-from repobe.verdicts.gates import STAND_INS
-from repobe.verdicts.readings import headline
+from repobe.verdicts.gates import STAND_INS, TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
-# The columns of each table, in order.
-NUMBERS = ["id", "verdict", "figure", "dataset", "channel", "method", "quantity", "snr_db", "relation", "printed"]
-NUMBERS += ["ours", "low", "difference", "tolerance", *GATES, "why", "seeds", "n", "spread", "where"]
-ACCURACY = ["dataset", "channel", "method", "snr_train_db", "snr_test_db", "attack", "eps", "metric", "mean", "low"]
-ACCURACY += ["seeds", "n", "symbols_k"]
-COST = ["dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
+# The columns of each table, in order; `set` is there only where a page shows several folders.
+NUMBERS = ["id", "verdict", "scale", "what", "printed", "ours", "low", "difference", "why", "measured"]
+ACCURACY = ["set", "dataset", "channel", "method", "snr_train_db", "snr_test_db", "attack", "eps", "metric", "mean"]
+ACCURACY += ["low", "seeds", "n", "symbols_k"]
+COST = ["set", "dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
 COST += ["images_per_second", "peak_memory_mb", "device", "threads"]
-COMPARED = ["figure", "where", "quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "p_holm"]
-COMPARED += [*GATES, "test", "seeds", "images", "spread"]
-CLAIMS = ["id", "verdict", "claim", "evidence", *COMPARED, "comparisons"]
-EVIDENCE = ["id", "outcome", *COMPARED[2:], "p"]
-READINGS = ["claim", "reading", "allows", "dataset", "outcome", "lead", "low", "method", "rival", "channel", "snr_db"]
-READINGS += ["quantity", "margin", "hold", "fail", "undecided", "not_run"]
-HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "as_decided", "holds", "fails", "open", "ahead", "readings"]
-WEIGHED = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]
+REBUILT = ["set", "dataset", "channel", "method", "snr_tap_db", "attacker", "ssim", "floor_ssim", "psnr_db", "mse"]
+REBUILT += ["accuracy", "low", "floor_accuracy", "seeds", "n"]
+EVIDENCE = ["id", "outcome", "scale", "comparison", "margin", "difference", "p_holm", "why", "test", "seeds", "images"]
+EVIDENCE += ["spread"]
+READINGS = ["claim", "reading", "allows", "set", "dataset", "outcome", "size", "lead", "low", "comparison", "counts"]
+WEIGHED = ["id", "change", "set", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]
 
 
 def environment() -> jinja2.Environment:
@@ -49,58 +48,102 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["number"] = number
+    made.filters |= {"number": number, "short": short}
+    made.filters |= {name: SPELLED[name] for name in ("method", "dataset", "channel")}
+    made.filters["attack"] = lambda name: ATTACKS.get(name, name.replace("_", " "))
     return made
 
 
 def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/config.yaml",)) -> None:
     """Writes <results>/report.html from the comparison, the claims, the summaries and the figures' SVGs.
 
-    configfiles: the config that described the runs; the page's re-run commands name it.
+    configfiles: the configs that described the runs, in order; the page's re-run commands name them. A folder that
+    `collect` made has runs of several configs: config/<set>.yaml each.
     """
-    provenance = pd.DataFrame(told(results / "tables" / "provenance.json"))
+    provenance = pd.DataFrame(told(results / "summary" / "provenance.json"))
     claims, evidence, comparison, weighed, readings = (
         read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )
     evasion, inversion, audit, cost = (
         read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
     )
+    sets = told(results / "sets.json") if (results / "sets.json").exists() else {}
+    commands = _commands(provenance, sets, configfiles)
     rebuilt = rebuilt_images(inversion)
-    commands = Commands(configfiles, list(provenance["run"]))
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:
-        frame["command"] = [commands.measures(row, file) for row in frame.to_dict("records")]
-    claims["command"] = claims["id"].map({claim["id"]: commands.judges(claim) for claim in paper.claims()})
+        frame["command"] = [commands[row.get("set")].measures(row, file) for row in frame.to_dict("records")]
+    stated = {claim["id"]: claim for claim in paper.claims()}
+    claims["command"] = [commands[row.get("set")].judges(stated[row["id"]]) for row in claims.to_dict("records")]
+    comparison["command"] = [commands[row.get("set")].compares(row) for row in comparison.to_dict("records")]
     weighed["command"] = ABLATIONS
     drawn = [drawing(path, results, figures) for path in sorted(figures.glob("fig*.svg"))]
+    shown = [one for one in drawn if not one["empty"]]
+    lead = {name: _leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}
     page = (
         environment()
         .get_template("page.html.j2")
         .render(
-            claims=table(claims, CLAIMS),
-            evidence=table(evidence, EVIDENCE),
-            headline=table(named(headline(readings), "kindest"), HEADLINE),
-            readings=table(named(readings, "reading"), READINGS),
-            comparison=table(comparison, NUMBERS),
+            cards=cards(claims, evidence, readings, {one["name"] for one in shown}),
+            drawings={one["name"]: one for one in shown},
+            evidence=table(in_words.evidence(evidence, evasion["method"]), EVIDENCE),
+            readings=table(in_words.readings(readings), READINGS),
+            comparison=table(in_words.numbers(comparison, evasion["method"]), NUMBERS),
             verdicts=counts(claims),
             numbers=counts(comparison),
-            stand_ins=sorted(set(STAND_INS.values()) & set(evasion["dataset"])),
+            sizes=sizes(lead["cost"]),
+            boards=_boards(leaderboard(lead["evasion"], lead["inversion"], lead["cost"])),
+            stand_ins=sorted(set(STAND_INS.values()) & set(lead["evasion"]["dataset"])),
             figures=[
-                ("The paper's figures", [one for one in drawn if not one["name"].startswith("fig_")]),
-                ("The suite's own", [one for one in drawn if one["name"].startswith("fig_")]),
+                ("The paper's figures", [one for one in shown if not one["name"].startswith("fig_")]),
+                ("The suite's own", [one for one in shown if one["name"].startswith("fig_")]),
             ],
+            empty=[one for one in drawn if one["empty"]],
             accuracy=table(evasion, ACCURACY),
-            channel_uses=channel_uses(evasion),
-            rebuilt=table(rebuilt, [name for name in rebuilt if name not in ("image_size", "command", "high")]),
-            leaks=leaks(rebuilt),
-            withstood=withstood(evasion),
+            channel_uses=channel_uses(lead["evasion"]),
+            rebuilt=table(rebuilt, REBUILT),
+            beaten=beaten.sentence(lead["inversion"]),
+            leaks=leaks(_of_the_paper(rebuilt)),
+            withstood=withstood(_of_the_paper(evasion)),
             **cipher(audit),
             cost=table(cost, COST),
             decisions=paper.decisions(),
             weighed=table(weighed, WEIGHED),
-            itself=table(pd.DataFrame(entries(cost)), ["id", "where", "says", "but", "see"]),
-            provenance=table(provenance, ["run", *(name for name in provenance if name != "run")]),
+            itself=table(pd.DataFrame(entries(lead["cost"])), ["id", "where", "says", "but", "see"]),
+            provenance=table(provenance, ["run", "set", *(name for name in provenance if name not in ("run", "set"))]),
             about=about(provenance),
+            tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},
+            sets=sets,
             configfile=shlex.join(configfiles),
         )
     )
     replace(results / "report.html", page)
+
+
+def _commands(provenance: pd.DataFrame, sets: dict[str, str], configfiles: Sequence[str]) -> dict[str | None, Commands]:
+    """The commands of each set; those of a single folder under None."""
+    if not sets:
+        return {None: Commands(configfiles, list(provenance["run"]))}
+    return {
+        name: Commands([f"config/{name}.yaml"], list(provenance.loc[provenance["set"] == name, "run"])) for name in sets
+    }
+
+
+def _leading(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that figures draw: all of a single folder, and of each dataset those of the first set that has it."""
+    return frame[frame["leads"]] if "leads" in frame else frame
+
+
+def _of_the_paper(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the paper's datasets; all rows where only stand-ins ran."""
+    real = frame[~frame["dataset"].isin(STAND_INS.values())]
+    return real if len(real) else frame
+
+
+def _boards(boards: list[dict]) -> list[dict]:
+    """The leaderboards as tables of the page."""
+    columns = ["method", "natural", "attacked", "attack", "attacked_n", "leak", "attacker", "image_size", "symbols_k"]
+    columns += ["parameters", "flops", "train_seconds"]
+    send = ["method", "ssim", "psnr_db", *columns[5:]]
+    return [
+        board | {"classify": table(board["classify"], columns), "send": table(board["send"], send)} for board in boards
+    ]

@@ -4,15 +4,19 @@
 description for readers who cannot see the figure.
 """
 
+import html
+import io
+import json
+import re
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from repobe.report.canvas import mark_empty, theme
-
-NOTHING = "Nothing of this figure has run."
+from repobe.report.canvas import VALUES, mark_empty, theme
+from repobe.report.headings import NOTHING
+from repobe.tables.results import read
 
 
 def arguments() -> tuple[Path, Path]:
@@ -39,7 +43,34 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
     title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them.
     """
     figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
-    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None, "Title": title, "Description": alt})
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title, "Description": alt})
+    stem.with_suffix(".svg").write_text(with_titles(svg.getvalue()), encoding="utf-8")
     figure.savefig(stem.with_suffix(".png"), dpi=200)
     plt.close(figure)
     numbers.to_csv(stem.with_suffix(".csv"), index=False)
+
+
+def summary(results: Path, name: str) -> pd.DataFrame:
+    """<results>/summary/<name>.csv: all of it, or of several folders (see `collect`) the rows that lead."""
+    table = read(results / "summary" / f"{name}.csv")
+    return table[table["leads"]] if "leads" in table else table
+
+
+def with_titles(svg: str) -> str:
+    """The SVG with a title in each marker of the groups that `say_values` marked."""
+    # Three parts a group: the quotation mark of the id, its texts, and all that follows up to the next group.
+    first, *parts = re.split(rf"<g id=(['\"]){VALUES}(.*?)\1>", svg)
+    return first + "".join(_with_titles(texts, rest) for texts, rest in zip(parts[1::3], parts[2::3], strict=True))
+
+
+def _with_titles(texts: str, rest: str) -> str:
+    titles = iter(json.loads(html.unescape(texts)))
+    end = rest.index("</g>")  # the markers lie in one inner group
+
+    def titled(found: re.Match) -> str:
+        return f"<use{found[1]}><title>{html.escape(next(titles))}</title></use>"
+
+    markers = re.sub(r"<use([^>]*?)/>", titled, rest[:end])
+    assert next(titles, None) is None, "a line has more values than markers"
+    return f"<g>{markers}{rest[end:]}"

@@ -5,8 +5,8 @@ import pandas as pd
 from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, table
 from repobe.report.channel_uses import over_channel_uses
+from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.schema import family
-from repobe.verdicts import paper
 from repobe.verdicts.gates import plain
 
 
@@ -16,16 +16,20 @@ def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
     return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
 
 
-def named(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Replaces the readings' ids in a column by their words, and adds the place of the paper that allows each."""
-    known = {one["id"]: one for one in paper.readings()}
-    words = frame[column].map({id_: f"{id_}: {one['reading']}" for id_, one in known.items()})
-    return frame.assign(**{column: words, "allows": frame[column].map({i: one["paper"] for i, one in known.items()})})
+def sizes(cost: pd.DataFrame) -> list[tuple[str, str]]:
+    """(dataset, the image sizes and channel uses of RepObE on it), for the head of the page."""
+    said = []
+    for dataset in datasets_in_order(cost["dataset"]):
+        mine = cost[cost["dataset"] == dataset]
+        ours = mine[mine["method"].isin(["repobe", "repobe_adversarial"])]
+        pairs = (ours if len(ours) else mine)[["image_size", "symbols_k"]].drop_duplicates().itertuples(index=False)
+        said.append((panel_title(dataset), " and ".join(f"{size}×{size}, k = {k:g}" for size, k in sorted(pairs))))
+    return said
 
 
 def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
     """One row per attacker and method: SSIM, PSNR, MSE and accuracy, beside the mean image's as the floor."""
-    key = ["dataset", "image_size", "channel", "method", "snr_tap_db", "attacker"]
+    key = [*_set(inversion), "dataset", "image_size", "channel", "method", "snr_tap_db", "attacker"]
     wide = inversion.pivot_table("mean", key, "metric", sort=False).reset_index()
     wide = wide.rename(columns={"attacker_accuracy": "accuracy"})
     for column in ("ssim", "psnr_db", "mse", "accuracy"):
@@ -70,7 +74,7 @@ def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
 def channel_uses(evasion: pd.DataFrame) -> dict:
     """Natural accuracy over k: one row for each method and k, one column for each SNR."""
     rows = over_channel_uses(evasion)
-    setting = ["dataset", "channel", "family", "method", "image_size", "symbols_k", "seeds", "n"]
+    setting = ["dataset", "channel", "method", "image_size", "symbols_k", "seeds", "n"]
     wide = rows.pivot_table("mean", setting, "snr_test_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
     wide = wide.reset_index()
     return table(wide, list(wide))
@@ -80,7 +84,7 @@ def cipher(audit: pd.DataFrame) -> dict:
     """The audit as three tables, and the few numbers that the threat model quotes."""
     recovery = audit[audit["quantity"] == "key_recovered"]
     seconds = audit[audit["quantity"] == "recovery_seconds"]["mean"]
-    run = ["method", "dataset", "image_size", "channel", "snr_train_db", "grid"]
+    run = [*_set(audit), "dataset", "image_size", "channel", "method", "snr_train_db", "grid"]
     setting = [*run, "schedule", "known_messages", "n"]
     wide = recovery.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
     wide = wide.reset_index()
@@ -90,7 +94,9 @@ def cipher(audit: pd.DataFrame) -> dict:
     told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
     wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
     return {
-        "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()], ["quantity", "grid", "mean", "n"]),
+        "key_space": table(
+            audit[audit["schedule"].isna() & audit["snr_db"].isna()], [*_set(audit), "quantity", "grid", "mean", "n"]
+        ),
         "recovery": table(wide, [name for name in wide if name != "command"]),
         "multiset": table(
             audit[audit["quantity"].str.endswith("accuracy")],
@@ -111,6 +117,11 @@ def cipher(audit: pd.DataFrame) -> dict:
             ],
         },
     }
+
+
+def _set(frame: pd.DataFrame) -> list[str]:
+    """The column with the folder's name, if a page shows several folders."""
+    return ["set"] if "set" in frame else []
 
 
 def about(provenance: pd.DataFrame) -> dict[str, str]:

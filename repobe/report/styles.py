@@ -4,6 +4,8 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from repobe.verdicts import paper
+
 
 class Style(NamedTuple):
     """The name, colour and marker of a method."""
@@ -37,7 +39,7 @@ STYLE = {
     "trades": Style("TRADES", BROWN, (3, 1)),
     "undefended": Style("Undefended", GREY, "o"),
     "repobe": Style("RepObE", RED, "*"),
-    "repobe_adversarial": Style("RepObE, Eq. 16", RED, "*"),
+    "repobe_adversarial": Style("RepObE, Eq. 16", "#8A1C00", (6, 1)),
 }
 # The paper's own names for two of them: it names no channel code for JPEG2000, and our ESCST is a reconstruction.
 PAPER_NAMES = {"jpeg2000": "JPEG2000", "escst": "ESCST"}
@@ -81,3 +83,9 @@ def methods_in_order(methods) -> list[str]:
         return reconstructs, known.get(name, len(known)), uses, method
 
     return sorted(set(methods), key=place)
+
+
+def of_ones_own(methods) -> list[str]:
+    """The methods that neither the suite nor its decisions and readings know: figures show them beside the paper's."""
+    base = {name: family(name.removesuffix("_reconstruction")) for name in methods}
+    return [name for name in methods_in_order(base) if base[name] not in STYLE and name not in paper.variants()]

@@ -5,12 +5,16 @@ break or a clearer message does not change it.
 """
 
 import ast
+import csv
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from repobe.runs.config import source_of
+from repobe.runs.files import about
 
 ROOT = Path(__file__).parents[2]
+CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
 TRAINS = ("runs/seeds.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MEASURES = (*TRAINS, "attacks", "stages")
@@ -31,6 +35,34 @@ def _both(rooms: tuple[str, ...], method: str) -> str:
     files = {path for room in rooms for path in ([suite / room] if room.endswith(".py") else (suite / room).rglob("*"))}
     files = {path for path in files if path.suffix == ".py"}
     return f"{digest(sorted(files))}-{digest([ROOT / source_of(method)])}"
+
+
+def same_method(method: str, run: Path) -> bool:
+    """Whether the method's own file is, in content, the one that trained a run: its time may be that of a copy."""
+    return recorded(run / "cost.csv").partition("-")[2] == _of_file(ROOT / source_of(method))
+
+
+def of_classifier() -> str:
+    """The code that trains the evaluation classifier, without the networks that it uses."""
+    return _of_file(CLASSIFIER)
+
+
+def same_classifier(weights: Path) -> bool:
+    """Whether that code is, in content, the one that trained the evaluation classifier in this file."""
+    return weights.exists() and about(weights).get("code") == of_classifier()
+
+
+def recorded(table: Path) -> str:
+    """The code that made a run's table; empty where the table is not there, says none or has no rows."""
+    if not table.exists():
+        return ""
+    with table.open(newline="", encoding="utf-8") as file:
+        return next(csv.DictReader(file), {}).get("code") or ""
+
+
+@cache
+def _of_file(path: Path) -> str:
+    return digest([path])
 
 
 def digest(files: list[Path]) -> str:

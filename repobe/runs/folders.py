@@ -1,5 +1,6 @@
 """Where a run's files lie: <results>/runs/<dataset>/<channel>/<label>/seed<k>, and its data in <results>/data."""
 
+import os
 from pathlib import Path
 
 from repobe.runs.spec import Spec
@@ -7,7 +8,7 @@ from repobe.runs.spec import Spec
 
 def results_of(spec_file: Path, spec: Spec) -> Path:
     """The results folder of a run; ValueError if its spec.yaml lies elsewhere than the spec says."""
-    run = spec_file.parent.resolve()
+    run = Path(os.path.abspath(spec_file.parent))  # noqa: PTH100 - resolve() follows links, and runs may be one
     if len(run.parents) < 5 or not run.as_posix().endswith("runs/" + spec.path):
         raise ValueError(f"{spec_file} does not lie in its own folder, <results>/runs/{spec.path}")
     return run.parents[4]

@@ -69,7 +69,7 @@ def grid(config: dict) -> list[Spec]:
 def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
     """ValueError for the first pattern that matches no run: a mistyped one would leave runs out in silence."""
     for pattern in patterns.split():
-        if not any(matches(pattern, run) for run in runs):
+        if not any(matches(pattern.removeprefix("!"), run) for run in runs):
             raise ValueError(f"{where}: no run matches {pattern!r} (patterns over dataset/channel/method[/seed0])")
 
 
@@ -113,10 +113,17 @@ def _refuse_odd_names(config: dict) -> None:
 def matches(patterns: str, run: str) -> bool:
     """Whether a run, dataset/channel/method/seed<k> with or without the seed, matches one of the patterns.
 
-    patterns: separated by spaces, with * and ? as in file names.
+    patterns: separated by spaces, with * and ? as in file names. A pattern after ! leaves out the runs that match it;
+    if all patterns are of that kind, every other run matches.
     """
     names = run, run.rpartition("/")[0]
-    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns.split())
+    wanted = [pattern for pattern in patterns.split() if not pattern.startswith("!")] or ["*"]
+    unwanted = [pattern.removeprefix("!") for pattern in patterns.split() if pattern.startswith("!")]
+
+    def among(chosen: list[str]) -> bool:
+        return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in chosen)
+
+    return among(wanted) and not among(unwanted)
 
 
 def _inversion(described: dict, run: str) -> dict:

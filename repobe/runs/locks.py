@@ -15,16 +15,17 @@ UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds <folder>/.lock inside the block; waits while another process holds it, and says so on stdout.
+def alone(folder: Path, name: str = "") -> Iterator[None]:
+    """Holds <folder>/.<name>lock inside the block; waits while another process holds it, and says so on stdout.
 
-    A training that outlived its snakemake thus ends first, and its successor finds what it left. Removes what a killed
-    process left half written. OSError names the file and the fix.
+    name: of one thing in a folder of several; without it, the folder is a run. A training that outlived its snakemake
+    thus ends first, and its successor finds what it left; what a killed process left half written is removed. OSError
+    names the file and the fix.
     """
-    path = folder / ".lock"
+    path = folder / f".{name}lock"
     with _opened(path) as file:
-        _take(file, folder)
-        for part in folder.glob("*.part"):  # nobody else writes here now
+        _take(file, folder / name)
+        for part in () if name else folder.glob("*.part"):  # nobody else writes here now
             part.unlink(missing_ok=True)
         try:
             file.truncate(0)

@@ -1,5 +1,6 @@
 """Reading a config's YAML: from files, of which a later one overrides, and from Snakemake's --config."""
 
+import json
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ class _Reader(yaml.SafeLoader):
                 raise ValueError(f"line {key.start_mark.line + 1}: the key '{key.value}' stands twice")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
         return super().construct_mapping(node, deep)
+
+
+def parsed(text: str) -> dict:
+    """The JSON of an argument of the command line; ValueError where it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the argument is not JSON ({error})") from None
 
 
 def read(path: Path) -> dict:

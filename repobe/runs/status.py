@@ -1,7 +1,6 @@
 """The state of every run of a config: done, running, failed, not started. Only reads, so it is safe at any time."""
 
 import collections
-import csv
 import json
 import os
 import re
@@ -9,8 +8,9 @@ import shlex
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
-from repobe.runs.code import measured_by, trained_by
+from repobe.runs.code import measured_by, recorded, trained_by
 from repobe.runs.config import load
 from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
@@ -31,24 +31,47 @@ def status(*configs: Path) -> str:
 
     ValueError where the config has a mistake.
     """
-    values, named = load(*configs), ", ".join(map(str, configs))
-    try:
-        specs, results = grid(values), Path(values["results_dir"])
-    except ValueError as error:
-        raise ValueError(f"{named}: {error}") from None
-    states = [(spec.path, *state_of(spec, results)) for spec in specs]
-    wide = max(len(path) for path, _, _ in states)
-    counts = collections.Counter(state for _, state, _ in states)
-    lines = [f"{path:<{wide}}  {state:<11}  {note}".rstrip() for path, state, note in states]
-    counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    stale = [results / "runs" / path for path, state, _ in states if state == "stale"]
+    about = as_data(*configs)
+    runs, results = about["runs"], Path(about["results"])
+    wide = max(len(one["run"]) for one in runs)
+    lines = [f"{one['run']:<{wide}}  {one['state']:<11}  {one['note']}".rstrip() for one in runs]
+    counted = ", ".join(f"{number} {state}" for state, number in about["counts"].items())
+    stale = [results / "runs" / one["run"] for one in runs if one["state"] == "stale"]
     if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
         lines += ["", "stale: made by older code; this command makes them again:"]
         command = ["snakemake", "--cores", "all", "--configfile", *map(str, configs), "--forcerun", *files]
         lines.append(shlex.join(command))
-    if out := [label for label in values["methods"] if label not in {spec.label for spec in specs}]:
-        lines.append(f"left out by the config's `only`: {', '.join(out)}")
-    return "\n".join([*lines, "", f"{named}: {len(specs)} runs in {results}: {counted}"])
+    if about["left_out"]:
+        lines.append(f"left out by the config's `only`: {', '.join(about['left_out'])}")
+    named = ", ".join(map(str, configs))
+    return "\n".join([*lines, "", f"{named}: {len(runs)} runs in {results}: {counted}"])
+
+
+def as_data(*configs: Path) -> dict[str, Any]:
+    """The same as data: each run's state and a note, how many are in each state, the methods that `only` leaves out.
+
+    ValueError where the config has a mistake.
+    """
+    values = load(*configs)
+    try:
+        specs, results = grid(values), Path(values["results_dir"])
+    except ValueError as error:
+        raise ValueError(f"{', '.join(map(str, configs))}: {error}") from None
+    states = [(spec.path, *state_of(spec, results)) for spec in specs]
+    counts = collections.Counter(state for _, state, _ in states)
+    return {
+        "results": str(results),
+        "runs": [{"run": path, "state": state, "note": note} for path, state, note in states],
+        "counts": {state: counts[state] for state in STATES if counts[state]},
+        "left_out": [label for label in values["methods"] if label not in {spec.label for spec in specs}],
+    }
+
+
+def is_finished(spec: Spec, results: Path) -> bool:
+    """Whether a run that this spec describes is trained and measured, by whatever code."""
+    run = results / "runs" / spec.path
+    made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
+    return all((run / file).exists() for file in made) and (run / "spec.yaml").read_text("utf-8") == spec.dump()
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
@@ -72,15 +95,9 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
 
 def stale_files(spec: Spec, run: Path) -> list[str]:
     """What of a finished run other code has made: its model, from which all follows, or some of its tables."""
-    if _code(run / "cost.csv") not in ("", trained_by(spec.method)):
+    if recorded(run / "cost.csv") not in ("", trained_by(spec.method)):
         return ["model.safetensors"]
-    return [file for file in MEASURED if _code(run / file) not in ("", measured_by(spec.method))]
-
-
-def _code(path: Path) -> str:
-    """The code that made a run's table; empty where it says none or has no rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.DictReader(file), {}).get("code") or ""
+    return [file for file in MEASURED if recorded(run / file) not in ("", measured_by(spec.method))]
 
 
 def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:

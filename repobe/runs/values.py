@@ -90,7 +90,10 @@ Name = Annotated[str, *spelled(SAFE.pattern, "at most 64 small letters, digits a
 Patterns = Annotated[
     str,
     *spelled(r"[\s\S]*\S[\s\S]*", "patterns over runs"),
-    Field(description="patterns over dataset/channel/method or dataset/channel/method/seed0; the rest is left out"),
+    Field(
+        description="patterns over dataset/channel/method or dataset/channel/method/seed0; the rest is left out, "
+        "and what matches a pattern after !"
+    ),
 ]
 # Below −28 dB, the exponential in the capacity of Rayleigh fading overflows.
 Decibels = Annotated[float, FINITE, Field(ge=-25, le=100), WHOLE]

@@ -1,10 +1,12 @@
 """The commands that measure a number again."""
 
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repobe.runs.config import load
+from repobe.runs.plugins import ROOT
 
 ABLATIONS = "snakemake --cores all --configfile config/ablations.yaml"
 
@@ -33,7 +35,10 @@ class Commands:
     """
 
     def __init__(self, configfiles: Sequence[str], runs: list[str]) -> None:
+        """configfiles: the configs that described the runs; runs: dataset/channel/method/seed<k>, those that ran."""
         self.results, self.runs = load(*map(Path, configfiles))["results_dir"], runs
+        own = Path("Snakefile").exists()  # else the page is made in a folder that holds results alone
+        self.snakemake = "snakemake" if own else f"snakemake -s {shlex.quote(os.path.relpath(ROOT / 'Snakefile'))}"
         self.options = f"--cores all --configfile {shlex.join(configfiles)}"
 
     def measures(self, row: dict, file: str) -> str:
@@ -44,10 +49,30 @@ class Commands:
         return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
 
     def judges(self, claim: dict) -> str:
-        """For a claim: the runs of its method and of the rivals, at the paper's size."""
-        runs = runs_of(claim)
-        return at_papers_size(runs) if runs else self._made([f"{self.results}/claims.csv"], "cipher_audit")
+        """For a claim: its runs that ran here, and the undefended network that the gates ask for."""
+        wanted = runs_of(claim)
+        if not wanted:
+            return self._made([f"{self.results}/claims.csv"], "cipher_audit")
+        gates = [f"{run.rpartition('/')[0]}/undefended" for run in wanted]
+        only = self._ran([*wanted, *gates])
+        return (
+            self._made([f"{self.results}/claims.csv"], "train", only) if self._ran(wanted) else at_papers_size(wanted)
+        )
 
-    def _made(self, targets: list[str], rule: str) -> str:
+    def compares(self, number: dict) -> str:
+        """For a printed number: the runs of its method, and the undefended network that the gates ask for."""
+        place = f"{number['dataset']}/{number['channel']}"
+        wanted, gates = [f"{place}/{number['method']}"], [f"{place}/undefended"]
+        only = self._ran([*wanted, *gates])
+        ours = self._made([f"{self.results}/comparison.csv"], "train", only)
+        return ours if self._ran(wanted) else at_papers_size(wanted)
+
+    def _ran(self, wanted: list[str]) -> list[str]:
+        ran = {run.rpartition("/")[0] for run in self.runs}
+        return [run for run in dict.fromkeys(wanted) if run in ran]
+
+    def _made(self, targets: list[str], rule: str, only: Iterable[str] = ()) -> str:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""
-        return f"snakemake {shlex.join(targets)} {self.options} --forcerun {rule}"
+        runs = " ".join(only)
+        chosen = f' --config only="{runs}"' if runs else ""
+        return f"{self.snakemake} {shlex.join(targets)} {self.options}{chosen} --forcerun {rule}"

@@ -62,6 +62,16 @@ def against_itself() -> list[dict]:
     return _yaml("against_itself")
 
 
+@cache
+def variants() -> frozenset[str]:
+    """The labels of runs that differ from a method of the suite by a decision or a reading alone."""
+    weighed = [one["variant"].get("method") for decision in decisions() for one in decision.get("weighed_by", [])
+               if "variant" in one]  # fmt: skip
+    return frozenset(
+        filter(None, [*weighed, *(name for one in readings() for name in one.get("methods", {}).values())])
+    )
+
+
 def _yaml(name: str) -> list[dict]:
     """The entries of a file; ValueError names a file that is missing, cut, no YAML, or lacks a key."""
     path = FOLDER / f"{name}.yaml"

@@ -21,24 +21,25 @@ WIDTH = 110
 
 def show(name: str, results: Path) -> str:
     """The text for n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError for an unknown name."""
-    cost = _table(results / "tables" / "cost.csv")
-    numbers, claims, decisions, itself = (
-        {one["id"]: one for one in stated}
-        for stated in (paper.numbers().to_dict("records"), paper.claims(), paper.decisions(), entries(cost))
-    )
-    name = next((one for one in (*numbers, *claims, *decisions, *itself) if _same(one, name)), name)
-    if name in numbers:
-        lines = _number(numbers[name], results, decisions)
-    elif name in claims:
-        lines = _claim(claims[name], results)
-    elif name in decisions:
-        lines = _decision(decisions[name], results)
-    elif name in itself:
-        lines = _against_itself(itself[name])
-    else:
-        known = ", ".join(f"{min(ids, key=len)} to {[*ids][-1]}" for ids in (numbers, claims, decisions, itself))
-        raise ValueError(f"'{name}' is not a number, claim, decision or contradiction; known are {known}")
-    return "\n".join(lines)
+    kind, one = stated(name, results)
+    tell = {"number": _number, "claim": _claim, "decision": _decision, "contradiction": _against_itself}[kind]
+    return "\n".join(tell(one, results))
+
+
+def stated(name: str, results: Path) -> tuple[str, dict]:
+    """(its kind: number, claim, decision or contradiction; what the paper states); ValueError for an unknown name."""
+    kinds = {
+        "number": paper.numbers().to_dict("records"),
+        "claim": paper.claims(),
+        "decision": paper.decisions(),
+        "contradiction": entries(_table(results / "tables" / "cost.csv")),
+    }
+    for kind, every in kinds.items():
+        for one in every:
+            if name == one["id"] or _same(one["id"], name):
+                return kind, one
+    known = ", ".join(f"{min((one['id'] for one in every), key=len)} to {every[-1]['id']}" for every in kinds.values())
+    raise ValueError(f"'{name}' is not a number, claim, decision or contradiction; known are {known}")
 
 
 def _same(one: str, name: str) -> bool:
@@ -46,7 +47,7 @@ def _same(one: str, name: str) -> bool:
     return name[:1].lower() == one[0].lower() and name[1:].isdecimal() and int(name[1:]) == int(one[1:])
 
 
-def _number(number: dict, results: Path, decisions: dict) -> list[str]:
+def _number(number: dict, results: Path) -> list[str]:
     relation = {"equals": "", "minimum": "a minimum of ", "maximum": "a maximum of "}[number["relation"]]
     quantity = number["quantity"].replace("_", " ")
     at = f"{number['dataset']} over {number['channel']} at {number['snr_db']} dB"
@@ -78,7 +79,7 @@ def _number(number: dict, results: Path, decisions: dict) -> list[str]:
         lines += _provenance(results, rows)
     bears = [
         f"{one['id']}  {weighed['change']}" + _weighed(results, weighed, number)
-        for one in decisions.values()
+        for one in paper.decisions()
         for weighed in one.get("weighed_by", [])
         if _bears(weighed, number)
     ]
@@ -167,7 +168,7 @@ def _decision(decision: dict, results: Path) -> list[str]:
     return [*lines, "", "run it again", ABLATIONS]
 
 
-def _against_itself(one: dict) -> list[str]:
+def _against_itself(one: dict, results: Path) -> list[str]:
     lines = [f"{one['id']}  {one['where']}: the paper against itself", ""]
     for key, what in (("says", "it says"), ("but", "but"), ("see", "see")):
         first, *rest = textwrap.wrap(one[key], WIDTH - 18)

@@ -21,10 +21,10 @@ RULES = {"data", "classifier", "spec", "train", "measure", "cipher_audit", "tabl
 RULES |= {"claims", "decisions", "readings", "layer_table", "figures", "report", "track"}
 
 
-def snakemake(*arguments: str) -> subprocess.CompletedProcess:
+def snakemake(*arguments: str, clone: Path = ROOT) -> subprocess.CompletedProcess:
     command = ["snakemake", "--cores", "2", "--nolock", *arguments]
     # A dry run logs to stdout, a real one to stderr: here both are one stream.
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
 def config(folder: Path, **departures) -> str:
@@ -103,12 +103,12 @@ def test_every_config_describes_a_workflow(name):
 
 
 def test_snakemakes_own_linter_finds_nothing_but_the_variables_that_we_set():
-    """It takes the four that common.smk hands on to the jobs for ones that the user must have set."""
+    """It takes the five that common.smk hands on to the jobs for ones that the user must have set."""
     done = snakemake("--lint")
     found = sorted(re.findall(r"\* (.*?)(?: in line \d+\.)?:$", done.stdout, re.MULTILINE))
-    assert len(found) == 4, done.stdout
+    assert len(found) == 5, done.stdout
     assert all(text.startswith("Environment variable") for text in found)
-    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "REPOBE_DATA", "REPOBE_DEVICE"):
+    for name in ("OMP_NUM_THREADS", "PYTHONPATH", "PYTHONNOUSERSITE", "REPOBE_DATA", "REPOBE_DEVICE"):
         assert any(name in text for text in found)
 
 
@@ -195,12 +195,30 @@ def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
     assert (tmp_path / "results" / "logs" / "data" / "mnist.log").read_text().strip() == said[0]
 
 
+def _nothing_is_trained_in_another_clone(clone: Path, results: Path, chosen: str) -> None:
+    """Finished results, copied with `cp -a` into a clone whose files are newer and which has no metadata of them."""
+    unneeded = shutil.ignore_patterns(".git", ".venv*", ".snakemake", "results", "tests", "*cache*", "mlruns*")
+    shutil.copytree(ROOT, clone, ignore=unneeded, copy_function=shutil.copy)  # with today's times
+    shutil.copytree(results, clone / "results")  # with their own
+    drawn = ["--config", "results_dir=results", "figures_dir=figures/miniature"]
+    dry = snakemake("-n", "--configfile", chosen, *drawn, clone=clone)
+    assert dry.returncode == 0, dry.stdout[-2000:]
+    assert "rule figures:" in dry.stdout
+    for rule in ("data", "classifier", "train", "measure", "tables"):
+        assert f"rule {rule}:" not in dry.stdout, dry.stdout[-4000:]
+    with (clone / "baselines" / "undefended.py").open("a") as file:  # another content trains again
+        file.write("\nANOTHER = 1\n")
+    dry = snakemake("-n", "--configfile", chosen, *drawn, clone=clone)
+    again = [line for line in dry.stdout.splitlines() if "output:" in line and "model.safetensors" in line]
+    assert any("/undefended/" in line for line in again), dry.stdout[-4000:]
+
+
 def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path):
     """In a folder with a space, a quote and an umlaut, where a command without quotes would be cut."""
     tmp_path /= "it's mine & (üben)"
     tmp_path.mkdir()
     chosen = config(tmp_path)
-    first = snakemake("--configfile", chosen)
+    first = snakemake("-p", "--configfile", chosen)
     assert first.returncode == 0, first.stdout[-4000:]
     assert all(f"rule {rule}:" in first.stdout for rule in RULES)
     results, figures = tmp_path / "results", tmp_path / "figures"
@@ -231,6 +249,17 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
 
+    _nothing_is_trained_in_another_clone(tmp_path / "clone", results, chosen)
+
+    # A part of the grid, run again, takes nothing out of the tables; they are gathered anew, the same to the byte.
+    before = {path.name: path.read_bytes() for path in (results / "tables").iterdir()}
+    part = ["--configfile", chosen, "--config", "only=*/undefended"]
+    gathered = snakemake(str(results / "tables" / "evasion.csv"), "-p", *part)
+    assert gathered.returncode == 0, gathered.stdout[-2000:]
+    assert "rule tables:" in gathered.stdout
+    assert not re.search("rule (train|measure):", gathered.stdout)
+    assert {path.name: path.read_bytes() for path in (results / "tables").iterdir()} == before
+
     # Snakemake's own report has every figure.
     whole = tmp_path / "workflow.html"
     reported = snakemake("--report", str(whole), "--configfile", chosen)
@@ -253,6 +282,16 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert snakemake("--configfile", chosen).returncode == 0
     assert json.loads((results / "tracked.json").read_text()) == tracked
 
+    # An MLflow that does not answer stops nothing, and the next run tries again.
+    (results / "tracked.json").unlink()
+    silent = snakemake("--configfile", config(tmp_path, mlflow_uri="http://127.0.0.1:9"))
+    assert silent.returncode == 0
+    said = "repobe: the results are complete, but not in MLflow: http://127.0.0.1:9: no server answers"
+    assert len([line for line in silent.stdout.splitlines() if line.startswith(said)]) == 1, silent.stdout[-2000:]
+    assert not (results / "tracked.json").exists()
+    assert snakemake("--configfile", config(tmp_path)).returncode == 0
+    assert json.loads((results / "tracked.json").read_text()) == tracked
+
     # One run's settings changed: its own stages run again, no other's.
     values = yaml.safe_load(Path(chosen).read_text())
     values["methods"]["repobe_reconstruction"]["training"] = {"epochs": 2}
@@ -269,6 +308,12 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     dry = snakemake("-n", "--configfile", chosen).stdout
     assert "rule measure:" in dry
     assert dry.count("rule train:") == 1  # the one above, which has not run
+
+    # A run that is not finished is no part of the tables of another part.
+    dry = snakemake("-n", "-p", "--configfile", chosen, "--config", "only=*/undefended").stdout
+    (command,) = re.findall("python -m repobe tables .*", dry)
+    assert "undefended" in command
+    assert "repobe_reconstruction" not in command  # its settings were changed above
 
     # A run whose teacher `only` leaves out is still trained after it.
     shutil.rmtree(results / "runs")

@@ -3,54 +3,80 @@
 import json
 import os
 import sys
+from functools import cache
 from glob import glob
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir)))
+# The suite's own folder, which need not be the one that snakemake runs in, nor the main workflow's.
+SUITE = Path(workflow.current_basedir).parents[1].resolve()
+sys.path.insert(0, str(SUITE))
+from repobe.runs import gpus, resources, slurm, terminal
+from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import grid
 from repobe.runs.reading import merged, read, understood
+from repobe.runs.status import is_finished
 
-# Those that the user named, else the default: for the commands that the report shows.
-CONFIGFILES = [
-    os.path.relpath(file)
-    for file in workflow.config_settings.configfiles or ["config/config.yaml"]
-]
+# Those that the user named, else that of the Snakefile: for the commands that the report shows.
+CONFIGFILES = [os.path.relpath(file) for file in workflow.configfiles]
+IS_MAIN = workflow.modifier.is_main_snakefile()  # and not a module of another workflow
+# What --config says is for the main workflow, which hands a module its config.
+SAID = workflow.config_settings.config if IS_MAIN else {}
 
 try:
     for file in CONFIGFILES:
         read(Path(file))  # Snakemake keeps the last of a key that stands twice
-    config.update(check(merged(config, understood(workflow.config_settings.config))))
+    config.update(check(merged(config, understood(SAID))))
     SPECS = grid(config)
     # What `after` names is found even where `only` leaves it out of the tables.
     EVERY = {spec.path: spec for spec in grid(config | {"only": "*"})}
 except ValueError as error:
     raise WorkflowError(f"config, {error}")
 
+
+def of_suite(path):
+    """The way to a file of the suite from the folder that snakemake runs in; of an absolute path, the path."""
+    return path if os.path.isabs(path) else os.path.relpath(SUITE / path)
+
+
 RESULTS = config["results_dir"]
 RUNS = f"{RESULTS}/runs"
 DRAWN = config["figures_dir"]
-FIGURES = sorted(
-    Path(name).stem for name in glob(f"{workflow.basedir}/figures/fig*.py")
-)
+
+
+def closing_lines():
+    """What the terminal says at the end of a workflow that succeeded."""
+    # Imports pandas: half a second that a dry run need not wait.
+    from repobe.report.closing import lines
+
+    return lines(Path(RESULTS), Path(DRAWN))
+
+
+# None where this is a module of another workflow, where a job calls snakemake, and where the user asked for its own log.
+TERMINAL = None
+if workflow.is_main_process and IS_MAIN:
+    TERMINAL = terminal.attach(workflow.output_settings, Path(RESULTS), closing_lines)
+FIGURES = sorted(Path(name).stem for name in glob("figures/fig*.py", root_dir=SUITE))
 # The modules that every figure is drawn with.
-DRAWING = expand(
-    "repobe/report/{name}.py",
-    name=[
+DRAWING = [
+    of_suite(f"repobe/report/{name}.py")
+    for name in (
         "styles",
         "headings",
         "canvas",
+        "beaten",
+        "wording",
         "channel_uses",
         "curves",
         "galleries",
         "saving",
-    ],
-)
-PAGE = sorted(glob("repobe/report/templates/*", root_dir=workflow.basedir))
-ENVIRONMENT = f"{workflow.basedir}/environment.yml"
+    )
+]
+PAGE = sorted(map(of_suite, glob("repobe/report/templates/*", root_dir=SUITE)))
+ENVIRONMENT = f"{SUITE}/environment.yml"
 if config["data_dir"]:
     # By the environment and not by a parameter: moving the files is no reason to train again.
     os.environ["REPOBE_DATA"] = config["data_dir"]
@@ -58,11 +84,20 @@ if "device" in config:
     # By the environment too: another machine is no reason to train again.
     os.environ["REPOBE_DEVICE"] = config["device"]
 os.environ["OMP_NUM_THREADS"] = str(config["threads"])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
-)
+# The suite's code and the environment's packages, none of the user's in their place.
+os.environ["PYTHONPATH"] = str(SUITE)
+os.environ["PYTHONNOUSERSITE"] = "1"
+
+# On this machine a job is handed one of its GPUs, and no more jobs run than share them; a cluster hands them out itself.
+HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
+GPUS = gpus.visible() if HERE else []
+if GPUS and "gpu" not in workflow.global_resources:
+    share = workflow.global_resources.get("jobs_a_gpu").value or 1
+    workflow.register_resource("gpu", len(GPUS) * share)
 
 
+# `localrule` marks what takes a second or a few: a cluster's scheduler would take longer to start it; and `data`, whose
+# downloads a cluster's nodes often cannot make.
 wildcard_constraints:
     run=r"[^/]+/[^/]+/[^/]+/seed[^/]+",
     dataset="[a-z0-9_]+",
@@ -71,6 +106,18 @@ wildcard_constraints:
 def of_runs(name):
     """That file of every run."""
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
+
+
+@cache
+def gathered():
+    """The runs that the tables hold: those of `only`, and what was finished before with another `only`."""
+    own = {spec.path for spec in SPECS}
+    every = EVERY.items()
+    return [p for p, spec in every if p in own or is_finished(spec, Path(RESULTS))]
+
+
+def gathered_specs(wildcards):
+    return [f"{RUNS}/{path}/spec.yaml" for path in gathered()]
 
 
 def spec_of(wildcards):
@@ -100,20 +147,30 @@ def classifier_of(wildcards):
     return file if spec.inversion.attackers else []
 
 
+def classifier_code(wildcards):
+    """The file that trains the classifier; of the same content, its time says nothing."""
+    file = of_suite("repobe/training/evaluation_classifier.py")
+    weights = Path(RESULTS, "data", f"{wildcards.dataset}.classifier.safetensors")
+    return ancient(file) if same_classifier(weights) else file
+
+
 def method_of(wildcards):
-    """The method's own file: editing a baseline trains its runs again."""
-    return source_of(spec_of(wildcards).method)
+    """The method's own file: editing a baseline trains its runs again. Of the same content, its time says nothing."""
+    spec = spec_of(wildcards)
+    file = of_suite(source_of(spec.method))
+    return ancient(file) if same_method(spec.method, Path(RUNS, spec.path)) else file
 
 
 def channel_of(wildcards):
     """The channel's file where it is the user's own."""
-    return spec_of(wildcards).channel_source or []
+    source = spec_of(wildcards).channel_source
+    return of_suite(source) if source else []
 
 
 def attacks_of(wildcards):
     """The files of the attacks that are the user's own."""
     attacks = spec_of(wildcards).evaluation.attacks.values()
-    return sorted({attack.kind for attack in attacks if is_file(attack.kind)})
+    return sorted({of_suite(attack.kind) for attack in attacks if is_file(attack.kind)})
 
 
 def source_of_data(dataset):
@@ -132,6 +189,55 @@ def files_of_data(wildcards):
 def source_options(wildcards):
     source = source_of_data(wildcards.dataset)
     return ["--source", source] if source else []
+
+
+def gpu(wildcards):
+    """1 where a run's jobs want a GPU. Here: if there is one. On a cluster: if it saves enough time to be worth asking."""
+    device = config.get("device", "auto")
+    if HERE and device == "auto":
+        return int(bool(GPUS))
+    return resources.wants_gpu(spec_of(wildcards), device)
+
+
+def gpu_of_classifier(wildcards):
+    """A small training: it takes a GPU that is there, or that the config demands, and is worth no asking for one."""
+    return int(bool(GPUS) or config.get("device", "auto").startswith("cuda"))
+
+
+def gathering_memory(wildcards, attempt):
+    return resources.gathering(len(SPECS), attempt)
+
+
+def refuse_what_slurm_lacks():
+    settings = workflow.resource_settings
+    asked = [settings.default_resources or {}, *settings.overwrite_resources.values()]
+    try:
+        slurm.refuse_unknown(
+            {
+                name: getattr(one[name], "raw", one[name])
+                for name in slurm.NAMES
+                if name in one
+            }
+            for one in asked
+        )
+    except ValueError as error:
+        raise WorkflowError(str(error))
+
+
+def train_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def train_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def measure_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "measure", gpu(wildcards), attempt)
+
+
+def measure_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "measure", gpu(wildcards), attempt)
 
 
 def teacher_of(wildcards):

@@ -1,4 +1,5 @@
 rule data:
+    localrule: True
     input:
         files_of_data,
     output:
@@ -16,12 +17,14 @@ rule data:
 rule classifier:
     input:
         data=f"{RESULTS}/data/{{dataset}}.safetensors",
-        code="repobe/training/evaluation_classifier.py",  # another training would classify the same pictures otherwise
+        code=classifier_code,  # another training would classify the same pictures otherwise
     output:
         f"{RESULTS}/data/{{dataset}}.classifier.safetensors",
     log:
         f"{RESULTS}/logs/classifier/{{dataset}}.log",
+    resources:
+        gpu=gpu_of_classifier,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe classifier {input.data:q} {output:q} 2> {log:q}"
+        "python -m repobe classifier {input.data:q} {output:q} --gpus {resources.gpu} 2> {log:q}"

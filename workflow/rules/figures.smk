@@ -1,8 +1,9 @@
 rule layer_table:
+    localrule: True
     input:
-        "repobe/systems/layer_table.py",
-        "repobe/systems/networks.py",
-        "repobe/systems/system.py",
+        of_suite("repobe/systems/layer_table.py"),
+        of_suite("repobe/systems/networks.py"),
+        of_suite("repobe/systems/system.py"),
     output:
         report(
             f"{RESULTS}/summary/layer_table.csv",
@@ -28,7 +29,7 @@ rule figures:
         f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
         f"{RESULTS}/readings.csv",
-        expand("figures/{figure}.py", figure=FIGURES),
+        [of_suite(f"figures/{figure}.py") for figure in FIGURES],
         DRAWING,
     output:
         report(

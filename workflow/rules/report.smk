@@ -9,10 +9,10 @@ rule report:
         f"{RESULTS}/summary/audit.csv",
         f"{RESULTS}/summary/evasion.csv",
         f"{RESULTS}/summary/inversion.csv",
-        f"{RESULTS}/tables/provenance.json",
+        f"{RESULTS}/summary/provenance.json",
         PAGE,
-        "workflow/paper/decisions.yaml",
-        "workflow/paper/against_itself.yaml",
+        of_suite("workflow/paper/decisions.yaml"),
+        of_suite("workflow/paper/against_itself.yaml"),
         figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
     output:
         f"{RESULTS}/report.html",
@@ -24,6 +24,7 @@ rule report:
         f"{RESULTS}/logs/report.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe report {params.results:q} {params.figures:q} --configfile {params.configfiles:q} 2> {log:q}"
 
@@ -45,5 +46,6 @@ rule track:
         f"{RESULTS}/logs/track.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} --lenient {params.options:q} 2> {log:q}"

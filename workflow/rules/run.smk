@@ -7,6 +7,7 @@ rule spec:
         f"{RESULTS}/logs/spec/{{run}}.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe spec {params.description:q} {output:q} 2> {log:q}"
 
@@ -21,6 +22,7 @@ rule training:
         f"{RESULTS}/logs/training/{{run}}.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "echo {params.description:q} > {output:q} 2> {log:q}"
 
@@ -42,11 +44,13 @@ rule train:
         f"{RESULTS}/logs/train/{{run}}.log",
     threads: config["threads"]
     resources:
-        gpu=1,
+        mem_mb=train_memory,
+        runtime=train_minutes,
+        gpu=gpu,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe train {input.spec:q} 2> {log:q}"
+        "python -m repobe train {input.spec:q} --gpus {resources.gpu} 2> {log:q}"
 
 
 # One process for all that is measured on a run: to import torch and to read the data costs as much as a small audit.
@@ -70,11 +74,13 @@ rule measure:
     priority: 1  # its end removes the checkpoint that the training left
     threads: config["threads"]
     resources:
-        gpu=1,
+        mem_mb=measure_memory,
+        runtime=measure_minutes,
+        gpu=gpu,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe measure {input.spec:q} 2> {log:q}"
+        "python -m repobe measure {input.spec:q} --gpus {resources.gpu} 2> {log:q}"
 
 
 rule cipher_audit:

@@ -22,12 +22,17 @@ rule tables:
         f"{RESULTS}/tables/sha256.json",
     params:
         results=results_dir,
+        specs=gathered_specs,
     log:
         f"{RESULTS}/logs/tables.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results:q} {input.specs:q} 2> {log:q}"
+        "python -m repobe tables {params.results:q} {params.specs:q} 2> {log:q}"
 
 
 rule summary:
@@ -55,6 +60,7 @@ rule summary:
         f"{RESULTS}/logs/summary.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe summary {params.results:q} 2> {log:q}"
 
@@ -65,7 +71,7 @@ rule compare:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/comparison.csv",
@@ -78,6 +84,7 @@ rule compare:
         f"{RESULTS}/logs/compare.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe compare {params.results:q} 2> {log:q}"
 
@@ -90,8 +97,8 @@ rule claims:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/claims.csv",
@@ -103,6 +110,10 @@ rule claims:
         results=results_dir,
     log:
         f"{RESULTS}/logs/claims.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
@@ -113,7 +124,7 @@ rule decisions:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/audit.csv",
-        "workflow/paper/decisions.yaml",
+        of_suite("workflow/paper/decisions.yaml"),
     output:
         report(
             f"{RESULTS}/decisions.csv",
@@ -126,6 +137,7 @@ rule decisions:
         f"{RESULTS}/logs/decisions.log",
     conda:
         ENVIRONMENT
+    localrule: True
     shell:
         "python -m repobe decisions {params.results:q} 2> {log:q}"
 
@@ -138,9 +150,9 @@ rule readings:
         f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
-        "workflow/paper/claims.yaml",
-        "workflow/paper/readings.yaml",
-        "workflow/paper/numbers.csv",
+        of_suite("workflow/paper/claims.yaml"),
+        of_suite("workflow/paper/readings.yaml"),
+        of_suite("workflow/paper/numbers.csv"),
     output:
         report(
             f"{RESULTS}/readings.csv",
@@ -151,6 +163,10 @@ rule readings:
         results=results_dir,
     log:
         f"{RESULTS}/logs/readings.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:

@@ -1,0 +1,45 @@
+"""The subcommands that answer a person in words, or with --json a program: `verify`, `show` and `status`.
+
+Pandas takes a second to import: `status` does without.
+"""
+
+import json
+from argparse import Namespace
+
+from repobe.runs import status as states
+
+
+def verify(o: Namespace) -> int:
+    """Whether the tables that are there follow from their raw rows: a line for each file, and whether all agree.
+
+    Exit code 1 if one does not.
+    """
+    from repobe.verdicts import verification
+
+    said = verification.verify(o.results)
+    differ = sum(not agrees for _, agrees in said)
+    last = f"{differ} of {len(said)} do NOT agree" if differ else "all agree"
+    text = "\n".join([*(line for line, _ in said), last])
+    _print(_json([{"line": line, "agrees": agrees} for line, agrees in said]) if o.as_json else text)
+    return 1 if differ else 0
+
+
+def show(o: Namespace) -> None:
+    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
+    from repobe.verdicts import records
+    from repobe.verdicts import show as texts
+
+    _print(_json(records.record(o.name, o.results)) if o.as_json else texts.show(o.name, o.results))
+
+
+def status(o: Namespace) -> None:
+    """What of a config's grid is done, running, failed, not started; reads only."""
+    _print(_json(states.as_data(*o.configs)) if o.as_json else states.status(*o.configs))
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # at once, so that a reader who has gone is noticed here

@@ -1,0 +1,149 @@
+"""The claims as cards: verdict, reason in a plain sentence, size, readings, figure and command of each."""
+
+import pandas as pd
+
+from repobe.report.cells import VERDICTS, in_points, signed
+from repobe.report.headings import channel_title
+from repobe.report.wording import capital, joined, method, spelled
+from repobe.tables.schema import is_proportion
+from repobe.verdicts import paper
+from repobe.verdicts.claims import GATED
+from repobe.verdicts.gates import plain
+from repobe.verdicts.readings import headline
+
+QUANTITIES = {
+    "natural_accuracy": "accuracy",
+    "adversarial_accuracy": "accuracy under the paper's attack",
+    "attacker_accuracy": "accuracy on the keyless attacker's images",
+    "ssim": "SSIM of the keyless attacker's images",
+}
+
+
+def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, drawn: set[str]) -> list[dict]:
+    """A card for each row of claims.csv; drawn: the names of the figures that show something."""
+    under = headline(readings).set_index("claim").to_dict("index")
+    words = {one["id"]: one["reading"] for one in paper.readings()}
+    rows = claims.astype(object).where(claims.notna(), None).to_dict("records")
+    return [
+        {
+            "id": row["id"],
+            "where": row["where"],
+            "claim": row["claim"],
+            "verdict": row["verdict"],
+            "kind": plain(row["verdict"]).replace(" ", "-"),
+            "plain": plain(row["verdict"]),
+            "sign": VERDICTS[plain(row["verdict"])],
+            "reason": reason(row, evidence[evidence["id"] == row["id"]]),
+            "closest": closest(row),
+            "scale": row["scale"]
+            or ("exact, for any image size" if row["verdict"] != "not run" else "no size: not run"),
+            "images": _images(row),
+            "set": row.get("set") if row["verdict"] != "not run" else None,
+            "elsewhere": row.get("elsewhere"),
+            "readings": _readings(under.get(row["id"]), words, holding(readings, row["id"])),
+            "figures": [name for name in figures_of(row) if name in drawn],
+            "command": row["command"],
+        }
+        for row in rows
+    ]
+
+
+def reason(row: dict, evidence: pd.DataFrame) -> str:
+    """Why a claim has its verdict, in one sentence; evidence: its rows of evidence.csv."""
+    verdict, _, gate = row["verdict"].partition(": ")
+    outcomes = evidence["outcome"]
+    ran = evidence[outcomes != "not run"]
+    if ran.empty:
+        return f"Nothing of it was measured here: {_missing(evidence)} did not run."
+    if row["difference"] is None:  # an enumeration has no comparisons
+        return f"{capital(row['evidence'])}."
+    count = len(ran)
+    if gate:
+        failed = int(outcomes.isin(GATED).sum())
+        why = spelled(row["why"] or gate, _methods(evidence))
+        return f"No verdict, because {failed} of {count} comparisons fail a gate ({gate}): {why}."
+    if plain(verdict) == "reproduced":
+        return f"All {count} comparisons lie surely on the claim's side of its margin."
+    if plain(verdict) == "not reproduced":
+        return f"{int((outcomes == 'no').sum())} of {count} comparisons lie surely on the other side of the margin."
+    undecided = int((outcomes == "open").sum())
+    missing = f"; {_missing(evidence)} did not run" if (outcomes == "not run").any() else ""
+    return f"The intervals of {undecided} of {count} comparisons contain the margin{missing}."
+
+
+def closest(row: dict) -> str:
+    """The least favourable comparison in one sentence; empty for a claim without comparisons."""
+    if row["difference"] is None:
+        return ""
+    points = is_proportion(row["quantity"])
+    as_text, unit = (in_points, " points") if points else (signed, "")
+    gap, low, high, margin = (as_text(row[name]) for name in ("difference", "low", "high", "margin"))
+    first, second = (_side(row[name]) for name in ("method", "rival"))
+    sure = row["p_holm"]
+    p = "" if sure is None else f", p = {sure:.2g} (Holm)" if sure >= 1e-4 else ", p < 0.0001 (Holm)"
+    return (
+        f"Least favourable: {QUANTITIES[row['quantity']]} over {channel_title(row['channel'])} at {row['snr_db']:g} dB"
+        f", {first} minus {second}: {gap}{unit} ({low} to {high}){p}; the claim wants more than {margin}."
+    )
+
+
+def figures_of(row: dict) -> list[str]:
+    """The figures that a claim names, that of its deciding channel first: `3a-3b` is 3a and 3b."""
+    letters = row["figure"].split("-") if row["figure"] not in ("-", None) else []
+    printed = paper.numbers().drop_duplicates("figure").set_index("figure")["channel"]
+    return [f"fig{one}" for one in sorted(letters, key=lambda one: printed.get(one) != row["channel"])]
+
+
+def _images(row: dict) -> str:
+    if row["difference"] is None:
+        return ""
+    seeds = f"{row['seeds']:g} seed{'s' if row['seeds'] > 1 else ''}"
+    return f"{row['images']:,.0f} test images, {seeds}"
+
+
+def holding(readings: pd.DataFrame, claim: str) -> list[str]:
+    """The readings under which a claim holds, on each of its datasets that ran; stand-ins judge nothing."""
+    mine = readings[(readings["claim"] == claim) & (readings["outcome"] != "stand-in")]
+    return [one for one, rows in mine.groupby("reading") if (rows["outcome"] == "holds").all()]
+
+
+def _readings(found: dict | None, words: dict[str, str], held: list[str]) -> str:
+    if found is None:
+        return ""
+    kindest = f"{found['kindest']} ({words[found['kindest']]})"
+    if found["readings"] == 1:
+        return f"only one reading of the paper ran, {kindest}: {found['outcome']}."
+    which = f" ({joined(held)})" if held else ""
+    counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
+    lead = signed(found["lead"])
+    return f"of {found['readings']} it {counts}. Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
+
+
+def compared(row: dict) -> str:
+    """What a row of evidence.csv or readings.csv compares, in words; empty if it compares nothing."""
+    if not isinstance(row["method"], str):
+        return ""
+    first, second = (_side(row[name]) for name in ("method", "rival"))
+    place = f"{channel_title(row['channel'])}, {row['snr_db']:g} dB"
+    return f"{first} minus {second}: {QUANTITIES[row['quantity']]}, {place}"
+
+
+def _side(name: str) -> str:
+    """A side of a comparison: a method, or words such as `itself at 7 dB` and `the mean image`."""
+    return name if " " in name else method(name)
+
+
+def _methods(evidence: pd.DataFrame) -> list[str]:
+    names = pd.concat([evidence["method"], evidence["rival"]]).dropna().unique()
+    return [*{*(name for name in names if " " not in name), "undefended", "repobe"}]
+
+
+def _missing(evidence: pd.DataFrame) -> str:
+    """What of a claim has not run: `necst over awgn` as NECST over AWGN."""
+    said = []
+    for text in evidence.loc[evidence["outcome"] == "not run", "evidence"].dropna().unique():
+        name, over, channel = text.partition(" over ")
+        place, at, snr = channel.partition(" at ")
+        beside = " beside ".join(_side(one) for one in name.split(" beside "))
+        said.append(f"{beside}{over}{channel_title(place) if over else ''}{at}{snr}")
+    return joined(said) if said else "its runs"

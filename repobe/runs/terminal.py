@@ -1,0 +1,171 @@
+"""What a workflow says on the terminal: a line for each stage that ends, with the share that is done and the time left.
+
+Snakemake's own messages, some twenty lines a job, go to its log file in .snakemake/log. With -p, --verbose or --quiet
+it speaks for itself.
+"""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from repobe.runs.status import FAULT
+from repobe.runs.workload import Workload
+
+# Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
+ITS_OWN: tuple[str, ...] = (
+    "Building DAG",
+    "Using shell",
+    "Conda environments: ignored",
+    "Singularity containers: ignored",
+)
+ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
+ITS_OWN += ("Exiting because a job execution failed",)
+EVENTS = {
+    "workflow_started",
+    "run_info",
+    "resources_info",
+    "shellcmd",
+    "job_started",
+    "progress",
+    "rulegraph",
+    "debug_dag",
+}
+UNTOLD = {"spec", "training", "all"}  # stages of a moment, which are no news
+RARELY = 30.0  # seconds between two lines of progress where they cannot replace each other
+
+
+class Terminal(logging.Handler):
+    """Takes the place of Snakemake's handler for the terminal. On a terminal, the last line is always up to date.
+
+    results: the folder whose runs report their progress; closing: makes the last lines of a workflow that succeeded.
+    """
+
+    def __init__(self, stream: TextIO, results: Path, closing: Callable[[], Iterable[str]]) -> None:
+        super().__init__()
+        self.stream, self.closing, self.work = stream, closing, Workload(results)
+        self.live, self.last, self.interrupted = stream.isatty(), time.monotonic(), False
+        self.failed: set[tuple[str, str]] = set()  # the rule and the run of each job
+        self.ended, self.turn = threading.Event(), threading.RLock()
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Counts what the record says of a job, and prints what a person should know of it."""
+        with self.turn:
+            self._hear(record)
+            self._draw()
+
+    def _hear(self, record: Any) -> None:  # with Snakemake's own attributes, by its event
+        event, said = getattr(record, "event", None), record.getMessage() if record.msg else ""
+        if event == "run_info":
+            self.work.totals = {rule: count for rule, count in record.stats.items() if rule not in ("total", "all")}
+            count = sum(self.work.totals.values())
+            self._line(f"jobs: {count}; Snakemake's messages go to .snakemake/log, with -p here")
+        elif event == "job_info":
+            self.work.begin(record.jobid, record.rule_name, next(iter(record.wildcards.values()), ""))
+        elif event == "job_finished":
+            job = self.work.finish(record.job_id)
+            self.failed.discard(job[:2])  # on a cluster, a job may be tried again
+            if job.rule not in UNTOLD and self.work.is_done(job.rule):
+                self._line(
+                    f"{self.work}  {job.rule}: {self.work.totals[job.rule]} of {self.work.totals[job.rule]} done"
+                )
+        elif event == "job_error":
+            self._failure(record.jobid, record.rule_name, record.log)
+        elif event == "group_error":
+            for job in record.job_error_info:
+                self._failure(job["jobid"], job["rule_name"], [*job["log"], *record.aux_logs])
+        elif said.startswith("Terminating processes on user request"):
+            self.interrupted = True
+            self._line("stopping: the same command goes on from here")
+        elif event not in EVENTS and said and not said.startswith(ITS_OWN) and not self.interrupted:
+            self._line(said)
+            if said.startswith("Nothing to be done"):
+                self.succeeded()
+
+    def _failure(self, number: int, rule: str, logs: list[str]) -> None:
+        run = self.work.fail(number)
+        if self.interrupted:
+            return
+        self.failed.add((rule, run))
+        self._line(f"failed: {rule} {run}".rstrip() + f" (log: {', '.join(logs)})")
+        reasons = [line for log in logs if (line := _reason(Path(log)))]
+        for line in reasons or ["its log says nothing: is the disk full?"]:
+            self._line(f"    {line}")
+
+    def succeeded(self) -> None:
+        """Ends with the closing lines; in a word where no report was asked for."""
+        self._end(self.closing() if "report" in (self.work.totals or ["report"]) else ["done"])
+
+    def stopped(self) -> None:
+        """Ends a workflow of which a part failed, or which the user stopped."""
+        self._end(
+            []
+            if self.interrupted
+            else [f"{len(self.failed)} failed, see above; the same command tries only these again"]
+        )
+
+    def _end(self, lines: Iterable[str]) -> None:
+        self.ended.set()
+        with self.turn:
+            if self.live:
+                self.stream.write("\r\033[K")
+                self.stream.flush()
+            for line in lines:
+                self._line(line)
+
+    def _tick(self) -> None:
+        while not self.ended.wait(1 if self.live else RARELY):
+            with self.turn:
+                self._draw()
+
+    def _draw(self) -> None:
+        """Replaces the last line of a terminal; elsewhere a new line, rarely."""
+        if not self.work.running or self.ended.is_set():
+            return
+        line = f"{self.work}  {self.work.counts()}"
+        if self.live:
+            self.stream.write("\r\033[K" + line[: shutil.get_terminal_size().columns - 1])
+            self.stream.flush()
+        elif time.monotonic() - self.last >= RARELY:
+            self._line(line)
+
+    def _line(self, text: str) -> None:
+        self.last = time.monotonic()
+        self.stream.write(("\r\033[K" if self.live else "") + text + "\n")
+        self.stream.flush()
+
+
+def _reason(log: Path) -> str:
+    """The last line of a log that tells of an error, else its last line; empty where there is none."""
+    if not log.is_file():
+        return ""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if FAULT.match(line) or "error" in line.lower()]
+    return next(reversed(told or lines), "")
+
+
+def attach(settings: Any, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:
+    """Puts a Terminal in the place of Snakemake's handler; None where the user asked Snakemake to speak for itself.
+
+    settings: Snakemake's own of its output.
+    """
+    logger = logging.getLogger("snakemake.logging")
+    handlers = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    theirs = [handler for handler in handlers if handler.name == "DefaultStreamHandler"]
+    if (
+        settings.dryrun
+        or settings.verbose
+        or settings.quiet
+        or settings.printshellcmds
+        or settings.debug_dag
+        or not theirs
+    ):
+        return None
+    terminal = Terminal(theirs[0].stream, results, closing)
+    logger.removeHandler(theirs[0])
+    logger.addHandler(terminal)
+    return terminal

@@ -1,0 +1,106 @@
+"""Puts several folders of results side by side, for one report of all that is committed.
+
+Folders differ in training and in image size, so their runs are never mixed (`merge` is for parts of one grid). Each
+row gets a column `set` with its folder's name, and each claim and printed number is judged by one folder alone.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from repobe.runs.files import arrays, replace
+from repobe.tables.results import pictures_of, read, told, write_derived
+from repobe.verdicts.gates import STAND_INS, plain
+
+SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
+DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
+CHANGE = ["id", "change", "dataset", "channel", "quantity"]  # the key of decisions.csv
+
+
+def collect(out: Path, folders: list[Path]) -> None:
+    """Writes into <out> the summaries, verdicts, evidence, readings, decisions and provenance of several folders.
+
+    The first folder that has a dataset leads for it: the column `leads` marks the rows that figures draw. A claim or a
+    number has the verdict of the folder that decides it, else of the largest image size, else of the first folder; its
+    other verdicts stand in the column `elsewhere`. ValueError if two folders have the same name or a file is missing.
+    """
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two folders have the same name: {', '.join(names)}; rename one")
+    tables = {
+        name: pd.concat([read(folder / f"{name}.csv").assign(set=folder.name) for folder in folders], ignore_index=True)
+        for name in (*SUMMARIES, "claims", "evidence", "comparison", "decisions", "readings")
+    }
+    leader = leaders(tables["summary/cost"])
+    for table in SUMMARIES:
+        frame = tables[table]
+        first = frame["dataset"].map(leader).fillna(names[0])  # `none`: the audit of random features
+        tables[table] = frame.assign(leads=frame["set"] == first)
+    chosen = judged(tables["claims"])
+    tables["claims"] = chosen
+    decides = dict(zip(chosen["id"], chosen["set"], strict=True))
+    tables["evidence"] = tables["evidence"][tables["evidence"]["id"].map(decides) == tables["evidence"]["set"]]
+    tables["comparison"] = judged(tables["comparison"])
+    tables["decisions"] = tables["decisions"].drop_duplicates(CHANGE)
+    tables["readings"] = widest(tables["readings"])
+    (out / "summary").mkdir(parents=True, exist_ok=True)
+    for name, frame in tables.items():
+        write_derived(frame, out / f"{name}.csv")
+    _beside(out / "summary", folders, leader)
+
+
+def leaders(cost: pd.DataFrame) -> dict[str, str]:
+    """{dataset: the first folder that has it}; a stand-in leads only where the paper's dataset is in no folder."""
+    rows = cost.drop_duplicates("dataset")
+    first = dict(zip(rows["dataset"].map(str), rows["set"].map(str), strict=True))
+    for real, stand_in in STAND_INS.items():
+        if real in first and stand_in in first:
+            first[stand_in] = ""
+    return first
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each id: a decided verdict first, whichever it is, then the larger image size, then the first."""
+    # `scale` begins with the image size: "32×32, k = 32; …". Evidence without images has none and is of every size.
+    size = rows["scale"].str.partition("×")[0].astype(float).fillna(0)
+    ran = rows["verdict"] != "not run"
+    order = rows.assign(_decided=rows["verdict"].map(plain).isin(DECIDED), _ran=ran, _size=size)
+    order = order.sort_values(["_decided", "_ran", "_size"], ascending=False, kind="stable")
+    chosen = order.drop_duplicates("id").sort_index()
+    others = order.drop(chosen.index)
+    others = others[others["_ran"]]
+    said = {
+        one: "; ".join(
+            f"{verdict} in {', '.join(mine['set'])}" for verdict, mine in group.groupby("verdict", sort=False)
+        )
+        for one, group in others.groupby("id")
+    }
+    kept = chosen.drop(columns=["_decided", "_ran", "_size"]).sort_values("id", ignore_index=True)
+    return kept.assign(elsewhere=kept["id"].map(said))
+
+
+def widest(readings: pd.DataFrame) -> pd.DataFrame:
+    """For each claim and dataset, the rows of the folder with the most readings: readings compare within a folder."""
+    count = readings.groupby(["claim", "dataset", "set"])["reading"].transform("nunique")
+    best = readings.assign(count=count).sort_values("count", ascending=False, kind="stable")
+    first = best.drop_duplicates(["claim", "dataset"]).set_index(["claim", "dataset"])["set"]
+    keys = pd.MultiIndex.from_frame(readings[["claim", "dataset"]])
+    return readings[readings["set"].to_numpy() == first.reindex(keys).to_numpy()]
+
+
+def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
+    """Writes what is not a table of results: pictures, provenance, the layer table, and where the folders are."""
+    pictures = {
+        name: picture
+        for folder in folders
+        for name, picture in pictures_of(folder / "summary" / "reconstructions.npz").items()
+        if leader[name.partition("/")[0]] == folder.name
+    }
+    arrays(summary / "reconstructions.npz", pictures)
+    entries = [
+        entry | {"set": folder.name} for folder in folders for entry in told(folder / "summary" / "provenance.json")
+    ]
+    replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
+    replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text(encoding="utf-8"))
+    replace(summary.parent / "sets.json", json.dumps({folder.name: str(folder) for folder in folders}, indent=1) + "\n")

@@ -1,0 +1,44 @@
+"""What `show` knows of one number, claim, decision or contradiction, as data: `python -m repobe show c04 --json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from repobe.tables.results import read
+from repobe.verdicts.comparison import chosen
+from repobe.verdicts.show import stated
+
+# By the kind of what is asked for: its derived tables, each with the column that names it.
+TABLES = {
+    "number": {"comparison": "id"},
+    "claim": {"claims": "id", "evidence": "id", "readings": "claim"},
+    "decision": {"decisions": "id"},
+    "contradiction": {},
+}
+
+
+def record(name: str, results: Path) -> dict[str, Any]:
+    """What the paper says, by `stated`, and each derived table's rows about it; a table that is not there is null.
+
+    A number has the raw `rows` that it was compared with too. ValueError for an unknown name.
+    """
+    kind, one = stated(name, results)
+    found: dict[str, Any] = {"id": one["id"], "kind": kind, "results": str(results), "stated": one}
+    for table, column in TABLES[kind].items():
+        path = results / f"{table}.csv"
+        found[table] = _rows(frame[frame[column] == one["id"]]) if (frame := _table(path)) is not None else None
+    if kind == "number":
+        raw = _table(results / "tables" / "evasion.csv")
+        found["rows"] = _rows(chosen(raw, one)) if raw is not None else None
+    return found
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    return read(path) if path.exists() else None
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows in JSON's own types; what is missing is null."""
+    return json.loads(frame.to_json(orient="records", double_precision=15))

@@ -1,0 +1,143 @@
+"""Kills over the whole workflow: whoever gives the same command again gets the tables of an undisturbed run.
+
+REPOBE_KILLS: how many kills the first test makes, 20 by default.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from repobe.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("REPOBE_KILLS", "20"))
+TABLES = ("evasion.csv", "inversion.csv", "outcomes.parquet", "reconstructions.npz")
+DERIVED = ("claims.csv", "evidence.csv", "comparison.csv", "decisions.csv", "readings.csv")
+CLOCKED = ["seconds", "train_seconds", "images_per_second", "peak_memory_mb"]
+
+pytestmark = pytest.mark.slow
+
+
+def config(folder: Path, **departures) -> str:
+    """The miniature with its results in `folder`; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
+    values |= {"results_dir": str(folder / "results"), "figures_dir": str(folder / "figures")} | departures
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    return str(folder / "config.yaml")
+
+
+def command(chosen: str, *options: str) -> list[str]:
+    return ["snakemake", "--cores", "2", "--configfile", chosen, *options]
+
+
+def snakemake(chosen: str, *options: str) -> subprocess.CompletedProcess:
+    done = subprocess.run(command(chosen, *options), cwd=ROOT, capture_output=True, text=True, check=False)
+    done.stdout += done.stderr
+    return done
+
+
+def begun(chosen: str, *options: str) -> subprocess.Popen:
+    """A snakemake that leads a process group of its own."""
+    with Path(chosen).with_name("console").open("w") as console:
+        return subprocess.Popen(
+            command(chosen, *options), cwd=ROOT, stdout=console, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def without_clocks(path: Path) -> str:
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if "quantity" in frame:
+        frame = frame[frame["quantity"] != "recovery_seconds"]
+    return frame.drop(columns=[name for name in CLOCKED if name in frame]).to_csv()
+
+
+def assert_same_tables(one: Path, other: Path) -> None:
+    """Byte for byte, but for what a clock has said."""
+    for name in [*(f"tables/{name}" for name in TABLES), *DERIVED]:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    for name in ("history.csv", "cost.csv", "audit.csv"):
+        assert without_clocks(one / "tables" / name) == without_clocks(other / "tables" / name), name
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    """The results folder of an undisturbed run."""
+    chosen = config(tmp_path_factory.mktemp("reference"))
+    done = snakemake(chosen, "--nolock")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return Path(chosen).with_name("results")
+
+
+def test_kills_of_the_whole_group_at_random_times_change_no_table(reference, tmp_path):
+    chance, kills, rounds = random.Random(os.environ.get("REPOBE_SEED", "0")), 0, 0
+    while kills < KILLS:
+        chosen, ended, rounds = config(tmp_path / str(rounds)), False, rounds + 1
+        while kills < KILLS and not ended:
+            process = begun(chosen, "--nolock")
+            try:
+                process.wait(chance.uniform(3, 15))
+                ended = True
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                kills += 1
+        done = snakemake(chosen, "--nolock")
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert_same_tables(Path(chosen).with_name("results"), reference)
+        assert main(["verify", str(Path(chosen).with_name("results"))]) == 0
+
+
+def test_a_snakemake_killed_alone_leaves_an_orphan_whose_successor_is_told_of_unlock(tmp_path):
+    chosen = config(tmp_path, training={"epochs": 12, "batch_size": 64, "learning_rate": 0.05}, only="*/undefended")
+    runs = tmp_path / "results" / "runs"
+    process = begun(chosen)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(runs.rglob("resume.pt")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()  # the one process, as `kill -9` does: its training runs on
+        process.wait()
+        refused = snakemake(chosen)
+        assert refused.returncode != 0
+        assert "LockException" in refused.stdout
+        assert "--unlock" in refused.stdout
+        assert snakemake(chosen, "--unlock").returncode == 0
+        done = snakemake(chosen)
+        assert done.returncode == 0, done.stdout[-4000:]
+    finally:
+        with suppress(ProcessLookupError):  # the orphan has ended
+            os.killpg(process.pid, signal.SIGKILL)
+    (history,) = runs.rglob("history.csv")
+    assert list(pd.read_csv(history)["epoch"]) == [*range(1, 13)]
+    assert not list(runs.rglob("*.part"))
+    assert main(["verify", str(tmp_path / "results")]) == 0
+
+
+def test_of_two_snakemakes_in_one_folder_one_is_refused_and_the_other_ends_well(reference, tmp_path):
+    chosen = config(tmp_path)
+    first = begun(chosen)
+    time.sleep(6)  # the lock is taken once the jobs are planned
+    second = snakemake(chosen)
+    assert first.wait() == 0
+    assert second.returncode != 0 or "Nothing to be done" in second.stdout
+    assert_same_tables(tmp_path / "results", reference)
+
+
+def test_two_snakemakes_that_ignore_the_lock_never_leave_wrong_tables(reference, tmp_path):
+    """They delete each other's files, so one may fail; the same command again ends well."""
+    chosen = config(tmp_path)
+    first, second = begun(chosen, "--nolock"), begun(chosen, "--nolock")
+    first.wait(), second.wait()
+    done = snakemake(chosen, "--nolock")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert_same_tables(tmp_path / "results", reference)
+    assert main(["verify", str(tmp_path / "results")]) == 0

@@ -1,0 +1,80 @@
+"""Several folders side by side: who leads for a dataset, and which verdict a claim has."""
+
+import pandas as pd
+import pytest
+
+from repobe.report.leaderboard import leaked, received
+from repobe.verdicts import collection
+
+
+def verdicts(*rows: tuple[str, str, str, int | None]) -> pd.DataFrame:
+    """(id, set, verdict, image size) as rows of claims.csv."""
+    return pd.DataFrame(
+        [
+            {"id": id_, "set": name, "verdict": verdict, "scale": f"{size}×{size}, k = 32; the paper" if size else None}
+            for id_, name, verdict, size in rows
+        ]
+    )
+
+
+def chosen(*rows: tuple[str, str, str, int | None]) -> dict:
+    (row,) = collection.judged(verdicts(*rows)).to_dict("records")
+    return row
+
+
+def test_a_decided_verdict_counts_before_an_open_one_whichever_it_is():
+    """Also where the open one is of a larger size, and where the decided one is against the paper."""
+    for decided in ("reproduced, at 32×32", "not reproduced, at 32×32"):
+        row = chosen(("c01", "large", "inconclusive: not trained", 224), ("c01", "small", decided, 32))
+        assert (row["set"], row["verdict"]) == ("small", decided)
+        assert row["elsewhere"] == "inconclusive: not trained in large"
+
+
+def test_of_two_decided_verdicts_the_one_of_the_larger_images_counts():
+    row = chosen(("c01", "small", "reproduced, at 32×32", 32), ("c01", "large", "not reproduced, at 64×64", 64))
+    assert row["set"] == "large"
+    assert row["elsewhere"] == "reproduced, at 32×32 in small"
+
+
+def test_of_equal_ones_the_first_folder_counts_and_what_has_not_run_is_not_listed():
+    row = chosen(("c11", "a", "reproduced", None), ("c11", "b", "reproduced", None), ("c11", "c", "not run", None))
+    assert (row["set"], row["elsewhere"]) == ("a", "reproduced in b")
+    assert pd.isna(chosen(("c01", "a", "not run", None), ("c01", "b", "not run", None))["elsewhere"])
+
+
+def test_the_first_folder_leads_for_a_dataset_and_a_stand_in_only_without_the_papers():
+    cost = pd.DataFrame({"dataset": ["digits", "mnist", "mnist", "digits_rgb"], "set": ["a", "b", "c", "a"]})
+    assert collection.leaders(cost) == {"digits": "", "mnist": "b", "digits_rgb": "a"}
+
+
+def test_readings_of_a_claim_come_from_one_folder_the_one_with_most_of_them():
+    rows = [("c08", "r00", "mnist", "a"), ("c08", "r00", "mnist", "b"), ("c08", "r01", "mnist", "b"),
+            ("c01", "r00", "mnist", "a")]  # fmt: skip
+    found = collection.widest(pd.DataFrame(rows, columns=["claim", "reading", "dataset", "set"]))
+    assert list(found.itertuples(index=False, name=None)) == [rows[1], rows[2], rows[3]]
+
+
+def test_folders_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="same name"):
+        collection.collect(tmp_path, [tmp_path / "one" / "x", tmp_path / "two" / "x"])
+
+
+def test_the_leaderboard_takes_the_attack_that_counts_each_images_worst_at_the_papers_radius():
+    rows = pd.DataFrame(
+        [
+            ("none", 0.0, "natural_accuracy", 0.99, 10000), ("paper", 0.016, "adversarial_accuracy", 0.9, 500),
+            ("ensemble", 0.0157, "adversarial_accuracy", 0.8, 200), ("strong", 0.016, "adversarial_accuracy", 0.7, 50),
+            ("worst", 0.1, "adversarial_accuracy", 0.0, 50), ("paper_common", 0.016, "adversarial_accuracy", 0.5, 50),
+        ],
+        columns=["attack", "eps", "metric", "mean", "n"],
+    )  # fmt: skip
+    found = received(rows)
+    assert (found["natural"], found["attacked"], found["attack"], found["attacked_n"]) == (0.99, 0.8, "ensemble", 200)
+    assert received(rows[rows["attack"] != "ensemble"])["attack"] == "strong"
+
+
+def test_leakage_is_of_the_best_attacker_and_neither_receiver_nor_mean_image_is_one():
+    rows = pd.DataFrame({"attacker": ["original", "legitimate", "mean_image", "keyless", "same_key_conv"],
+                         "metric": "attacker_accuracy", "mean": [1.0, 0.95, 0.1, 0.3, 0.8]})  # fmt: skip
+    assert leaked(rows) == {"leak": 0.8, "attacker": "same_key", "floor_accuracy": 0.1}
+    assert leaked(rows[:3])["leak"] is None
