@@ -26,7 +26,7 @@ tables: $(READY) ## one report and all figures of the committed tables, no train
 	@echo "drawing figures"
 	@.venv/bin/python -m figures results/all figures/all
 	@.venv/bin/python -m repobe report results/all figures/all
-	@echo "report: results/all/report.html; figures: figures/all; one claim: python -m repobe show c12 --results results/reference/mnist32"
+	@.venv/bin/python -m repobe.report.closing results/all figures/all
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints
@@ -44,6 +44,7 @@ lint: $(READY) ## style, spelling, types and the import contracts
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow/rules
 	.venv/bin/codespell
+	.venv/bin/hadolint Dockerfile
 	.venv/bin/mypy
 	PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports
 
@@ -52,9 +53,9 @@ coverage: $(READY) ## which lines the unit tests run: a list here, pages in html
 	  --cov repobe --cov baselines --cov figures --cov-report term-missing:skip-covered --cov-report html
 
 # Snakemake's own notes serve every config: they go with the last results.
-clean: ## removes what the demo made in results/ and figures/; the folders of other configs stay
+clean: ## removes what `make demo` and `make tables` made; the folders of other configs stay
 	find results -mindepth 1 -maxdepth 1 -type f -delete
-	rm -rf results/data results/runs results/tables results/summary results/logs results/mlflow
+	rm -rf results/data results/runs results/tables results/summary results/logs results/mlflow results/all figures/all
 	rm -f figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
 	find results -mindepth 1 -maxdepth 1 ! -name reference ! -name benchmarks | grep -q . || rm -rf .snakemake
 

@@ -23,6 +23,11 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        refuse_what_slurm_lacks()
+
+
 onsuccess:
     try_tracking_again()
     if TERMINAL:

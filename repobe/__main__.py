@@ -1,4 +1,4 @@
-"""The command line: one subcommand a stage of the workflow, each of which also runs by hand."""
+"""The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from repobe.report import answers
-from repobe.runs import isolation, reading
+from repobe.runs import gpus, isolation, reading
 from repobe.runs.console import in_a_line, tell
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         isolation.refuse_shadows()
+        if getattr(options, "gpus", None) is not None:
+            gpus.take(options.gpus, options.device)
         return options.run(options) or 0
     except KeyboardInterrupt:
         tell("repobe: interrupted")
@@ -192,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
         if device:
             said = "cpu, cuda, cuda:1 …; default: REPOBE_DEVICE, else auto: a GPU if there is one"
             added.add_argument("--device", default=os.environ.get("REPOBE_DEVICE", "auto"), help=said)
+            said = "1: one GPU of this machine, which the fewest jobs hold; 0: none; default: all"
+            added.add_argument("--gpus", type=int, choices=(0, 1), help=said)
         if as_json:
             added.add_argument("--json", dest="as_json", action="store_true", help="as JSON, for programs")
         return added

@@ -109,6 +109,7 @@ def test_make_clean_leaves_nothing_of_the_demo_and_everything_else(tmp_path):
     ]
     made += [f"results/{name}" for name in ("tables/sha256.json", "data/digits.safetensors", "summary/cost.csv")]
     made += ["results/logs/train/x.log", "results/mlflow/mlflow.db", "results/mlflow/artifacts/x"]
+    made += ["results/all/report.html", "figures/all/fig3a.png"]
     made += [f"figures/fig3a.{kind}" for kind in ("pdf", "png", "svg", "csv")]
     for name in kept + made:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

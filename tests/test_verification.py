@@ -255,6 +255,49 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
     assert set(other["snr_train_db"]) == {"7", "23"}
 
 
+def trained_again(made, folder, **columns):
+    """The run of RepObE as another machine gives it: other seconds, and these columns of evasion.csv."""
+    shutil.copytree(made / "runs" / "mnist/rayleigh/repobe/seed0", run := folder / "runs/mnist/rayleigh/repobe/seed0")
+    shutil.copy(made / "cipher_audit.csv", folder)
+    evasion = pd.read_csv(run / "evasion.csv").assign(**columns)
+    evasion.to_csv(run / "evasion.csv", index=False)
+    pd.read_csv(run / "cost.csv").assign(train_seconds=99, code="cc-dd").to_csv(run / "cost.csv", index=False)
+    pd.DataFrame({"epoch": [1], "validation_score": [0.9], "seconds": [7.0]}).to_csv(run / "history.csv", index=False)
+    results.tables(folder, [run / "spec.yaml"])
+    return folder
+
+
+def test_merge_says_that_a_run_trained_twice_has_the_same_tables(made, tmp_path):
+    first, second = (trained_again(made, tmp_path / name) for name in "ab")
+    history = second / "runs/mnist/rayleigh/repobe/seed0/history.csv"
+    history.write_text(history.read_text().replace("7.0", "8.5"))
+    results.tables(second, [history.parent / "spec.yaml"])
+    replaced, agreed = merge(tmp_path / "both", [first, second])
+    assert replaced.endswith("replaces 1 runs of the folders before it: mnist/rayleigh/repobe/seed0")
+    assert agreed == "1 of 1 runs that were trained twice have the same tables, seconds aside"
+
+
+def test_merge_names_the_tables_of_a_run_trained_twice_that_differ(made, tmp_path):
+    first, second = trained_again(made, tmp_path / "a"), trained_again(made, tmp_path / "b", value=0.25)
+    _, differs = merge(tmp_path / "both", [first, second])
+    run = "mnist/rayleigh/repobe/0/mixed (evasion.csv)"
+    assert differs == f"1 of 1 runs that were trained twice have other tables: {run}"
+
+
+def test_merge_compares_the_outcomes_of_every_image(made, tmp_path):
+    first, second = (trained_again(made, tmp_path / name) for name in "ab")
+    run = second / "runs/mnist/rayleigh/repobe/seed0"
+    table = outcomes.stored(run / "outcomes.parquet").to_pandas()
+    table.loc[17, "correct"] = 5 - table.loc[17, "correct"]
+    outcomes.write(pa.Table.from_pandas(table, preserve_index=False).cast(outcomes.SCHEMA), run / "outcomes.parquet")
+    results.tables(second, [run / "spec.yaml"])
+    assert merge(tmp_path / "both", [first, second])[1].endswith("mnist/rayleigh/repobe/0/mixed (outcomes.parquet)")
+
+
+def test_merge_says_nothing_of_runs_trained_once(made, tmp_path):
+    assert merge(tmp_path / "both", [made]) == []
+
+
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     change_a_digit(made / "tables" / "evasion.csv", 0, "value")
     with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was gathered"):

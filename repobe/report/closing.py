@@ -1,16 +1,21 @@
-"""The last lines of a workflow on the terminal: what was found, where it is, what to try next."""
+"""The last lines of a workflow on the terminal: what was found, where it is, what to try next.
+
+python -m repobe.report.closing results figures
+"""
 
 import collections
 import csv
 import shlex
+import sys
 from pathlib import Path
 
+from repobe.tables.results import told
 from repobe.verdicts.gates import STAND_INS
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
-def lines(results: Path, figures: Path, datasets: list[str]) -> list[str]:
+def lines(results: Path, figures: Path) -> list[str]:
     """Three lines, or none where there is no report yet."""
     report, claims = results / "report.html", results / "claims.csv"
     if not (report.is_file() and claims.is_file()):
@@ -20,7 +25,7 @@ def lines(results: Path, figures: Path, datasets: list[str]) -> list[str]:
     verdicts = collections.Counter(row["verdict"].partition(":")[0] for row in rows)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in JUDGED if verdicts[verdict])
     said = [f"Found: of {len(rows)} claims of the paper {found}.", f"Report: {report}; the figures are in {figures}/."]
-    if set(datasets) <= set(STAND_INS.values()):
+    if {run["run"].split("/")[0] for run in told(results / "tables" / "provenance.json")} <= set(STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
         return [
             *said,
@@ -28,3 +33,7 @@ def lines(results: Path, figures: Path, datasets: list[str]) -> list[str]:
         ]
     where = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
     return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
+
+
+if __name__ == "__main__":
+    print("\n".join(lines(*map(Path, sys.argv[1:]))))

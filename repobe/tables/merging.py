@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from repobe.tables import outcomes, results
+from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
 
 # The columns that name a run. They include snr_train_db, because matched training has one model per SNR.
@@ -18,8 +19,8 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
     """Writes <out>/tables from <source>/tables of each source; <out> may be one of the sources.
 
     If a run, or the cipher audit of random features, is in several sources, the last one wins; each returned line
-    names a source and the runs that a later one replaced. ValueError if a file of a source is missing or has changed
-    since it was gathered.
+    names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
+    tables. ValueError if a file of a source is missing or has changed since it was gathered.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -31,16 +32,25 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
         cells = {name: _cells(tables / name) for name in CSV}
         made = set(_runs(cells["history.csv"])[1]) | set(_runs(cells["audit.csv"])[1])  # the cipher audit: no history
+        trained = set(_runs(cells["history.csv"])[1])
+        twice = trained & set(_runs(frames["history.csv"])[1]) if frames else set()
+        differing: dict[str, list[str]] = {}
         for name, new in cells.items():
             old = frames.get(name, new.iloc[:0])
-            frames[name] = pd.concat([old[_others(old, made)], new], ignore_index=True)
-        # No pandas for these millions of rows, except for the few columns that name the run.
-        mask = _others(counted.select(RUN).to_pandas(), made)
-        counted = pa.concat_tables(
-            [counted.filter(pa.array(mask)), outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)]
-        )
+            others = _others(old, made)
+            if name != agreement.UNCOMPARED:
+                _compare(name, old[~others], new, twice, differing)
+            frames[name] = pd.concat([old[others], new], ignore_index=True)
+        # No pandas for these millions of rows, but for the columns that name the run and for runs in two folders.
+        mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
+        images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
+        if twice:
+            before, after = (_text(part) for part in (counted.filter(pc.invert(mask)), images))
+            _compare("outcomes.parquet", before, after, twice, differing)
+        counted = pa.concat_tables([counted.filter(mask), images])
         if again := sorted(provenance.keys() & entries.keys()):
             lines.append(f"{tables.parent} replaces {len(again)} runs of the folders before it: {', '.join(again)}")
+        lines += agreement.said(twice, differing)
         pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
@@ -56,6 +66,19 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
 def _cells(path: Path) -> pd.DataFrame:
     """A CSV's cells as text, so that no number changes its digits."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _text(images: pa.Table) -> pd.DataFrame:
+    """With the columns that name a run as in the CSVs."""
+    return images.to_pandas().astype(dict.fromkeys(RUN, str))
+
+
+def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], differing: dict[str, list[str]]) -> None:
+    """Adds the table's name to each run of `twice` that has other rows in it."""
+    before, after = (agreement.marks(frame, *_runs(frame)) for frame in (old, new))
+    for run in twice:
+        if before.get(run) != after.get(run):
+            differing.setdefault(run, []).append(name)
 
 
 def _runs(frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:

@@ -41,7 +41,9 @@ def test_each_text_file_is_opened_with_its_encoding():
 def _takes_the_locale(call: ast.Call) -> bool:
     named = {word.arg for word in call.keywords}
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if "encoding" in named or (isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "Image"):
+    if "encoding" in named or (
+        isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in ("Image", "os")
+    ):
         return False
     if called == "open":
         mode = [word.value for word in call.keywords if word.arg == "mode"] + call.args[

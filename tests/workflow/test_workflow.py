@@ -260,6 +260,16 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert snakemake("--configfile", chosen).returncode == 0
     assert json.loads((results / "tracked.json").read_text()) == tracked
 
+    # An MLflow that does not answer stops nothing, and the next run tries again.
+    (results / "tracked.json").unlink()
+    silent = snakemake("--configfile", config(tmp_path, mlflow_uri="http://127.0.0.1:9"))
+    assert silent.returncode == 0
+    said = "repobe: the results are complete, but not in MLflow: http://127.0.0.1:9: no server answers"
+    assert len([line for line in silent.stdout.splitlines() if line.startswith(said)]) == 1, silent.stdout[-2000:]
+    assert not (results / "tracked.json").exists()
+    assert snakemake("--configfile", config(tmp_path)).returncode == 0
+    assert json.loads((results / "tracked.json").read_text()) == tracked
+
     # One run's settings changed: its own stages run again, no other's.
     values = yaml.safe_load(Path(chosen).read_text())
     values["methods"]["repobe_reconstruction"]["training"] = {"epochs": 2}

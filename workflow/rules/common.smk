@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 # The suite's own folder, which need not be the one that snakemake runs in, nor the main workflow's.
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
-from repobe.runs import terminal
+from repobe.runs import gpus, resources, slurm, terminal
 from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
@@ -51,7 +52,7 @@ def closing_lines():
     # Imports pandas: half a second that a dry run need not wait.
     from repobe.report.closing import lines
 
-    return lines(Path(RESULTS), Path(DRAWN), list(config["datasets"]))
+    return lines(Path(RESULTS), Path(DRAWN))
 
 
 # None where this is a module of another workflow, where a job calls snakemake, and where the user asked for its own log.
@@ -87,8 +88,16 @@ os.environ["OMP_NUM_THREADS"] = str(config["threads"])
 os.environ["PYTHONPATH"] = str(SUITE)
 os.environ["PYTHONNOUSERSITE"] = "1"
 
+# On this machine a job is handed one of its GPUs, and no more jobs run than share them; a cluster hands them out itself.
+HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
+GPUS = gpus.visible() if HERE else []
+if GPUS and "gpu" not in workflow.global_resources:
+    share = workflow.global_resources.get("jobs_a_gpu").value or 1
+    workflow.register_resource("gpu", len(GPUS) * share)
 
-# `localrule` marks what takes a second or a few: a cluster's scheduler would take longer to start it.
+
+# `localrule` marks what takes a second or a few: a cluster's scheduler would take longer to start it; and `data`, whose
+# downloads a cluster's nodes often cannot make.
 wildcard_constraints:
     run=r"[^/]+/[^/]+/[^/]+/seed[^/]+",
     dataset="[a-z0-9_]+",
@@ -99,15 +108,16 @@ def of_runs(name):
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
 
 
-def gathered_specs(wildcards):
-    """The spec.yaml of every run that the tables hold: those of `only`, and what was run before with another `only`."""
+@cache
+def gathered():
+    """The runs that the tables hold: those of `only`, and what was finished before with another `only`."""
     own = {spec.path for spec in SPECS}
-    kept = [
-        path
-        for path, spec in EVERY.items()
-        if path in own or is_finished(spec, Path(RESULTS))
-    ]
-    return [f"{RUNS}/{path}/spec.yaml" for path in kept]
+    every = EVERY.items()
+    return [p for p, spec in every if p in own or is_finished(spec, Path(RESULTS))]
+
+
+def gathered_specs(wildcards):
+    return [f"{RUNS}/{path}/spec.yaml" for path in gathered()]
 
 
 def spec_of(wildcards):
@@ -179,6 +189,55 @@ def files_of_data(wildcards):
 def source_options(wildcards):
     source = source_of_data(wildcards.dataset)
     return ["--source", source] if source else []
+
+
+def gpu(wildcards):
+    """1 where a run's jobs want a GPU. Here: if there is one. On a cluster: if it saves enough time to be worth asking."""
+    device = config.get("device", "auto")
+    if HERE and device == "auto":
+        return int(bool(GPUS))
+    return resources.wants_gpu(spec_of(wildcards), device)
+
+
+def gpu_of_classifier(wildcards):
+    """A small training: it takes a GPU that is there, or that the config demands, and is worth no asking for one."""
+    return int(bool(GPUS) or config.get("device", "auto").startswith("cuda"))
+
+
+def gathering_memory(wildcards, attempt):
+    return resources.gathering(len(SPECS), attempt)
+
+
+def refuse_what_slurm_lacks():
+    settings = workflow.resource_settings
+    asked = [settings.default_resources or {}, *settings.overwrite_resources.values()]
+    try:
+        slurm.refuse_unknown(
+            {
+                name: getattr(one[name], "raw", one[name])
+                for name in slurm.NAMES
+                if name in one
+            }
+            for one in asked
+        )
+    except ValueError as error:
+        raise WorkflowError(str(error))
+
+
+def train_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def train_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "train", gpu(wildcards), attempt)
+
+
+def measure_memory(wildcards, attempt):
+    return resources.memory(spec_of(wildcards), "measure", gpu(wildcards), attempt)
+
+
+def measure_minutes(wildcards, attempt):
+    return resources.minutes(spec_of(wildcards), "measure", gpu(wildcards), attempt)
 
 
 def teacher_of(wildcards):

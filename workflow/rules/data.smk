@@ -1,4 +1,5 @@
 rule data:
+    localrule: True
     input:
         files_of_data,
     output:
@@ -21,7 +22,9 @@ rule classifier:
         f"{RESULTS}/data/{{dataset}}.classifier.safetensors",
     log:
         f"{RESULTS}/logs/classifier/{{dataset}}.log",
+    resources:
+        gpu=gpu_of_classifier,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe classifier {input.data:q} {output:q} 2> {log:q}"
+        "python -m repobe classifier {input.data:q} {output:q} --gpus {resources.gpu} 2> {log:q}"

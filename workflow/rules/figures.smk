@@ -1,4 +1,5 @@
 rule layer_table:
+    localrule: True
     input:
         of_suite("repobe/systems/layer_table.py"),
         of_suite("repobe/systems/networks.py"),

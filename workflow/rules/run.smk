@@ -44,11 +44,13 @@ rule train:
         f"{RESULTS}/logs/train/{{run}}.log",
     threads: config["threads"]
     resources:
-        gpu=1,
+        mem_mb=train_memory,
+        runtime=train_minutes,
+        gpu=gpu,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe train {input.spec:q} 2> {log:q}"
+        "python -m repobe train {input.spec:q} --gpus {resources.gpu} 2> {log:q}"
 
 
 # One process for all that is measured on a run: to import torch and to read the data costs as much as a small audit.
@@ -72,11 +74,13 @@ rule measure:
     priority: 1  # its end removes the checkpoint that the training left
     threads: config["threads"]
     resources:
-        gpu=1,
+        mem_mb=measure_memory,
+        runtime=measure_minutes,
+        gpu=gpu,
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe measure {input.spec:q} 2> {log:q}"
+        "python -m repobe measure {input.spec:q} --gpus {resources.gpu} 2> {log:q}"
 
 
 rule cipher_audit:

@@ -25,6 +25,10 @@ rule tables:
         specs=gathered_specs,
     log:
         f"{RESULTS}/logs/tables.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
@@ -106,6 +110,10 @@ rule claims:
         results=results_dir,
     log:
         f"{RESULTS}/logs/claims.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:
@@ -155,6 +163,10 @@ rule readings:
         results=results_dir,
     log:
         f"{RESULTS}/logs/readings.log",
+    group:
+        "verdicts"
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
     shell:

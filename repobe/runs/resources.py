@@ -1,0 +1,97 @@
+"""What a job asks a cluster for: memory, time, and whether it wants a GPU. Bounds, from what benchmarks measured.
+
+A job that still ends at a limit is submitted again with more (`attempt`); a killed stage resumes, so little is lost.
+"""
+
+import math
+
+from repobe.runs.spec import Attack, Spec
+
+# Measured by `python -m benchmarks` on one CPU thread at S = 32; a pixel more costs as much more. Eq. 16 is the slowest
+# method of all: 6.6 ms an image in float32 where a natural step takes 1.1; bfloat16 takes 0.55 to 0.75 of either.
+TRAINED = 7.0e-3 / 32**2  # seconds a pixel of an image and epoch
+PASSED = 1.2e-3 / 32**2  # one forward and backward pass of one image
+DECODED = 0.1e-3 / 32**2  # one draw of the channel of an image that is encoded already
+REBUILT = 2.0e-3  # an update of an attacker's decoder, a pair
+BFLOAT16 = 0.75
+GPU = 30  # times as fast as one thread: cautious, and no GPU has been timed
+TEST = 10_000  # images of the test split
+SPLITS = {
+    "digits": 1500,
+    "digits_rgb": 1500,
+}  # images of the training split, at most; only its file tells
+SPLIT = 60_000
+
+# Peaks above weights and optimiser (`python -m benchmarks.memory`): at S = 224 and batch 128 Eq. 16 takes 2.8 GiB in
+# bfloat16 and 5.0 in float32; 2.0 and 3.3 where activations are computed twice.
+KEPT = {("bfloat16", False): 480, ("float32", False): 840, ("bfloat16", True): 340, ("float32", True): 560}
+PROCESS = 2000  # MiB: Python, torch, the dataset and the weights
+ON_GPU = 2500  # MiB of the host more: what CUDA maps
+MEASURED = 2500  # MiB: the most of a measuring stage at S = 224; a smaller S has larger batches
+GATHERED = 8  # MiB of a run's rows, above all its outcomes of 10,000 test images
+
+STARTED = 10.0  # minutes: imports, a slow file system, what the estimate leaves out
+WORTH_A_GPU = 60.0  # minutes on one thread
+# How many forward and backward passes an attack's image takes, where the config leaves `steps` out.
+STEPS = {"pgd": 5, "keyless": 5, "transfer": 50, "eot_pgd": 50, "autoattack_rand": 100, "autoattack_standard": 100}
+QUERIES = 5000
+
+
+def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
+    """MiB of the host for `train` or `measure`; a GPU's own memory is another, and comes with the GPU."""
+    used = MEASURED * max(1.0, (spec.image_size / 224) ** 2)
+    if stage == "train":
+        used = KEPT[spec.training.precision, spec.recompute] * spec.training.batch_size * spec.image_size**2 / 2**20
+    used = 0 if gpu else used
+    return math.ceil((PROCESS + gpu * ON_GPU + used) / 100) * 100 * attempt
+
+
+def gathering(runs: int, attempt: int = 1) -> int:
+    """MiB for a job that reads the tables of so many runs."""
+    return (PROCESS + GATHERED * runs) * attempt
+
+
+def minutes(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
+    """The time limit of `train` or `measure`."""
+    seconds = _training(spec) if stage == "train" else _measuring(spec)
+    return math.ceil((STARTED + seconds / 60 / (GPU if gpu else 1)) / 10) * 10 * attempt
+
+
+def wants_gpu(spec: Spec, device: str) -> int:
+    """1 or 0. With device `auto`, a run wants a GPU if training it on one thread takes more than an hour."""
+    if device != "auto":
+        return int(device.startswith("cuda"))
+    return int(_training(spec) / 60 > WORTH_A_GPU)
+
+
+def _training(spec: Spec) -> float:
+    """Seconds on one thread."""
+    pixels = spec.image_size**2 * _images(spec)
+    faster = BFLOAT16 if spec.training.precision == "bfloat16" else 1.0
+    return pixels * spec.training.epochs * TRAINED * faster
+
+
+def _images(spec: Spec) -> int:
+    return min(SPLITS.get(spec.dataset, SPLIT), spec.train_images or SPLIT)
+
+
+def _measuring(spec: Spec) -> float:
+    """Seconds on one thread."""
+    natural = TEST * len(spec.snr_db) * (PASSED + DECODED * spec.evaluation.draws)
+    attacked = sum(_attack(attack, spec) for attack in spec.evaluation.attacks.values())
+    pairs = min(_images(spec), spec.inversion.images or SPLIT) * spec.inversion.epochs
+    decoders = len(spec.inversion.attackers) * len(spec.inversion.snr_db) * pairs * REBUILT
+    keys = spec.audit.trials * len(spec.audit.snr_db) * len(spec.audit.known_messages) * (spec.image_size / 224) ** 2
+    return spec.image_size**2 * (natural + attacked) + decoders + keys
+
+
+def _attack(attack: Attack, spec: Spec) -> float:
+    """Seconds a pixel: every step passes the network once and decodes each of its draws of the channel."""
+    snrs = len(spec.snr_db if attack.snr_db is None else attack.snr_db)
+    tried = attack.images * snrs * len(attack.eps) * attack.restarts
+    if attack.kind == "square":
+        return tried * (attack.steps or QUERIES) * DECODED * (attack.eot or 20)
+    steps = attack.steps or STEPS.get(attack.kind, 100)
+    if attack.kind == "autoattack_standard":  # APGD, its nine targets, FAB's nine, and Square
+        return tried * (19 * steps * PASSED + 50 * steps * DECODED)
+    return tried * steps * (PASSED + 3 * DECODED * (attack.eot or 20))

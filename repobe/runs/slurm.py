@@ -1,0 +1,47 @@
+"""What a profile asks of Slurm, held against what this cluster has: before the first job, and a line for each mistake.
+
+Slurm itself refuses a job only when it is submitted, with the whole command in the message.
+"""
+
+import getpass
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+
+PROFILE = "profiles/slurm/config.yaml"
+NAMES = ("slurm_partition", "gpu_model", "slurm_account")
+
+
+def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
+    """ValueError for the first partition, GPU model or account that this cluster does not have.
+
+    asked: resources by their names, of the profile's default-resources and of each rule in its set-resources. Where
+    Slurm lists nothing (a cluster without accounting has no accounts) nothing is refused.
+    """
+    if not shutil.which("sbatch"):
+        raise ValueError("Slurm's sbatch is not on PATH; run this on a login node, or without --profile profiles/slurm")
+    partitions = [line.split("|", 1) for line in _lines("sinfo", "--noheader", "--format=%R|%G")]
+    models = {one.split("(")[0].split(":")[1] for _, has in partitions for one in has.split(",") if one.count(":") > 1}
+    user = getpass.getuser()
+    known = {
+        "slurm_partition": {name for name, _ in partitions},
+        "gpu_model": models,
+        "slurm_account": {*_lines("sacctmgr", "-nP", "list", "associations", f"user={user}", "format=account")},
+    }
+    for resources in asked:
+        for name in NAMES:
+            value, values = resources.get(name), known[name]
+            if value is not None and values and str(value) not in values:
+                listed = ", ".join(sorted(values))
+                raise ValueError(f"{name} '{value}' is unknown to Slurm, which has {listed}; change it in {PROFILE}")
+
+
+def _lines(*command: str) -> list[str]:
+    """What it prints; nothing where it fails. ValueError if the controller does not answer."""
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    if done.returncode and command[0] == "sinfo":
+        raise ValueError(f"sinfo: {' '.join(done.stderr.split())[:200]}; Slurm does not answer from this machine")
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -1,0 +1,45 @@
+"""The three lines that a workflow ends with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from repobe.report.closing import lines
+
+CLAIMS = (
+    "id,verdict\nc01,reproduced\nc02,not reproduced\nc03,inconclusive: not trained\nc04,inconclusive\nc05,not run\n"
+)
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "report.html").touch()
+    (tmp_path / "claims.csv").write_text(CLAIMS)
+    return tmp_path
+
+
+def ran(results: Path, *datasets: str) -> None:
+    told = [{"run": f"{dataset}/awgn/repobe/seed0"} for dataset in datasets]
+    (results / "tables" / "provenance.json").write_text(json.dumps(told))
+
+
+def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
+    ran(results, "mnist", "digits")
+    found, where, after = lines(results, Path("figures/mine"))
+    assert found == "Found: of 5 claims of the paper 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run."
+    assert where == f"Report: {results}/report.html; the figures are in figures/mine/."
+    assert f"python -m repobe show c01 --results {results}" in after
+
+
+def test_stand_ins_are_said_to_judge_nothing_of_the_papers_datasets(results):
+    ran(results, "digits", "digits_rgb")
+    found, _, after = lines(results, Path("figures"))
+    assert "Digits stand in for the paper's datasets" in found
+    assert "make tables" in after
+
+
+def test_without_a_report_there_is_nothing_to_say(results):
+    (results / "report.html").unlink()
+    assert lines(results, Path("figures")) == []
