@@ -7,7 +7,13 @@ import pytest
 
 from repobe.report.closing import lines
 
-CLAIMS = 'id,verdict\nc01,"reproduced, at 64×64"\nc02,not reproduced\nc03,inconclusive: not trained\nc04,inconclusive\nc05,not run\n'
+CLAIMS = """id,verdict
+c01,"reproduced, at 64×64"
+c02,not reproduced
+c03,inconclusive: not trained
+c04,inconclusive
+c05,not run
+"""
 
 
 @pytest.fixture
