@@ -1,4 +1,4 @@
-"""The command line: one subcommand a stage of the workflow, each of which also runs by hand."""
+"""The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
 
 import argparse
 import os

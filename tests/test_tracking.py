@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from repobe.report.tracking.contents import configuration, contents, measured
+from repobe.report.tracking.contents import configuration, configuration_of, contents, measured
 from repobe.report.tracking.runs import track
+from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables.results import read
 from repobe.tables.schema import KEYS
+from tests.conftest import CONFIG
 from tests.tracked_runs import COMMIT, empty_store, make_run
 
 ROOT = Path(__file__).parent.parent
@@ -116,12 +118,20 @@ def test_code_outside_git_has_no_commit(tmp_path):
 
 def test_a_configuration_is_the_mean_of_what_all_its_seeds_have(tmp_path):
     specs = [make_run(tmp_path, seed, accuracy) for seed, accuracy in ((0, 0.9), (1, 0.7))]
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [5.0, 4.0], "seconds": [10.0, 20.0]})
+    history.to_csv(specs[1].parent / "history.csv", index=False)
     shown = [contents(Spec.load(path), path.parent) for path in specs]
     shown[1] = replace(shown[1], metrics=[m for m in shown[1].metrics if m.name != "cost/flops"])
-    mean = {metric.name: metric.value for metric in configuration(Spec.load(specs[0]), shown).metrics}
-    assert mean["natural_accuracy/-0.5dB"] == pytest.approx(0.8)
-    assert "cost/flops" not in mean
-    assert not any(name.startswith("training/") for name in mean)
+    mean = {(m.name, m.step): m.value for m in configuration(Spec.load(specs[0]), shown).metrics}
+    assert mean["natural_accuracy/-0.5dB", 0] == pytest.approx(0.8)
+    assert ("cost/flops", 0) not in mean
+    losses = [(step, value) for (name, step), value in mean.items() if name == "training/loss"]
+    assert losses == [(1, (3 + 5) / 2), (2, (2 + 4) / 2)]
+
+
+def test_the_models_of_a_matched_configuration_are_apart(tmp_path):
+    specs = grid(CONFIG | {"only": "*/repobe", "methods": {"repobe": {"snr_train_db": "matched"}}})
+    assert [configuration_of(spec) for spec in specs] == ["digits/awgn/repobe/7db", "digits/awgn/repobe/23db"]
 
 
 def test_a_run_is_found_by_its_tags_and_has_its_times_and_its_user(results):

@@ -208,6 +208,15 @@ def test_an_empty_file_is_no_database_yet(tmp_path):
     assert main(command(tmp_path / "results")) == 0
 
 
+def test_signs_in_the_name_of_a_folder(tmp_path, fresh, capsys):
+    for name in ("100 % of #1; it's mine", "why?"):
+        (tmp_path / name / "mlflow").mkdir(parents=True)
+        shutil.copy(fresh, tmp_path / name / "mlflow")
+    assert main(command(tmp_path / "100 % of #1; it's mine")) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"100 % of #1; it's mine", "why?"}
+    assert "rename it" in refused(capsys, tmp_path / "why?")
+
+
 def process(results: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "repobe", *command(results)],

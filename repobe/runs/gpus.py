@@ -23,7 +23,7 @@ def visible() -> list[str]:
     if chosen is None:
         command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=30, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return []
         return done.stdout.split() if done.returncode == 0 else []

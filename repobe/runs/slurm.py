@@ -39,7 +39,7 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
 def _lines(*command: str) -> list[str]:
     """What it prints; nothing where it fails. ValueError if the controller does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
     if done.returncode and command[0] == "sinfo":

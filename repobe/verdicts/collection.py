@@ -102,5 +102,5 @@ def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
         entry | {"set": folder.name} for folder in folders for entry in told(folder / "summary" / "provenance.json")
     ]
     replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
-    replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text())
+    replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text(encoding="utf-8"))
     replace(summary.parent / "sets.json", json.dumps({folder.name: str(folder) for folder in folders}, indent=1) + "\n")

@@ -41,7 +41,9 @@ def test_each_text_file_is_opened_with_its_encoding():
 def _takes_the_locale(call: ast.Call) -> bool:
     named = {word.arg for word in call.keywords}
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if "encoding" in named or (isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "Image"):
+    if "encoding" in named or (
+        isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in ("Image", "os")
+    ):
         return False
     if called == "open":
         mode = [word.value for word in call.keywords if word.arg == "mode"] + call.args[
@@ -91,11 +93,12 @@ def test_a_machine_without_a_home_still_answers():
 
 
 @pytest.mark.parametrize("module", ["numpy.py", "calendar.py", "pandas/__init__.py"])
-def test_packages_that_would_replace_ours_are_refused_in_one_line(module, tmp_path):
+@pytest.mark.parametrize("command", [["repobe", "status"], ["figures", "results", "drawn"]])
+def test_packages_that_would_replace_ours_are_refused_in_one_line(command, module, tmp_path):
     path = tmp_path / module
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
-    done = python("-m", "repobe", "status", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    done = python("-m", *command, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
     assert done.returncode == 2
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith(f"repobe: PYTHONPATH names {tmp_path}, whose {Path(module).parts[0].removesuffix('.py')}")

@@ -130,6 +130,28 @@ def test_a_mistake_in_the_config_is_one_line_that_names_the_key(departure, line,
     assert "Traceback" not in done.stdout
 
 
+def test_two_configfiles_and_the_command_line_are_one_config(tmp_path):
+    """A later file overrides, --config overrides both; a list and null on the command line are not texts."""
+    second = tmp_path / "second.yaml"
+    second.write_text("training: { epochs: 2 }\n")
+    chosen = ["--configfile", config(tmp_path), str(second), "--config", "seeds=[0,3]", "mlflow_uri=null"]
+    done = snakemake("-n", "-p", *chosen)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "repobe_adversarial/seed3/model.safetensors" in done.stdout
+    assert '"training": {"epochs": 2, "batch_size": 64' in done.stdout
+    assert f"--configfile {tmp_path}/config.yaml {second} " in re.sub(r"(\.\./)+", "/", done.stdout)
+    assert "--uri" not in done.stdout
+
+
+def test_a_label_that_stands_twice_is_refused_though_snakemake_takes_the_last(tmp_path):
+    chosen = Path(config(tmp_path))
+    chosen.write_text(chosen.read_text() + "seeds: [7]\n")
+    done = snakemake("-n", "--configfile", str(chosen))
+    assert done.returncode != 0
+    assert "the key 'seeds' stands twice" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_every_value_of_the_config_reaches_the_shell_in_one_piece(tmp_path):
     """Folders with spaces and signs that a shell would take for its own, in every command of every rule."""
     odd = {name: str(tmp_path / f"{name} of & 'mine'; (a) ü") for name in ("results_dir", "figures_dir")}
@@ -258,6 +280,16 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     tracked = json.loads((results / "tracked.json").read_text())
     (results / "tracked.json").unlink()
     assert snakemake("--configfile", chosen).returncode == 0
+    assert json.loads((results / "tracked.json").read_text()) == tracked
+
+    # An MLflow that does not answer stops nothing, and the next run tries again.
+    (results / "tracked.json").unlink()
+    silent = snakemake("--configfile", config(tmp_path, mlflow_uri="http://127.0.0.1:9"))
+    assert silent.returncode == 0
+    said = "repobe: the results are complete, but not in MLflow: http://127.0.0.1:9: no server answers"
+    assert len([line for line in silent.stdout.splitlines() if line.startswith(said)]) == 1, silent.stdout[-2000:]
+    assert not (results / "tracked.json").exists()
+    assert snakemake("--configfile", config(tmp_path)).returncode == 0
     assert json.loads((results / "tracked.json").read_text()) == tracked
 
     # One run's settings changed: its own stages run again, no other's.

@@ -15,7 +15,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -66,14 +66,15 @@ def contents(spec: Spec, run: Path) -> Contents:
     tags = describing(spec) | {
         "seed": str(spec.seed),
         "device": str(cost["device"]),
-        "data_sha256": made.get("data_sha256", ""),
         "uncommitted_changes": str(commit != made["commit"]).lower(),
     }
     if re.fullmatch("[0-9a-f]{40}", commit):
         tags["mlflow.source.git.commit"] = commit
+    if "data_sha256" in made:
+        tags["data_sha256"] = made["data_sha256"]
     return Contents(
         path=spec.path,
-        name=f"{spec.label} seed{spec.seed} {spec.channel} {spec.dataset}",
+        name=_title(spec, f"{spec.label} seed{spec.seed}"),
         began_ms=ended - round(made["train_wall_seconds"] * 1000),
         ended_ms=ended,
         tags=tags,
@@ -104,21 +105,27 @@ def configuration_of(spec: Spec) -> str:
 
 
 def configuration(spec: Spec, seeds: list[Contents]) -> Contents:
-    """The seeds of one configuration together: the mean of every metric that all of them have, but for training's."""
-    values: dict[str, list[float]] = {}
+    """The seeds of one configuration together: the mean of every metric that all of them have, at the same step.
+
+    A value of training has the time of the first seed's.
+    """
+    found: dict[tuple[str, int], list[Metric]] = {}
     for seed in seeds:
         for metric in seed.metrics:
-            if not metric.name.startswith("training/"):
-                values.setdefault(metric.name, []).append(metric.value)
-    ended = max(seed.ended_ms for seed in seeds)
+            found.setdefault((metric.name, metric.step), []).append(metric)
+    means = [
+        replace(same[0], value=sum(metric.value for metric in same) / len(same))
+        for same in found.values()
+        if len(same) == len(seeds)
+    ]
     return Contents(
         path=configuration_of(spec),
-        name=f"{spec.label} {spec.channel} {spec.dataset}",
+        name=_title(spec, spec.label),
         began_ms=min(seed.began_ms for seed in seeds),
-        ended_ms=ended,
+        ended_ms=max(seed.ended_ms for seed in seeds),
         tags=describing(spec) | {"seeds": str(len(seeds))},
         params={name: value for name, value in seeds[0].params.items() if name != "seed"},
-        metrics=[Metric(name, sum(v) / len(v), ended) for name, v in values.items() if len(v) == len(seeds)],
+        metrics=means,
         content=hashlib.sha256(" ".join(seed.content for seed in seeds).encode()).hexdigest(),
         dataset=seeds[0].dataset,
     )
@@ -155,6 +162,11 @@ def measured(tables: dict[str, pd.DataFrame], time_ms: int) -> list[Metric]:
     if times > 1:
         raise ValueError(f"{times} rows of the tables would all be the metric {name}")
     return [Metric(name, value, time_ms) for name, value in named]
+
+
+def _title(spec: Spec, beginning: str) -> str:
+    """What people see in MLflow's narrow list, so that the method comes first."""
+    return " ".join([beginning, spec.channel, spec.dataset, *([f"{spec.snr_train_name}dB"] if spec.matched else [])])
 
 
 def _dataset(spec: Spec, sha256: str | None) -> dict[str, str]:

@@ -69,7 +69,7 @@ class Sender:
     @classmethod
     def to(cls, store: Store, results: Path) -> "Sender":
         """Asks the store what it has of this results folder."""
-        folder = {"results": "here", "results_id": "here"}
+        folder = {"results_id": "here"}
         if not store.own:
             where = str(results.absolute())
             name = f"{_folder_id(results / 'mlflow' / 'folder-id')} {where}"

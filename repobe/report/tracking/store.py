@@ -68,6 +68,8 @@ def opened(own: Path, uri: str | None) -> Iterator[Store]:
     _quiet()
     home = f"sqlite:///{own.absolute() / 'mlflow.db'}"
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or home
+    if uri == home and "?" in home:
+        raise Unavailable(f"{own.absolute()}: MLflow finds no database where a folder's name has a ?; rename it")
     file = Path(uri.partition("?")[0].removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
     with ExitStack() as stack:
         for folder in sorted({own.absolute(), *([file.parent.absolute()] if file else [])}):
