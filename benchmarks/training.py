@@ -7,8 +7,8 @@ from benchmarks import steps
 from benchmarks.setup import Setup
 from benchmarks.table import FASTER, Goal, Row, compared, scaled
 from benchmarks.timing import Times
-from repobe.runs.spec import PRECISIONS
 
+PRECISIONS = ("float32", "bfloat16")
 CASES = (("mnist", 32), ("cifar10", 32), ("cifar10", 64), ("mnist", 224))  # dataset, S
 BATCH = {16: 8, 32: 128, 64: 64, 224: 8}  # by S: at 224 on a CPU three rounds of 8 images take two minutes
 CUDA_BATCH = 128

@@ -162,7 +162,7 @@ def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_
     monkeypatch.setattr(attackers, "DENSE", (1e-3, 3))
     monkeypatch.setattr(attackers, "CONVOLVED", (1e-3, 5))
     wanted = ("keyless", "keyless_adaptive", "same_key", "fresh_key", "with_key")
-    spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2, 30))
+    spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2))
     data = sample(spec)
     trained, judge = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
     real = flop(lambda: inversion(trained, spec, data, judge, lambda _, compute: compute()))
@@ -197,7 +197,7 @@ def test_a_datasets_shape_is_that_of_its_file(digits_file, tmp_path):
 
 
 def test_a_run_that_nobody_inverts_leaves_the_attackers_of_the_next_in_the_count():
-    inverted = run_of(inversion=Inversion(("keyless",), (23,), 1, 30))
+    inverted = run_of(inversion=Inversion(("keyless",), (23,), 1))
     alone = replace(inverted, seed=1, inversion=replace(inverted.inversion, attackers=()))
     both = counts(alone, inverted)
     assert both.inversion(alone) == 0
