@@ -7,14 +7,18 @@ import pytest
 
 from repobe.report.closing import lines
 
-CLAIMS = (
-    "id,verdict\nc01,reproduced\nc02,not reproduced\nc03,inconclusive: not trained\nc04,inconclusive\nc05,not run\n"
-)
+CLAIMS = """id,verdict
+c01,"reproduced, at 64×64"
+c02,not reproduced
+c03,inconclusive: not trained
+c04,inconclusive
+c05,not run
+"""
 
 
 @pytest.fixture
 def results(tmp_path) -> Path:
-    (tmp_path / "tables").mkdir()
+    (tmp_path / "summary").mkdir()
     (tmp_path / "report.html").touch()
     (tmp_path / "claims.csv").write_text(CLAIMS)
     return tmp_path
@@ -22,7 +26,7 @@ def results(tmp_path) -> Path:
 
 def ran(results: Path, *datasets: str) -> None:
     told = [{"run": f"{dataset}/awgn/repobe/seed0"} for dataset in datasets]
-    (results / "tables" / "provenance.json").write_text(json.dumps(told))
+    (results / "summary" / "provenance.json").write_text(json.dumps(told))
 
 
 def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
@@ -31,6 +35,14 @@ def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
     assert found == "Found: of 5 claims of the paper 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run."
     assert where == f"Report: {results}/report.html; the figures are in figures/mine/."
     assert f"python -m repobe show c01 --results {results}" in after
+
+
+def test_of_a_page_of_several_folders_the_one_that_judged_is_named(results):
+    """The page's own folder has no raw tables to show a claim from."""
+    ran(results, "mnist")
+    (results / "claims.csv").write_text("id,verdict,set\nc01,reproduced,mnist32\n")
+    (results / "sets.json").write_text(json.dumps({"mnist32": "results/reference/mnist32"}))
+    assert "python -m repobe show c01 --results results/reference/mnist32" in lines(results, Path("figures"))[2]
 
 
 def test_stand_ins_are_said_to_judge_nothing_of_the_papers_datasets(results):

@@ -7,7 +7,7 @@ import yaml
 from repobe.__main__ import main
 from repobe.runs import progress
 from repobe.runs.progress import Progress, clock
-from repobe.runs.status import STAGES, state_of
+from repobe.runs.status import STAGES, is_finished, state_of
 
 
 @pytest.fixture
@@ -146,3 +146,14 @@ def test_a_file_that_is_no_config_gets_one_line(tmp_path, capsys):
         error = capsys.readouterr().err
         assert str(path) in error
         assert len(error.splitlines()) == 1
+
+
+def test_a_run_is_finished_if_every_file_is_there_and_the_config_is_the_same(specs, run, tmp_path):
+    assert not is_finished(specs["repobe"], tmp_path)
+    leave(run, *STAGES)
+    assert is_finished(specs["repobe"], tmp_path)
+    (run / "spec.yaml").write_text(specs["undefended"].dump())  # made with other settings
+    assert not is_finished(specs["repobe"], tmp_path)
+    (run / "spec.yaml").write_text(specs["repobe"].dump())
+    (run / "audit.csv").unlink()
+    assert not is_finished(specs["repobe"], tmp_path)

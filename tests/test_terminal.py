@@ -11,7 +11,7 @@ from repobe.runs import terminal, workload
 from repobe.runs.terminal import Terminal
 from repobe.runs.workload import Workload
 
-TOTALS = {"spec": 2, "train": 2, "measure": 2, "tables": 1, "all": 1, "total": 8}
+TOTALS = {"spec": 2, "train": 2, "measure": 2, "report": 1, "all": 1, "total": 8}
 
 
 class Screen(io.StringIO):
@@ -56,6 +56,14 @@ def test_each_stage_is_one_line_however_many_jobs_it_has(tmp_path):
     assert lines[1:] == ["Found: nothing."]
 
 
+def test_without_a_report_the_end_is_a_word(tmp_path):
+    stream = io.StringIO()
+    made, logger = spoken(stream, tmp_path)
+    logger.info("Job stats", extra={"event": "run_info", "stats": {"data": 1, "total": 1}})
+    made.succeeded()
+    assert stream.getvalue().splitlines()[1:] == ["done"]
+
+
 def test_a_terminal_has_its_last_line_rewritten_in_place(tmp_path):
     stream = Screen()
     made, logger = spoken(stream, tmp_path)
@@ -63,7 +71,7 @@ def test_a_terminal_has_its_last_line_rewritten_in_place(tmp_path):
     for job in (1, 2):
         begin(logger, job, "train")
     drawn = stream.getvalue().rpartition("\r\033[K")[2]
-    assert drawn.endswith("train 0 of 2")
+    assert drawn.endswith("train 0 of 2, measure 0 of 2")
     assert "\n" not in drawn
     made.succeeded()
 

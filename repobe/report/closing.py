@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from repobe.tables.results import told
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.gates import STAND_INS, plain
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
 
@@ -22,16 +22,19 @@ def lines(results: Path, figures: Path) -> list[str]:
         return []
     with claims.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    verdicts = collections.Counter(row["verdict"].partition(":")[0] for row in rows)
+    verdicts = collections.Counter(plain(row["verdict"]) for row in rows)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in JUDGED if verdicts[verdict])
     said = [f"Found: of {len(rows)} claims of the paper {found}.", f"Report: {report}; the figures are in {figures}/."]
-    if {run["run"].split("/")[0] for run in told(results / "tables" / "provenance.json")} <= set(STAND_INS.values()):
+    if {run["run"].split("/")[0] for run in told(results / "summary" / "provenance.json")} <= set(STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
         return [
             *said,
             "Next: `make tables` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it.",
         ]
-    where = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    # A page of several folders (see `collect`) holds no raw tables; `show` reads those of the folder that judged.
+    sets = told(results / "sets.json") if (results / "sets.json").is_file() else {}
+    folder = sets.get(rows[0].get("set"), str(results))
+    where = "" if folder == "results" else f" --results {shlex.quote(folder)}"
     return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
 
 

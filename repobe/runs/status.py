@@ -70,9 +70,10 @@ def as_data(*configs: Path) -> dict[str, Any]:
 def is_finished(spec: Spec, results: Path) -> bool:
     """Whether a run that this spec describes is trained and measured, by whatever code."""
     run = results / "runs" / spec.path
-    described, files = run / "spec.yaml", [file for stage in STAGES.values() for file in stage]
-    whole = described.exists() and described.read_text(encoding="utf-8") == spec.dump()
-    return whole and all((run / file).exists() for file in files)
+    made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
+    return (
+        all((run / file).exists() for file in made) and (run / "spec.yaml").read_text(encoding="utf-8") == spec.dump()
+    )
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:

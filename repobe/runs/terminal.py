@@ -97,8 +97,8 @@ class Terminal(logging.Handler):
             self._line(f"    {line}")
 
     def succeeded(self) -> None:
-        """Ends with the closing lines."""
-        self._end(self.closing())
+        """Ends with the closing lines; in a word where no report was asked for."""
+        self._end(self.closing() if "report" in (self.work.totals or ["report"]) else ["done"])
 
     def stopped(self) -> None:
         """Ends a workflow of which a part failed, or which the user stopped."""

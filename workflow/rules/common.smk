@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -107,15 +108,16 @@ def of_runs(name):
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
 
 
-def gathered_specs(wildcards):
-    """The spec.yaml of every run that the tables hold: those of `only`, and what was run before with another `only`."""
+@cache
+def gathered():
+    """The runs that the tables hold: those of `only`, and what was finished before with another `only`."""
     own = {spec.path for spec in SPECS}
-    kept = [
-        path
-        for path, spec in EVERY.items()
-        if path in own or is_finished(spec, Path(RESULTS))
-    ]
-    return [f"{RUNS}/{path}/spec.yaml" for path in kept]
+    every = EVERY.items()
+    return [p for p, spec in every if p in own or is_finished(spec, Path(RESULTS))]
+
+
+def gathered_specs(wildcards):
+    return [f"{RUNS}/{path}/spec.yaml" for path in gathered()]
 
 
 def spec_of(wildcards):
