@@ -26,7 +26,14 @@ PROGRAMS = ("make", "snakemake", "python", "mlflow", "git", "source", "pre-commi
 AS_THEY_ARE = {"git clone <this repository> && cd <its folder>", "source .venv/bin/activate", "pre-commit install"}
 AS_THEY_ARE |= {".ci/run", "mlflow ui"}
 EXAMPLES = {"<config>": "config/config.yaml", "<label>": "repobe", "<results>": "results", "<this folder>/": ""}
-OPTIONS = {"--cores all", "--use-conda", "--unlock", "-s Snakefile"}  # of snakemake, beside a config and what is made
+OPTIONS = {
+    "--cores all",
+    "--cores 1",
+    "report",
+    "--use-conda",
+    "--unlock",
+    "-s Snakefile",
+}  # of snakemake, beside a config and what is made
 
 
 def commands(document: str) -> list[str]:
@@ -72,6 +79,14 @@ def _snakemake(arguments: list[str]) -> None:
     config = load(ROOT / "config" / "config.yaml")
     if found := re.search(r"--configfile (\S+)", left):
         config = load(ROOT / found[1])
+        left = left.replace(found[0], "")
+    if found := re.search(r"--profile (\S+)", left):
+        assert (ROOT / found[1] / "config.yaml").exists()
+        left = left.replace(found[0], "")
+    if found := re.search(r"--config results_dir=\S+ figures_dir=\S+", left):
+        left = left.replace(found[0], "")
+    if found := re.search(r"--groups (\w+)=run (\w+)=run --group-components run=\d+", left):
+        assert {found[1], found[2]} == {"train", "measure"}  # as tests/cluster/test_slurm.py submits them
         left = left.replace(found[0], "")
     if found := re.search(r"--config '?only=([^']+)'?", left):
         assert grid(config | {"only": found[1]})

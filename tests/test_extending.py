@@ -289,7 +289,7 @@ def on(**dataset) -> dict:
     [
         (on(name="leaves"), "datasets.leaves: 'leaves' is not one of digits"),
         (on(name="mnist", source="x"), "datasets.mnist.source: 'mnist' is a dataset of"),
-        (on(name="a/b", source="x"), "datasets: 'a/b' should be small letters"),
+        (on(name="a/b", source="x"), "datasets: 'a/b' should be at most 64 small letters"),
         (on(name="a", source="x\ny"), "datasets.a.source: 'x\\ny' has the character '\\n'"),
         (trained_by("nowhere/a.py"), "methods.a: method 'nowhere/a.py' is unknown: nowhere/a.py does not exist"),
         (trained_by("HERE/fgsm.py"), "methods.a: HERE/fgsm.py has no class Method"),

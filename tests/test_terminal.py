@@ -71,7 +71,7 @@ def test_a_terminal_has_its_last_line_rewritten_in_place(tmp_path):
     for job in (1, 2):
         begin(logger, job, "train")
     drawn = stream.getvalue().rpartition("\r\033[K")[2]
-    assert drawn.endswith("train 0 of 2")
+    assert drawn.endswith("train 0 of 2, measure 0 of 2")
     assert "\n" not in drawn
     made.succeeded()
 

@@ -1,6 +1,7 @@
 """Checks plain values against a type, with pydantic; a mistake is one line that names the key and the fix."""
 
 import json
+import math
 import re
 from functools import cache
 from typing import Any
@@ -38,12 +39,12 @@ def checked(kind: Any, values: Any, where: str = "", strict: bool = False) -> An
         adapter = _adapter(kind)
         return adapter.validate_json(json.dumps(values), strict=True) if strict else adapter.validate_python(values)
     except ValidationError as error:
-        raise ValueError(_line(error.errors(include_url=False)[0], values, where, kind)) from None
+        raise ValueError(_line(error.errors(include_url=False)[0], where, kind)) from None
     except PydanticUserError as error:
         raise ValueError(f"{where}: {str(error).splitlines()[0]}") from None
 
 
-def _line(error: ErrorDetails, values: Any, where: str, kind: Any) -> str:
+def _line(error: ErrorDetails, where: str, kind: Any) -> str:
     """One line of a mistake: the key, the value, what it should be."""
     loc = [part for part in error["loc"] if part != "[key]"]
     of_key = len(loc) < len(error["loc"])
@@ -73,6 +74,8 @@ def _hint(kind: str, value: Any) -> str:
     try:
         number = float(value)
     except ValueError:
+        return ""
+    if not math.isfinite(number):
         return ""
     spelling = yaml.safe_dump(whole(number)).split()[0]
     if kind == "int_type":

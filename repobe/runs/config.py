@@ -83,7 +83,7 @@ CONFIG = _mapping(
     "Config",
     results_dir=Annotated[values.Folder, Field(description="where what is measured goes")],
     figures_dir=Annotated[values.Folder, Field(description="where what is rendered goes")],
-    data_dir=Annotated[values.Folder | None, Field(description="folder with the datasets' files; null downloads")],
+    data_dir=Annotated[values.File | None, Field(description="folder with the datasets' files; null downloads")],
     only=values.Patterns,
     threads=Annotated[values.Threads, Field(description="threads of each job")],
     recompute=NotRequired[Annotated[values.Flag, Field(description="less memory, up to a third more time")]],

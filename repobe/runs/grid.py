@@ -4,6 +4,7 @@ import fnmatch
 import itertools
 
 from repobe.runs import names
+from repobe.runs.checking import checked
 from repobe.runs.spec import Spec
 
 
@@ -48,9 +49,9 @@ def grid(config: dict) -> list[Spec]:
         }
         if common["snr_train_db"] == "matched":  # D2: one model for each SNR, evaluated at that SNR
             own = ({"snr_db": [snr], "snr_train_db": [snr], "matched": True} for snr in config["snr_db"])
-            specs += [Spec.from_dict(common | at) for at in own]
+            specs += [checked(Spec, common | at) for at in own]
         else:
-            specs.append(Spec.from_dict(common))
+            specs.append(checked(Spec, common))
     only = config.get("only", "*")
     runs = [s.sibling(s.label) for s in specs]
     _refuse_idle_patterns("only", only, runs)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from repobe.runs import plugins
 
-SAFE = re.compile("[a-z][a-z0-9_]*")
+SAFE = re.compile("[a-z][a-z0-9_]{0,63}")
 DATASETS = ("digits", "digits_rgb", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100")
 LEAST = {"nakagami": {"m": 0.5}}  # what a channel of the suite refuses by itself, known before torch is imported
 CHANNELS = Path(__file__).parents[1] / "phy" / "channels.py"
@@ -30,7 +30,7 @@ def channels(source: str | None = None) -> dict[str, list[str]]:
             found[name] = [target.id for target in targets if isinstance(target, ast.Name)]
     for name in found if source else ():
         if not SAFE.fullmatch(name):
-            raise ValueError(f"{source}: '{name}' cannot name a folder; use small letters, digits and _")
+            raise ValueError(f"{source}: '{name}' cannot name a folder; use at most 64 small letters, digits and _")
         if name in channels():
             raise ValueError(f"{source}: a channel of the suite is called '{name}' already; use another name")
     return found

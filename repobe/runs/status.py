@@ -71,7 +71,9 @@ def is_finished(spec: Spec, results: Path) -> bool:
     """Whether a run that this spec describes is trained and measured, by whatever code."""
     run = results / "runs" / spec.path
     made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
-    return all((run / file).exists() for file in made) and (run / "spec.yaml").read_text("utf-8") == spec.dump()
+    return (
+        all((run / file).exists() for file in made) and (run / "spec.yaml").read_text(encoding="utf-8") == spec.dump()
+    )
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:

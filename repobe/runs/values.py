@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from repobe.runs.names import SAFE
+
 
 def whole(value: Any) -> Any:
     """7 for 7.0; every other value as it is."""
@@ -68,7 +70,7 @@ def spelled(pattern: str, meaning: str) -> tuple:
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"{text!r} should be {meaning}")
+            raise ValueError(f"{text[:60]!r} should be {meaning}")
         return text
 
     return AfterValidator(check), Field(json_schema_extra={"pattern": f"^({pattern})$"})
@@ -84,9 +86,7 @@ Several = Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000), Afte
 Flag = Annotated[bool, Field(strict=True)]
 File = Annotated[str, AfterValidator(file)]
 Folder = Annotated[str, AfterValidator(folder)]
-Name = Annotated[
-    str, Field(max_length=64), *spelled("[a-z][a-z0-9_]*", "small letters, digits and _, and begin with a letter")
-]
+Name = Annotated[str, *spelled(SAFE.pattern, "at most 64 small letters, digits and _, a letter first")]
 Patterns = Annotated[
     str,
     *spelled(r"[\s\S]*\S[\s\S]*", "patterns over runs"),

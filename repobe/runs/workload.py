@@ -92,6 +92,7 @@ class Workload:
         return f"{since / (since + left or 1):4.0%}  {clock(since)} gone, about {clock(left)} left"
 
     def counts(self) -> str:
-        """How many jobs of the stages at work have ended, of how many."""
-        rules = [rule for rule in self.totals if any(job.rule == rule for job in self.running.values())]
+        """How many jobs have ended, of how many, of the slow stages until they are done and of others at work."""
+        at_work = {job.rule for job in self.running.values()}
+        rules = [rule for rule in self.totals if rule in at_work or (rule in SLOW and not self.is_done(rule))]
         return ", ".join(f"{rule} {len(self.lasted.get(rule, []))} of {self.totals[rule]}" for rule in rules)

@@ -11,10 +11,10 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(scope="session", params=["accounting"])
+@pytest.fixture(scope="module")
 def slurm(request, tmp_path_factory):
-    """A running Slurm of one node; its folder."""
-    accounting = request.param == "accounting"
+    """A running Slurm of one node, with accounting unless the module says ACCOUNTING = False."""
+    accounting = getattr(request.module, "ACCOUNTING", True)
     if lacking := one_node.missing(accounting):
         pytest.skip(f"needs {lacking}")
     folder = tmp_path_factory.mktemp("slurm")

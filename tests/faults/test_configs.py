@@ -284,13 +284,31 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.repobe.hyper", {"eps": datetime.date(2025, 1, 1)}, "methods.repobe.hyper: 2025-01-01 is a date"),
         ("methods.vae", {"hyper": {"learning_rate": 1e9}}, "methods.vae.hyper.learning_rate: 1000000000 should be les"),
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
-        ("evaluation.attacks.paper.kind", "transfer", "spec.evaluation.attacks.paper: kind transfer needs a surrogate"),
+        ("evaluation.attacks.paper.kind", "transfer", "evaluation.attacks.paper: kind transfer needs a surrogate"),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
         ("device", "cuda:x\n", "device: 'cuda:x\\n' should be auto, cpu, cuda or cuda:1"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_anything_runs(path, value, line):
     assert refusal(put(CONFIG, path, value)).startswith(line)
+
+
+def test_the_types_of_a_methods_own_file_are_checked_without_running_it(tmp_path):
+    """Values of a Literal too; a type that Python does not bring along is left to the method."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "raise SystemExit('run')\nclass Method: ...\nclass Hyper:\n"
+        "    mode: Literal['a', 'b'] = 'a'\n    rates: tuple[float, ...] = (1.0,)\n    most: int | None = None\n"
+        "    odd: torch.dtype = torch.float32\n    unsafe: __import__('os').abort() = 1\n"
+    )
+
+    def given(**hyper) -> dict:
+        return put(CONFIG, "methods.mine", {"method": str(path), "hyper": hyper})
+
+    assert len(grid(check(given(mode="b", rates=[1, 0.5], most=None, odd="float16", unsafe=3)))) == 5
+    assert refusal(given(mode="c")) == "methods.mine.hyper.mode: 'c' should be 'a' or 'b'"
+    assert refusal(given(rates=[1, "x"])) == "methods.mine.hyper.rates.1: 'x' should be a number"
+    assert refusal(given(most=1.5)) == "methods.mine.hyper.most: 1.5 should be an integer"
 
 
 def test_the_least_m_of_nakagami_fading_is_the_channels_own():

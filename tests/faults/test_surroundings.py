@@ -93,11 +93,12 @@ def test_a_machine_without_a_home_still_answers():
 
 
 @pytest.mark.parametrize("module", ["numpy.py", "calendar.py", "pandas/__init__.py"])
-def test_packages_that_would_replace_ours_are_refused_in_one_line(module, tmp_path):
+@pytest.mark.parametrize("command", [["repobe", "status"], ["figures", "results", "drawn"]])
+def test_packages_that_would_replace_ours_are_refused_in_one_line(command, module, tmp_path):
     path = tmp_path / module
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
-    done = python("-m", "repobe", "status", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    done = python("-m", *command, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
     assert done.returncode == 2
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith(f"repobe: PYTHONPATH names {tmp_path}, whose {Path(module).parts[0].removesuffix('.py')}")

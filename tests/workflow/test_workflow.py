@@ -130,6 +130,28 @@ def test_a_mistake_in_the_config_is_one_line_that_names_the_key(departure, line,
     assert "Traceback" not in done.stdout
 
 
+def test_two_configfiles_and_the_command_line_are_one_config(tmp_path):
+    """A later file overrides, --config overrides both; a list and null on the command line are not texts."""
+    second = tmp_path / "second.yaml"
+    second.write_text("training: { epochs: 2 }\n")
+    chosen = ["--configfile", config(tmp_path), str(second), "--config", "seeds=[0,3]", "mlflow_uri=null"]
+    done = snakemake("-n", "-p", *chosen)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "repobe_adversarial/seed3/model.safetensors" in done.stdout
+    assert '"training": {"epochs": 2, "batch_size": 64' in done.stdout
+    assert f"--configfile {tmp_path}/config.yaml {second} " in re.sub(r"(\.\./)+", "/", done.stdout)
+    assert "--uri" not in done.stdout
+
+
+def test_a_label_that_stands_twice_is_refused_though_snakemake_takes_the_last(tmp_path):
+    chosen = Path(config(tmp_path))
+    chosen.write_text(chosen.read_text() + "seeds: [7]\n")
+    done = snakemake("-n", "--configfile", str(chosen))
+    assert done.returncode != 0
+    assert "the key 'seeds' stands twice" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_every_value_of_the_config_reaches_the_shell_in_one_piece(tmp_path):
     """Folders with spaces and signs that a shell would take for its own, in every command of every rule."""
     odd = {name: str(tmp_path / f"{name} of & 'mine'; (a) ü") for name in ("results_dir", "figures_dir")}
