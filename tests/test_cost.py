@@ -58,8 +58,8 @@ def test_the_table_sums_the_runs_of_a_config_and_the_printed_shares_sum_to_all(t
 
 def test_a_run_leaves_as_many_files_as_are_counted(digits_file, tmp_path):
     """Beside them lies training.json, which a Snakemake rule writes."""
-    spec = run_of("repobe_adversarial", train_images=40, inversion=Inversion((), (23,), 1))
-    spec = replace(spec, after=None, hyper={}, training=Training(1, 20, 0.01))
+    spec = run_of(inversion=Inversion((), (23,), 1))
+    spec = replace(spec, train_images=100, training=Training(1, 20, 0.01))
     file = tmp_path / "runs" / spec.path / "spec.yaml"
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "digits.safetensors").write_bytes(digits_file.read_bytes())
