@@ -129,7 +129,7 @@ def test_an_edit_of_any_drawing_module_draws_the_figures_again():
         names = set(re.findall(r"^from repobe\.report\.(\w+) import", todo.pop().read_text(), re.MULTILINE)) - found
         found |= names
         todo += [folder / f"{name}.py" for name in names]
-    listed = re.search(r"^DRAWING = .*?name=\[(.*?)\]", (ROOT / "workflow/rules/common.smk").read_text(), re.M | re.S)
+    listed = re.search(r"^DRAWING = .*? in \((.*?)\)", (ROOT / "workflow/rules/common.smk").read_text(), re.M | re.S)
     assert set(re.findall(r"\w+", listed.group(1))) == found
 
 

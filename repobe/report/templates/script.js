@@ -161,6 +161,11 @@ const reveal = () => {
 addEventListener("hashchange", reveal);
 if (location.hash) reveal();
 
+// On paper nothing can be opened.
+addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details.rules, details.again")) one.open = true;
+});
+
 // Values of markers: the SVG's titles, shown at once and on touch too.
 const tip = document.getElementById("value");
 for (const title of document.querySelectorAll("figure svg use > title")) {

@@ -13,7 +13,7 @@ from repobe.tables.results import pictures_of
 STRIP = 8  # images side by side
 
 
-def of_seed(run: Path, folder: Path, weights: bool) -> None:
+def of_seed(run: Path, weights: bool, folder: Path) -> None:
     """Fills `folder` with a run's spec, provenance, tables and pictures, and with its weights where asked."""
     names = ["spec.yaml", "provenance.json", *(["model.safetensors"] if weights else [])]
     share([run / name for name in names], folder)

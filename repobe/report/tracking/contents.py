@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -42,8 +43,7 @@ class Metric:
 class Contents:
     """path: tells the run from the others of its results folder; name: what people see, with the method first.
 
-    began_ms, ended_ms: of the training, since 1970; content: digest of the files that this was read from; dataset: the
-    fields of MLflow's Dataset.
+    began_ms, ended_ms: of the training, since 1970; dataset: the fields of MLflow's Dataset.
     """
 
     path: str
@@ -53,8 +53,25 @@ class Contents:
     tags: dict[str, str]
     params: dict[str, str]
     metrics: list[Metric]
-    content: str
     dataset: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A trained run and its folder. Its tables are read only where MLflow lacks it, because reading takes longest."""
+
+    spec: Spec
+    run: Path
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that MLflow shows of the run."""
+        return digest([self.run / name for name in IDENTITY])
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What MLflow shows of the run."""
+        return contents(self.spec, self.run)
 
 
 def contents(spec: Spec, run: Path) -> Contents:
@@ -80,7 +97,6 @@ def contents(spec: Spec, run: Path) -> Contents:
         tags=tags,
         params=dict(_flat(spec.as_dict())),
         metrics=[*_training(read(run / "history.csv"), ended), *measured(_tables(run), ended)],
-        content=digest([run / name for name in IDENTITY]),
         dataset=_dataset(spec, made.get("data_sha256")),
     )
 
@@ -104,14 +120,15 @@ def configuration_of(spec: Spec) -> str:
     return re.sub(r"/seed\d+_?([^/]*)$", r"/\1", spec.path).rstrip("/")
 
 
-def configuration(spec: Spec, seeds: list[Contents]) -> Contents:
+def configuration(seeds: list[Seed]) -> Contents:
     """The seeds of one configuration together: the mean of every metric that all of them have, at the same step.
 
     A value of training has the time of the first seed's.
     """
+    spec, shown = seeds[0].spec, [seed.contents for seed in seeds]
     found: dict[tuple[str, int], list[Metric]] = {}
-    for seed in seeds:
-        for metric in seed.metrics:
+    for one in shown:
+        for metric in one.metrics:
             found.setdefault((metric.name, metric.step), []).append(metric)
     means = [
         replace(same[0], value=sum(metric.value for metric in same) / len(same))
@@ -121,27 +138,25 @@ def configuration(spec: Spec, seeds: list[Contents]) -> Contents:
     return Contents(
         path=configuration_of(spec),
         name=_title(spec, spec.label),
-        began_ms=min(seed.began_ms for seed in seeds),
-        ended_ms=max(seed.ended_ms for seed in seeds),
+        began_ms=min(one.began_ms for one in shown),
+        ended_ms=max(one.ended_ms for one in shown),
         tags=describing(spec) | {"seeds": str(len(seeds))},
-        params={name: value for name, value in seeds[0].params.items() if name != "seed"},
+        params={name: value for name, value in shown[0].params.items() if name != "seed"},
         metrics=means,
-        content=hashlib.sha256(" ".join(seed.content for seed in seeds).encode()).hexdigest(),
-        dataset=seeds[0].dataset,
+        dataset=shown[0].dataset,
     )
 
 
-def grid(seeds: list[Contents], files: list[Path]) -> Contents:
-    """All runs together, with the files that are drawn of them all."""
+def grid(seeds: list[Seed]) -> Contents:
+    """All runs together, for the files that are drawn of them all."""
     return Contents(
         path="grid",
         name="figures and report",
-        began_ms=min(seed.began_ms for seed in seeds),
-        ended_ms=max(seed.ended_ms for seed in seeds),
+        began_ms=min(seed.contents.began_ms for seed in seeds),
+        ended_ms=max(seed.contents.ended_ms for seed in seeds),
         tags={"seeds": str(len(seeds))},
         params={},
         metrics=[],
-        content=digest(files),
     )
 
 

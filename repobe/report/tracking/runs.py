@@ -8,10 +8,11 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from repobe.report.tracking import artifacts
-from repobe.report.tracking.contents import Contents, configuration, configuration_of, contents, grid
+from repobe.report.tracking.contents import Contents, Seed, configuration, configuration_of, digest, grid
 from repobe.report.tracking.store import Store, Unavailable, opened
 from repobe.runs.addresses import without_password
 from repobe.runs.files import replace
@@ -21,8 +22,8 @@ PARENT = "mlflow.parentRunId"
 SOURCE = {"mlflow.source.name": "repobe", "mlflow.source.type": "LOCAL"}
 # MLflow takes 1,000 things in one request, of which 100 parameters.
 METRICS, PARAMS = 900, 100
+Fill = Callable[[Path], None]
 UNTRACKED = "not tracked"  # in tracked.json, before the reason
-Seed = tuple[Spec, Path, Contents]  # a run, its folder, and what MLflow shows of it
 
 
 def track(
@@ -36,15 +37,15 @@ def track(
     """
     without_password(uri)
     groups: dict[str, list[Seed]] = {}
-    for path in specs:
-        spec = Spec.load(path)
-        groups.setdefault(configuration_of(spec), []).append((spec, path.parent, contents(spec, path.parent)))
+    for file in specs:
+        spec = Spec.load(file)
+        groups.setdefault(configuration_of(spec), []).append(Seed(spec, file.parent))
     try:
         with opened(results / "mlflow", uri) as store:
             sender = Sender.to(store, results)
-            for _, seeds in sorted(groups.items()):
-                sender.send_configuration(seeds, weights or store.folder is not None)
-            sender.send_grid(results, figures, [one for seeds in groups.values() for _, _, one in seeds])
+            for path, seeds in sorted(groups.items()):
+                sender.send_configuration(path, seeds, weights or store.folder is not None)
+            sender.send_grid(results, figures, [seed for seeds in groups.values() for seed in seeds])
             told = dict(sorted(sender.sent.items()))
     except (Unavailable, OSError) as error:
         if not lenient:
@@ -82,48 +83,51 @@ class Sender:
             page = found.token or ""
         return cls(store, folder, known)
 
-    def send_configuration(self, seeds: list[Seed], weights: bool) -> None:
+    def send_configuration(self, path: str, seeds: list[Seed], weights: bool) -> None:
         """A configuration and, below it, its seeds."""
-        above = configuration(seeds[0][0], [one for _, _, one in seeds])
-        parent = self._send(above, {"level": "configuration"})
-        for _, run, one in seeds:
-            whole = dataclasses.replace(one, content=one.content + " and weights") if weights else one
+        content = hashlib.sha256(" ".join(seed.digest for seed in seeds).encode()).hexdigest()
+        above = partial(configuration, seeds)
+        parent = self._send(path, content, {"level": "configuration"}, above)
+        for seed in seeds:
+            content = seed.digest + (" and weights" if weights else "")
             tags = {"level": "seed", PARENT: parent}
-            self._send(whole, tags, lambda folder, run=run: artifacts.of_seed(run, folder, weights))
+            fill = partial(artifacts.of_seed, seed.run, weights)
+            self._send(seed.spec.path, content, tags, lambda seed=seed: seed.contents, fill)
 
-    def send_grid(self, results: Path, figures: Path, seeds: list[Contents]) -> None:
+    def send_grid(self, results: Path, figures: Path, seeds: list[Seed]) -> None:
         """The figures, the report and the verdicts of all runs together."""
         files = artifacts.grid_files(results, figures)
-        self._send(grid(seeds, files), {"level": "grid"}, lambda folder: artifacts.share(files, folder))
+        self._send("grid", digest(files), {"level": "grid"}, partial(grid, seeds), partial(artifacts.share, files))
 
-    def _send(self, wanted: Contents, tags: dict[str, str], fill: Callable[[Path], None] | None = None) -> str:
-        """The id of the finished run of that name and content. Makes it where there is none; deletes its predecessors.
+    def _send(
+        self, path: str, content: str, tags: dict[str, str], read: Callable[[], Contents], fill: Fill | None = None
+    ) -> str:
+        """The id of the finished run of that path and content. Makes it where there is none; deletes its predecessors.
 
-        fill: fills a folder with the run's artifacts.
+        read: gives what MLflow shows of the run; fill: fills a folder with its artifacts.
         """
-        olds = self.known.get(wanted.path, [])
-        same = [old for old in olds if old.info.status == "FINISHED" and old.data.tags["content"] == wanted.content]
+        olds = self.known.get(path, [])
+        same = [old for old in olds if old.info.status == "FINISHED" and old.data.tags["content"] == content]
         if same:
             key = same[0].info.run_id
             for name in (name for name in tags if same[0].data.tags.get(name) != tags[name]):
                 self.store.client.set_tag(key, name, tags[name])
         else:
-            key = self._create(wanted, tags, fill)
+            key = self._create(read(), tags | {"run": path, "content": content}, fill)
         for old in olds:
             if old.info.run_id != key:
                 self.store.client.delete_run(old.info.run_id)
                 if self.store.folder:
                     shutil.rmtree(self.store.folder / old.info.run_id, ignore_errors=True)
-        self.sent[wanted.path] = key
+        self.sent[path] = key
         return key
 
-    def _create(self, wanted: Contents, tags: dict[str, str], fill: Callable[[Path], None] | None) -> str:
+    def _create(self, wanted: Contents, tags: dict[str, str], fill: Fill | None) -> str:
         """A killed one is left RUNNING, and replaced the next time."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         client = self.store.client
         tags = self.folder | SOURCE | wanted.tags | tags | {"mlflow.user": _user()}
-        tags |= {"run": wanted.path, "content": wanted.content}
         key = client.create_run(self.store.experiment, wanted.began_ms, tags, wanted.name).info.run_id
         metrics = [Metric(one.name, one.value, one.time_ms, one.step) for one in wanted.metrics]
         params = [Param(name, value) for name, value in wanted.params.items()]
