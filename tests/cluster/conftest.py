@@ -52,6 +52,6 @@ def _snakemake(folder: Path, arguments: tuple, environment: dict, departures: di
     values = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
     values |= {"results_dir": str(folder / "results"), "figures_dir": str(folder / "figures")} | departures
     (folder / "config.yaml").write_text(yaml.safe_dump(values))
-    command = [sys.executable, "-m", "snakemake", *arguments, "--nolock", "--configfile", str(folder / "config.yaml")]
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml"), "--nolock", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(command, cwd=ROOT, env=environment, check=False, **pipes)

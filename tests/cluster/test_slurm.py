@@ -49,12 +49,15 @@ def last(slurm) -> int:
     return max(map(int, jobs), default=0)
 
 
+@pytest.mark.slow
 def test_the_miniature_has_the_same_tables_as_on_this_machine(slurm, last, miniature, tmp_path):
     """Byte by byte, but for seconds, which audit.csv and history.csv have too; cost.csv has little else."""
     grouped = ["--groups", "train=run", "measure=run", "--group-components", "run=3"]
-    through = miniature("slurm", *PROFILE, *grouped)
+    through = miniature(
+        "slurm", *PROFILE, *grouped, "--", *[str(tmp_path / "slurm" / "results" / name) for name in VERDICTS]
+    )
     assert through.returncode == 0, through.stdout[-4000:]
-    here = miniature("here", "--cores", "1", *[str(tmp_path / "here" / "results" / name) for name in VERDICTS])
+    here = miniature("here", "--cores", "1", "--", *[str(tmp_path / "here" / "results" / name) for name in VERDICTS])
     assert here.returncode == 0, here.stdout[-4000:]
     jobs = accounted(last)
     assert {job["State"] for job in jobs} == {"COMPLETED"}
@@ -63,7 +66,6 @@ def test_the_miniature_has_the_same_tables_as_on_this_machine(slurm, last, minia
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     for name in ("audit", "history"):
         assert timeless(one / "tables" / f"{name}.csv") == timeless(other / "tables" / f"{name}.csv")
-    assert (one / "report.html").exists()
 
 
 @pytest.mark.slow
@@ -90,7 +92,6 @@ def test_a_job_without_enough_memory_runs_again_with_twice_as_much(slurm, last, 
     assert (first["State"], second["State"]) == ("FAILED", "COMPLETED")
     steps = said("sacct", "-n", "-P", "-j", first["JobID"], "-o", "State").split()
     assert "OUT_OF_MEMORY" in steps  # of the job's step; the job itself ended with the step's exit code
-    assert "oom-kill event" in done.stdout
     assert mebibytes(second) == 2 * mebibytes(first)
     assert (first["Timelimit"], second["Timelimit"]) == ("00:20:00", "00:40:00")
 
