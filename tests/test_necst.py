@@ -247,10 +247,10 @@ def test_necst_learns_the_digits_that_it_is_shown(specs, digits):
     [
         ("necst", {"samples": 1}, "hyper.samples: 1 is too few"),
         ("necst_dp", {"samples": 1}, "hyper.samples: 1 is too few"),
-        ("necst", {"bits": -1}, "hyper.bits: -1 is no number of bits"),
+        ("necst", {"bits": -1}, "hyper.bits: -1 is negative"),
         ("necst", {"training_channel": "air"}, "'air' is unknown; it is flips or block"),
         ("necst_dp", {"budget": -0.1}, "hyper.budget: -0.1 is negative"),
-        ("necst_dp", {"mechanism": "laplace"}, "'laplace' is none of randomised_response, gaussian"),
+        ("necst_dp", {"mechanism": "laplace"}, "'laplace' is unknown; it is one of randomised_response, gaussian"),
     ],
 )
 def test_a_wrong_hyperparameter_is_named(name, hyper, message):

@@ -3,10 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import one_node
 import pytest
-import standin
 import yaml
+
+from cluster import one_node, standin
 
 ROOT = Path(__file__).parent.parent.parent
 
