@@ -36,11 +36,11 @@ def test_the_pages_table_has_a_row_for_each_k_and_a_column_for_each_snr():
     content = channel_uses(summary())
     assert content["headings"][-2:] == ["7 dB", "23 dB"]
     rows = [[cell["text"] for cell in row] for row in content["rows"]]
-    assert [(row[3], row[5], row[-2], row[-1]) for row in rows] == [
-        ("necst_k32", "32", "0.102", "0.262"),
-        ("necst", "500", "0.57", "0.73"),
-        ("repobe", "32", "0.102", "0.262"),
-        ("repobe_k128", "128", "0.198", "0.358"),
+    assert [(row[2], row[4], row[-2], row[-1]) for row in rows] == [
+        ("NECST, k = 32", "32", "0.102", "0.262"),
+        ("NECST", "500", "0.57", "0.73"),
+        ("RepObE", "32", "0.102", "0.262"),
+        ("RepObE, k = 128", "128", "0.198", "0.358"),
     ]
 
 
