@@ -98,7 +98,7 @@ def test_each_player_moves_its_own_weights_alone(name, rival, still):
 
 @pytest.mark.parametrize("name", ["adversarial_training", "trades"])
 def test_adversarial_rivals_refuse_to_reconstruct(name):
-    with pytest.raises(ValueError, match=rf"{name}: its loss is of classification"):
+    with pytest.raises(ValueError, match=rf"{name} has no task: reconstruction"):
         method_for(name, reconstruct=True)
 
 
