@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 
 from benchmarks import table
+from benchmarks.table import TABLES
+from repobe.runs.console import in_a_line
 
 PARTS = ("training", "shuffle", "sweep", "attacks", "limits", "scaling", "recovery", "jpeg2000", "memory", "overhead")
 ON_REQUEST = ("memory", "overhead")
-TABLES = Path(__file__).parent.parent / "results" / "benchmarks"
 README = Path(__file__).parent / "README.md"
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             table.into(README, readme())
         return 0
     except (ValueError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"benchmarks: {in_a_line(error)}", file=sys.stderr)
         return 2
 
 

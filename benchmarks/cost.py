@@ -14,12 +14,13 @@ import torch
 from benchmarks import machine, table, workflow
 from benchmarks.rates import Rates
 from benchmarks.stage_flop import Counted, classifier, shape
+from benchmarks.table import TABLES
 from repobe.runs import files
-from repobe.runs.config import ROOT, load
-from repobe.runs.grid import grid
+from repobe.runs.config import load
+from repobe.runs.console import in_a_line
+from repobe.runs.grid import every_run, kept
 from repobe.runs.spec import Spec
 
-TABLES = ROOT / "results" / "benchmarks"
 GPU = {"bfloat16": 60.0, "float32": 20.0}  # TFLOP/s, assumed of one data-centre card; on a GPU, TF32 is off
 JUDGE = "evaluation classifier"
 RUN_FILES = 17  # in a run's folder: nine results, two descriptions of it, five lists of checksums, a lock
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{out} has a row for each dataset, method and part; `python -m benchmarks --readme` shows it")
         return 0
     except (ValueError, OSError) as error:
-        print(f"benchmarks.cost: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"benchmarks.cost: {in_a_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -56,8 +57,9 @@ def counted(config: dict, rates: Rates, told: Callable[[str], object] = str) -> 
     shapes = {
         name: shape(name, one.get("source"), Path(config["results_dir"])) for name, one in config["datasets"].items()
     }
-    work, found, judged = Counted(grid(config | {"only": "*"}), shapes), {}, {}
-    for spec in grid(config):
+    every = every_run(config)
+    work, found, judged = Counted(every, shapes), {}, {}
+    for spec in kept(config, every):
         told(spec.path)
         pieces = work.pieces(spec)
         for part, flop in work.parts(spec).items():

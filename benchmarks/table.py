@@ -6,9 +6,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from repobe.runs import files
+from repobe.runs.plugins import ROOT
 
 FASTER, COST, SHARE, PROPORTIONAL = "times as fast", "times its cost", "of it", "times what proportional cost would be"
 CONFIGS = "cost-"  # so begin the files of benchmarks.cost, beside those of machines
+TABLES = ROOT / "results" / "benchmarks"  # of every machine and every counted config
 BEGIN, END = "<!-- written by `python -m benchmarks --readme` -->", "<!-- until here -->"
 
 

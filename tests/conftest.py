@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import shutil
@@ -54,9 +55,35 @@ def evasion(*departures: dict) -> pd.DataFrame:
     return pd.DataFrame([EVASION_ROW | departure for departure in departures])
 
 
+def put(config: dict, path: str, value) -> dict:
+    """A copy of the config with another value at a.b.c."""
+    config = copy.deepcopy(config)
+    *folders, key = path.split(".")
+    where = config
+    for folder in folders:
+        where = where.setdefault(folder, {})
+    where[key] = value
+    return config
+
+
 @pytest.fixture
 def config() -> dict:
     return CONFIG
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory) -> Path:
+    from tracked_runs import empty_store
+
+    return empty_store(tmp_path_factory.mktemp("fresh") / "results")
+
+
+@pytest.fixture
+def beside_mlflow(tmp_path, empty_database) -> Path:
+    """A results folder with an MLflow database that has no runs."""
+    (tmp_path / "results" / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_database, tmp_path / "results" / "mlflow")
+    return tmp_path / "results"
 
 
 @pytest.fixture

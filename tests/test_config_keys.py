@@ -1,12 +1,11 @@
 """Every key that a config may have is read: another value makes other runs, or the rules ask for it by name."""
 
 import ast
-import copy
 import dataclasses
 import json
 
 import pytest
-from conftest import CONFIG
+from conftest import CONFIG, put
 
 from repobe.runs.config import ROOT, SCHEMA, check
 from repobe.runs.grid import grid
@@ -73,16 +72,6 @@ RULES = {  # not of any run: where things are
     "datasets.mine.source": 'config["datasets"].get(dataset, {}).get("source")',
 }
 CHOSEN = {"digits", "digits_rgb", "mine", "repobe", "vae", "undefended", "escst", "strong"}
-
-
-def put(config: dict, path: str, value) -> dict:
-    config = copy.deepcopy(config)
-    *folders, key = path.split(".")
-    where = config
-    for folder in folders:
-        where = where.setdefault(folder, {})
-    where[key] = value
-    return config
 
 
 def whole() -> dict:

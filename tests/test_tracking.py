@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from conftest import CONFIG
+from tracked_runs import COMMIT, make_run
 
 from repobe.report.tracking.contents import Seed, configuration, configuration_of, contents, measured
 from repobe.report.tracking.runs import track
@@ -16,23 +18,14 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables.results import read
 from repobe.tables.schema import KEYS
-from tests.conftest import CONFIG
-from tests.tracked_runs import COMMIT, empty_store, make_run
 
 ROOT = Path(__file__).parent.parent
 ENDED = 1767323045000  # 2026-01-02T03:04:05Z: date -d 2026-01-02T03:04:05Z +%s
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory) -> Path:
-    return empty_store(tmp_path_factory.mktemp("fresh") / "results")
-
-
 @pytest.fixture
-def results(tmp_path, fresh) -> Path:
-    (tmp_path / "results" / "mlflow").mkdir(parents=True)
-    shutil.copy(fresh, tmp_path / "results" / "mlflow")
-    return tmp_path / "results"
+def results(beside_mlflow) -> Path:
+    return beside_mlflow
 
 
 def client(results: Path):

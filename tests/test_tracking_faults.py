@@ -16,26 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tracked_runs import make_run
 
 from repobe.__main__ import main
 from repobe.report.tracking import store
 from repobe.runs.addresses import masked, without_password
-from tests.tracked_runs import empty_store, make_run
 
 ROOT = Path(__file__).parent.parent
 CLOSED = "127.0.0.1:9"  # nothing listens on this port
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory) -> Path:
-    return empty_store(tmp_path_factory.mktemp("fresh") / "results")
-
-
 @pytest.fixture
-def results(tmp_path, fresh) -> Path:
-    (tmp_path / "results" / "mlflow").mkdir(parents=True)
-    shutil.copy(fresh, tmp_path / "results" / "mlflow")
-    return tmp_path / "results"
+def results(beside_mlflow) -> Path:
+    return beside_mlflow
 
 
 @pytest.fixture(autouse=True)
@@ -208,10 +201,10 @@ def test_an_empty_file_is_no_database_yet(tmp_path):
     assert main(command(tmp_path / "results")) == 0
 
 
-def test_signs_in_the_name_of_a_folder(tmp_path, fresh, capsys):
+def test_signs_in_the_name_of_a_folder(tmp_path, empty_database, capsys):
     for name in ("100 % of #1; it's mine", "why?"):
         (tmp_path / name / "mlflow").mkdir(parents=True)
-        shutil.copy(fresh, tmp_path / name / "mlflow")
+        shutil.copy(empty_database, tmp_path / name / "mlflow")
     assert main(command(tmp_path / "100 % of #1; it's mine")) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"100 % of #1; it's mine", "why?"}
     assert "rename it" in refused(capsys, tmp_path / "why?")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from conftest import CONFIG
 
 from repobe.report.tracking.runs import track
 from repobe.runs.files import arrays
 from repobe.runs.grid import grid
 from repobe.tables.schema import KEYS, VALUES
-from tests.conftest import CONFIG
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

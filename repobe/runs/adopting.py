@@ -12,7 +12,7 @@ from repobe.runs import checksums
 from repobe.runs.config import load
 from repobe.runs.files import about
 from repobe.runs.folders import classifier_file, data_file, run_folder
-from repobe.runs.grid import grid
+from repobe.runs.grid import every_run, kept
 from repobe.runs.spec import Spec
 from repobe.runs.status import STAGES, state_of
 
@@ -25,8 +25,8 @@ def adopt(*configs: Path) -> str:
     ValueError where a config has a mistake.
     """
     values = load(*configs)
-    results, specs = Path(values["results_dir"]), grid(values | {"only": "*"})
-    named = {spec.path for spec in grid(values)}
+    results, specs = Path(values["results_dir"]), every_run(values)
+    named = {spec.path for spec in kept(values, specs)}
     refused = {spec.path: reason for spec in specs if (reason := _refusal(spec, results))}
     adopted = [spec for spec in specs if spec.path not in refused]
     _touch(_in_order(adopted, results))

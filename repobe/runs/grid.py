@@ -9,7 +9,19 @@ from repobe.runs.spec import Spec
 
 
 def grid(config: dict) -> list[Spec]:
-    """Every run of a config, ordered by dataset, channel, method, seed and SNR; `only` keeps the paths that match.
+    """The runs of a config that its `only` keeps, in their order. ValueError names the key that is wrong."""
+    return kept(config, every_run(config))
+
+
+def kept(config: dict, specs: list[Spec]) -> list[Spec]:
+    """Those of a config's runs that its `only` keeps. ValueError for a pattern of it that matches none."""
+    only, runs = config.get("only", "*"), _names(specs)
+    _refuse_idle_patterns("only", only, runs)
+    return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
+
+
+def every_run(config: dict) -> list[Spec]:
+    """All runs of a config, ordered by dataset, channel, method, seed and SNR, also those that `only` leaves out.
 
     ValueError names the key that is wrong.
     """
@@ -52,9 +64,7 @@ def grid(config: dict) -> list[Spec]:
             specs += [checked(Spec, common | at) for at in own]
         else:
             specs.append(checked(Spec, common))
-    only = config.get("only", "*")
-    runs = [s.sibling(s.label) for s in specs]
-    _refuse_idle_patterns("only", only, runs)
+    runs = _names(specs)
     _refuse_idle_patterns("inversion.only", config["inversion"].get("only", "*"), runs)
     for name, attack in config["evaluation"]["attacks"].items():
         where, patterns = f"evaluation.attacks.{name}.only", attack.get("only", "*")
@@ -63,7 +73,12 @@ def grid(config: dict) -> list[Spec]:
             s.task == "classification" and matches(patterns, r) for s, r in zip(specs, runs, strict=True)
         ):
             raise ValueError(f"{where}: {patterns!r} matches reconstruction runs alone, and attacks are on classifiers")
-    return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
+    return specs
+
+
+def _names(specs: list[Spec]) -> list[str]:
+    """What patterns match: dataset/channel/method/seed<k>, of a matched run too."""
+    return [spec.sibling(spec.label) for spec in specs]
 
 
 def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:

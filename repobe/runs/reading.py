@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from repobe.runs.console import in_a_line
+
 
 class _Reader(yaml.SafeLoader):
     """YAML that refuses a key that stands twice, of which PyYAML keeps the last."""
@@ -35,7 +37,7 @@ def read(path: Path) -> dict:
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())})") from None
+        raise ValueError(f"{path} is not YAML ({in_a_line(error)})") from None
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from None
 

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from repobe.runs import checksums, names, plugins, values
 from repobe.runs.checking import checked
+from repobe.runs.console import in_a_line
 
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 KNOWN = ConfigDict(extra="forbid")
@@ -215,7 +216,7 @@ class Spec:
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist; snakemake writes it from the config") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())}); delete it and run again") from None
+            raise ValueError(f"{path} is not YAML ({in_a_line(error)}); delete it and run again") from None
         if not isinstance(values, dict):
             raise ValueError(f"{path} describes no run; delete it and run snakemake again")
         try:

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import CONFIG
+from conftest import CONFIG, put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,17 +28,6 @@ from repobe.runs.spec import Spec
 from repobe.verdicts.commands import Commands
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
-
-
-def put(config: dict, path: str, value) -> dict:
-    """A copy of the config with another value at a.b.c."""
-    config = copy.deepcopy(config)
-    *folders, key = path.split(".")
-    where = config
-    for folder in folders:
-        where = where.setdefault(folder, {})
-    where[key] = value
-    return config
 
 
 def texts(config: dict) -> list[str]:

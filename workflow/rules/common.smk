@@ -16,7 +16,7 @@ from repobe.runs import gpus, resources, slurm, terminal
 from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
-from repobe.runs.grid import grid
+from repobe.runs.grid import every_run, kept
 from repobe.runs.reading import merged, read, understood
 from repobe.runs.status import is_finished
 
@@ -30,9 +30,9 @@ try:
     for file in CONFIGFILES:
         read(Path(file))  # Snakemake keeps the last of a key that stands twice
     config.update(check(merged(config, understood(SAID))))
-    SPECS = grid(config)
     # What `after` names is found even where `only` leaves it out of the tables.
-    EVERY = {spec.path: spec for spec in grid(config | {"only": "*"})}
+    EVERY = {spec.path: spec for spec in every_run(config)}
+    SPECS = kept(config, list(EVERY.values()))
 except ValueError as error:
     raise WorkflowError(f"config, {error}")
 

@@ -22,10 +22,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.runs import checksums
 from repobe.runs.spec import Spec
 from repobe.tables.results import read, told
 
 TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv", "history.csv")
+EMPTY = hashlib.sha256().hexdigest()
 IDENTITY = ("spec.yaml", *TABLES, "reconstructions.npz", "provenance.json")
 
 
@@ -164,7 +166,7 @@ def digest(files: list[Path]) -> str:
     """The SHA-256 of the files' names and contents; a file that is missing counts as empty."""
     whole = hashlib.sha256()
     for path in files:
-        inner = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+        inner = checksums.of(path) if path.exists() else EMPTY
         whole.update(f"{path.name} {inner}\n".encode())
     return whole.hexdigest()
 
