@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
+
+# Under `make test` a test's own `make` would take itself for a part of it: other lines, other options.
+for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)

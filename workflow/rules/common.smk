@@ -90,6 +90,8 @@ os.environ["PYTHONNOUSERSITE"] = "1"
 
 # On this machine a job is handed one of its GPUs, and no more jobs run than share them; a cluster hands them out itself.
 HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
+# One submission on a cluster. Here a group gains nothing, and after each job Snakemake would compare all that it waits for.
+TOGETHER = None if HERE else "verdicts"
 GPUS = gpus.visible() if HERE else []
 if GPUS and "gpu" not in workflow.global_resources:
     share = workflow.global_resources.get("jobs_a_gpu").value or 1

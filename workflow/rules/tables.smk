@@ -26,7 +26,7 @@ rule tables:
     log:
         f"{RESULTS}/logs/tables.log",
     group:
-        "verdicts"
+        TOGETHER
     resources:
         mem_mb=gathering_memory,
     conda:
@@ -111,7 +111,7 @@ rule claims:
     log:
         f"{RESULTS}/logs/claims.log",
     group:
-        "verdicts"
+        TOGETHER
     resources:
         mem_mb=gathering_memory,
     conda:
@@ -164,7 +164,7 @@ rule readings:
     log:
         f"{RESULTS}/logs/readings.log",
     group:
-        "verdicts"
+        TOGETHER
     resources:
         mem_mb=gathering_memory,
     conda:
