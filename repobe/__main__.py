@@ -18,6 +18,8 @@ HELP = {
     "spec": "<results>/runs/<dataset>/<channel>/<method>/seed<k>/spec.yaml",
     "specs": "every run's spec.yaml",
     "sources": "folders that hold tables/",
+    "model": "the folder of a run, or the name of a model of the zoo",
+    "images": "a .npz that holds one array [n, c, S, S]",
     "results": "the folder that holds tables/",
     "figures": "the folder of the figures",
 }
@@ -89,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (answers.status, commands.adopt):
         said = "default: the demo's; the last wins"
         command(stage, as_json=stage is answers.status).add_argument("configs", metavar="config", help=said, **configs)
+    command(commands.publish, "spec", "results", results="the folder in the zoo, results/zoo/<config>")
+    scoring = command(commands.rescore, "model", "images", device=True)
+    scoring.add_argument("--eps", type=float, required=True, help="the radius of the attack, L∞ in [0, 1] pixels")
+    scoring.add_argument("--snr-db", type=float, required=True, help="the SNR at which it is scored")
+    where = {"type": Path, "default": Path("results/zoo"), "help": "the folder of the zoo; default: results/zoo"}
+    command(answers.zoo, as_json=True).add_argument("zoo", nargs="?", **where)
     reporting = command(commands.report, "results", "figures")
     reporting.add_argument("--configfile", help="what its commands name", **configs)
     tracking = command(commands.track, "results", "figures", "specs")

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
+
 from repobe.runs import reading
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
@@ -132,6 +134,24 @@ def adopt(o: argparse.Namespace) -> None:
     from repobe.runs import adopting
 
     print(adopting.adopt(*o.configs))
+
+
+def publish(o: argparse.Namespace) -> None:
+    """Copies a trained run into a folder of the model zoo, its weights rounded to bfloat16."""
+    from repobe.zoo import publish as copied
+
+    print(copied(o.spec, o.results))
+
+
+def rescore(o: argparse.Namespace) -> None:
+    """Scores adversarial images of your own as the suite scores its own; prints an entry of best_known.yaml.
+
+    The images are of the first test images, as `run.test` gives them (docs/attack-it.md).
+    """
+    from repobe import zoo
+
+    found = zoo.rescored(zoo.folder_of(o.model), zoo.stored_images(o.images), o.eps, o.snr_db, o.device)
+    print(yaml.safe_dump([{"model": str(o.model), **found}], sort_keys=False), end="")
 
 
 def report(o: argparse.Namespace) -> None:
