@@ -149,6 +149,39 @@ class Run:
             parts = (self.method.system.receive(heard.symbols[p], keys and keys[p], n0) for p in cut)
             return gathered(parts, len(heard))
 
+    def test(self, images: int) -> tuple[Tensor, Tensor]:
+        """(Image [n, c, S, S] in [0, 1], labels int64 [n]): the first test images, in the order of the suite's attacks.
+
+        Every beginning of that order holds all classes evenly. On the run's device.
+        """
+        from repobe.images.resizing import images as resized
+
+        pixels, label = self.data.test
+        return resized(pixels[:images], self.spec.image_size), label[:images]
+
+    def classifier(self, snr_db: float, draws: int = 1, generator: torch.Generator | None = None) -> torch.nn.Module:
+        """The whole link as a classifier to attack: Image [b, c, S, S] in [0, 1] to Logits [b, classes].
+
+        Differentiable, with the run's keys, as the suite's white-box attacks have it. Each call draws the channel anew,
+        `draws` times for each image. The logits of several draws are the log of their mean probability, so that
+        one gradient is an expectation over transformation (Athalye et al. 2018). generator: of the draws, on the run's
+        device.
+
+        ValueError: a reconstruction run, or an SNR that is no number.
+        """
+        import torch
+
+        from repobe.attacks.noisy import NoisyClassifier
+        from repobe.phy.channels import noise_power
+
+        if self.spec.task != "classification":
+            raise ValueError(f"{self._folder} reconstructs images; only a run that classifies is a classifier")
+        if generator is None:
+            generator = torch.Generator(self.data.device).manual_seed(int(torch.randint(2**62, ())))
+        _check_device(generator, self.data.device)
+        keys = self.method.keys.session("api", "attack")
+        return NoisyClassifier(self.method.system, noise_power(_decibels(snr_db)), keys, generator).over(draws).eval()
+
     def _check(self, symbols: Transmission) -> None:
         if not isinstance(symbols, Transmission):
             raise ValueError(
@@ -181,22 +214,23 @@ class Run:
         return resize(image.float().to(self.data.device), self.spec.image_size).clamp(0, 1)
 
 
-def load(folder: str | PathLike[str], device: str = "auto", session: str = "api") -> Run:
+def load(run: str | PathLike[str], device: str = "auto", session: str = "api") -> Run:
     """Opens a trained run.
 
-    folder: <results>/runs/<dataset>/<channel>/<method>/seed<k>; the dataset's file must be in <results>/data, where
-    training left it. device: cpu, cuda, cuda:1 …; auto takes a GPU if there is one. Torch is set to the run's number of
-    threads, so that results equal those of its evaluation. session: a name that both ends agree on, under which
-    messages are numbered from 0. A key for each message follows from the session and the number: a run that is loaded
-    again under the same session reuses its keys, which makes an experiment repeatable. Give each session its own name.
+    run: its folder, <results>/runs/<dataset>/<channel>/<method>/seed<k>; the dataset's file must be in <results>/data,
+    where training left it. Or the name of a model of the zoo, as cifar64/awgn/repobe_adversarial; its dataset is made
+    from the folder REPOBE_DATA, or downloaded, when it is first used. device: cpu, cuda, cuda:1 …; auto takes a GPU if
+    there is one. Torch is set to the run's number of threads, so that results equal those of its evaluation. session: a
+    name that both ends agree on, under which messages are numbered from 0. A key for each message follows from the
+    session and the number: a run that is loaded again under the same session reuses its keys, which makes an experiment
+    repeatable. Give each session its own name.
 
     ValueError: a file is missing, misplaced or damaged, or torch cannot use the device; the message names it.
     """
-    from pathlib import Path
-
     from repobe.stages.opening import open_run
+    from repobe.zoo import folder_of
 
-    opened = open_run(Path(folder) / "spec.yaml", device)
+    opened = open_run(folder_of(run) / "spec.yaml", device)
     return Run(opened.spec, opened.trained(), opened.data, str(opened.folder.resolve()), session)
 
 

@@ -1,4 +1,4 @@
-"""The subcommands that answer a person in words, or with --json a program: `verify`, `show` and `status`.
+"""The subcommands that answer a person in words, or with --json a program: `verify`, `show`, `status` and `zoo`.
 
 Pandas takes a second to import: `status` does without.
 """
@@ -35,6 +35,14 @@ def show(o: Namespace) -> None:
 def status(o: Namespace) -> None:
     """What of a config's grid is done, running, failed, not started; reads only."""
     _print(_json(states.as_data(*o.configs)) if o.as_json else states.status(*o.configs))
+
+
+def zoo(o: Namespace) -> None:
+    """What the model zoo holds: its accuracy as printed, as measured by us, and under the best attack known."""
+    from repobe.report import zoo as room
+
+    found = room.models(o.zoo)
+    _print(_json(found) if o.as_json else room.as_markdown(found))
 
 
 def _json(data: object) -> str:
