@@ -2,7 +2,7 @@
 
     python -m benchmarks.gathering FOLDER --runs 250,1000     # a results folder with finished runs; one core
 
-Each command of the workflow that reads all runs has a process of its own, whose seconds of CPU and peak memory are printed.
+Each command that reads all runs has a process of its own, whose seconds of CPU and peak memory are printed.
 """
 
 import argparse
