@@ -3,7 +3,7 @@
     PYTHONPATH=tests python -m cluster.simulation --runs 500 --together 20      # 1,000 jobs; as root, some ten minutes
 
 The workflow is the suite's own: every run is a training and a measurement, which sleep in the stages' place. Its
-commands sbatch and sacct are counted on their way to Slurm's.
+commands sbatch and squeue are counted on their way to Slurm's.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def simulated(folder: Path, runs: int, together: int, *options: str) -> list[tup
     journal, environment = folder / "journal", dict(os.environ)
     environment["PATH"] = standin.installed(folder / "bin")
     environment |= {"STANDIN_SECONDS": SLEEPING, "STANDIN_JOURNAL": str(journal), "TMPDIR": str(folder)}
-    calls = {name: _counted(folder / "bin", name) for name in ("sbatch", "sacct")}
+    calls = {name: _counted(folder / "bin", name) for name in ("sbatch", "squeue")}
     command = _command(folder, runs, together, options)
     began = time.time()
     with (folder / "snakemake.log").open("w") as log:
@@ -44,7 +44,7 @@ def simulated(folder: Path, runs: int, together: int, *options: str) -> list[tup
     wall = time.time() - began
     if done.returncode:
         raise RuntimeError(f"snakemake failed:\n{(folder / 'snakemake.log').read_text()[-3000:]}")
-    sbatch, sacct = ([float(line) for line in file.read_text().split()] for file in calls.values())
+    sbatch, squeue = ([float(line) for line in file.read_text().split()] for file in calls.values())
     jobs = len(journal.read_text().splitlines())
     between = sbatch[-1] - sbatch[0]
     files = [file for file in folder.rglob("*") if file.is_file() and "bin" not in file.relative_to(folder).parts]
@@ -53,7 +53,7 @@ def simulated(folder: Path, runs: int, together: int, *options: str) -> list[tup
         ("submissions", str(len(sbatch))),
         ("planning, and the stages that are no jobs, until the first submission", f"{sbatch[0] - began:.0f} s"),
         ("submissions a second", f"{(len(sbatch) - 1) / between:.1f}" if between else "one submission"),
-        ("status polls (sacct)", str(len(sacct))),
+        ("status polls (squeue)", str(len(squeue))),
         ("wall time", f"{wall:.0f} s"),
         ("wall time per job", f"{wall / jobs:.2f} s"),
         ("files written, with Snakemake's own and logs", f"{len(files):,}"),

@@ -170,7 +170,7 @@ def test_the_simulation_runs_and_counts_every_job(slurm, last, tmp_path):
     assert counted["jobs that slept"].startswith("8, ")
     assert counted["submissions"] == "2"
     assert [job["State"] for job in accounted(last)] == ["COMPLETED"] * 2
-    assert int(counted["status polls (sacct)"]) >= 1
+    assert int(counted["status polls (squeue)"]) >= 1
 
 
 MISTAKES = [
