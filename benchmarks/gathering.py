@@ -6,21 +6,26 @@ Each command that reads all runs has a process of its own, whose seconds of CPU 
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import yaml
 
 from repobe.runs.config import ROOT
+from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 
-TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv", "outcomes.parquet")
-WHOLE = ("history.csv", "provenance.json", "reconstructions.npz")
+TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv")
+WHOLE = ("history.csv", "reconstructions.npz")
 COMMANDS = ("tables", "summary", "layer_table", "compare", "claims", "decisions", "readings", "figures")
 
 
@@ -29,35 +34,32 @@ def copied(source: Path, results: Path, count: int) -> list[Path]:
     runs = sorted(file.parent for file in source.glob("runs/*/*/*/seed*/outcomes.parquet"))
     if not runs:
         raise ValueError(f"{source}: no finished run; name a results folder that has some")
-    ends = [run.parent for run in runs]
-    runs = [run for place, run in enumerate(runs) if ends.index(run.parent) == place]  # one seed of each method
+    kinds = {replace(Spec.load(run / "spec.yaml"), seed=0).path: run for run in runs}  # one of a run's seeds
     results.mkdir(parents=True)
     shutil.copy(source / "cipher_audit.csv", results)
-    specs = []
-    for number in range(count):
-        seed, kind = divmod(number, len(runs))
-        folder = results / runs[kind].parent.relative_to(source) / f"seed{seed}"
-        _copy(runs[kind], folder, seed)
-        specs.append(folder / "spec.yaml")
-    return specs
+    kinds = list(kinds.values())
+    return [_copy(kinds[number % len(kinds)], results, number // len(kinds)) for number in range(count)]
 
 
-def _copy(run: Path, folder: Path, seed: int) -> None:
+def _copy(run: Path, results: Path, seed: int) -> Path:
+    """The spec of the copy."""
+    spec = replace(Spec.load(run / "spec.yaml"), seed=seed)
+    folder = results / "runs" / spec.path
     folder.mkdir(parents=True)
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec.as_dict()), encoding="utf-8")
     for name in WHOLE:
         shutil.copy(run / name, folder)
-    spec = yaml.safe_load((run / "spec.yaml").read_text(encoding="utf-8")) | {"seed": seed}
-    (folder / "spec.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    provenance = json.loads((run / "provenance.json").read_text(encoding="utf-8")) | {"run": spec.path}
+    (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
     for name in TABLES:
-        if name.endswith("csv"):
-            frame = pd.read_csv(run / name, dtype=str, keep_default_na=False)
-            frame.assign(seed=seed).to_csv(folder / name, index=False)
-            continue
-        table = outcomes.stored(run / name)
-        place = table.schema.get_field_index("seed")
-        field = table.schema.field(place)
-        seeds = pa.array([seed] * len(table), field.type)
-        outcomes.write(table.set_column(place, field, seeds).cast(outcomes.SCHEMA), folder / name)
+        frame = pd.read_csv(run / name, dtype=str, keep_default_na=False)
+        frame.assign(seed=seed).to_csv(folder / name, index=False)
+    table = outcomes.stored(run / "outcomes.parquet")
+    place = table.schema.get_field_index("seed")
+    field = table.schema.field(place)
+    seeds = pa.array(np.full(len(table), seed), field.type)
+    outcomes.write(table.set_column(place, field, seeds).cast(outcomes.SCHEMA), folder / "outcomes.parquet")
+    return folder / "spec.yaml"
 
 
 def timed(command: list[str]) -> tuple[float, float]:
@@ -69,8 +71,8 @@ def timed(command: list[str]) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
 
 
-def measured(source: Path, count: int, folder: Path) -> list[tuple[str, float, float]]:
-    """(command, seconds, GiB) of all that reads so many runs."""
+def measured(source: Path, count: int, folder: Path) -> Iterator[tuple[str, float, float]]:
+    """(command, seconds of CPU, GiB at the peak) of each command that reads so many runs."""
     results = folder / f"{count}" / "results"
     specs = copied(source, results, count)
     # What follows `tables`, and how each is called.
@@ -78,7 +80,8 @@ def measured(source: Path, count: int, folder: Path) -> list[tuple[str, float, f
     calls["tables"] += map(str, specs)
     calls["layer_table"] = ["repobe", "layer_table", str(results / "summary" / "layer_table.csv")]
     calls["figures"] = ["figures", str(results), str(folder / f"{count}" / "figures")]
-    return [(name, *timed(call)) for name, call in calls.items()]
+    for name, call in calls.items():
+        yield name, *timed(call)
 
 
 def main() -> int:
