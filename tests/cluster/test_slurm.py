@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster import simulation
+
 pytestmark = pytest.mark.cluster
 PROFILE = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "2"]
 ONE = {"methods": {"repobe_reconstruction": {"method": "repobe", "task": "reconstruction"}}}
@@ -36,9 +38,9 @@ def mebibytes(job: dict[str, str]) -> int:
 
 
 def timeless(table: Path) -> list[dict[str, str]]:
-    """The rows of a table without its seconds."""
+    """The rows of a table without its seconds: its column of them, and the audit's recovery_seconds."""
     with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if "seconds" not in row.get("metric", "")]
+        rows = [row for row in csv.DictReader(file) if "seconds" not in row.get("quantity", "")]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
@@ -159,6 +161,16 @@ def test_the_stages_of_a_small_run_are_one_submission(slurm, last, workflow):
     assert done.returncode == 0, done.stdout[-3000:]
     assert [job["State"] for job in accounted(last)] == ["COMPLETED"]
     assert len(re.findall(r"rule measure:", done.stdout)) == 3
+
+
+@pytest.mark.slow
+def test_the_simulation_runs_and_counts_every_job(slurm, last, tmp_path):
+    """Four runs, two of them one submission: docs/scale.md has the table of 500."""
+    counted = dict(simulation.simulated(tmp_path, 4, 2, "--slurm-init-seconds-before-status-checks", "2"))
+    assert counted["jobs that slept"].startswith("8, ")
+    assert counted["submissions"] == "2"
+    assert [job["State"] for job in accounted(last)] == ["COMPLETED"] * 2
+    assert int(counted["status polls (squeue)"]) >= 1
 
 
 MISTAKES = [
