@@ -1,7 +1,7 @@
 """Key recovery from known messages: the fraction of keys found, over the eavesdropper's SNR."""
 
 from repobe.report.canvas import interval_line, panels, theme
-from repobe.report.headings import datasets_in_order, preferred_channel
+from repobe.report.headings import datasets_in_order, panel_title, preferred_channel
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, nth_style, style
 
@@ -48,11 +48,11 @@ def draw() -> None:
 
 
 def _name(method: str, dataset: str, rows) -> str:
-    grid = f"{rows['grid'].iloc[0]} places" if len(rows) else ""
+    grid = f"{rows['grid'].iloc[0].replace('x', '×')} places" if len(rows) else ""
     if dataset == "none":
         return f"Random features\n{grid}"
     task = ", images" if method.endswith("_reconstruction") else ""
-    return f"{style(method).label}{task}\n{dataset}, {grid}"
+    return f"{style(method).label}{task}\n{panel_title(dataset)}, {grid}"
 
 
 if __name__ == "__main__":

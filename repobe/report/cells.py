@@ -60,8 +60,13 @@ VERDICTS = {
     "not run": "–",
 }
 # Accuracies, SSIM and their bounds keep four digits, so that columns align and 0.9920 is not 0.992.
+# So do the columns "7 dB", "15 dB" … of accuracies and of keys found.
 FRACTIONS = {"printed", "ours", "mean", "low", "high", "accuracy", "floor_accuracy", "ssim", "floor_ssim", "natural"}
 SHORT = {"parameters", "flops"}
+# Quantities of the cipher in the column `mean` that are no fractions.
+COUNTED = ("distinct_ciphers", "log2_keys", "roundtrip_errors", "chosen_messages")
+DIGESTS = {"spec_sha256", "data_sha256", "commit"}
+SHOWN_DIGITS = 12  # enough to find a commit or a config; the files have all digits
 ROUND = {"train_seconds", "train_wall_seconds", "images_per_second", "peak_memory_mb"}
 FRACTIONS |= {"attacked", "leak", "variant", "reference", "lead", "tolerance"}
 LONG = {"command", "claim", "evidence", "allows", "change", "run", "says", "but", "why", "what", "where", "reading"}
@@ -108,11 +113,16 @@ def _cell(name: str, row: dict) -> dict:
         return {"text": SPELLED[name](value), "sort": SPELLED[name](value), "kind": "name"}
     if name in LONG:
         return {"text": number(value), "sort": value, "kind": name if name in ("command", "run") else "text"}
-    if name in FRACTIONS and isinstance(value, float):
-        return {"text": fixed(value), "sort": value, "kind": "number"}
+    if (name in FRACTIONS or name.endswith(" dB")) and isinstance(value, float):
+        counted = value.is_integer() and str(row.get("quantity")).startswith(COUNTED)
+        return {"text": number(value) if counted else fixed(value), "sort": value, "kind": "number"}
+    if name in DIGESTS and isinstance(value, str):
+        return {"text": value[:SHOWN_DIGITS], "sort": value, "kind": ""}
     if name in SHORT | ROUND and isinstance(value, (int, float)):
         text = short(value) if name in SHORT else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         return {"text": text, "sort": value, "kind": "number"}
+    if name == "psnr_db" and isinstance(value, float):
+        return {"text": f"{value:.2f}", "sort": value, "kind": "number"}
     return {"text": number(value), "sort": value, "kind": "number" if isinstance(value, (int, float)) else ""}
 
 

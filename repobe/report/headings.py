@@ -12,7 +12,12 @@ TITLES = {
 }
 NOTHING = "Nothing of this figure has run."  # the description of an empty figure, by which the page knows it
 NOTE = " Note: "  # stands before what a reader must know, at the end of a description
-AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
+AIR = {
+    "awgn": "AWGN",
+    "rayleigh": "Rayleigh fading",
+    "rayleigh_fast": "Rayleigh fading of each symbol",
+    "rayleigh_blind": "Rayleigh fading, gain unknown",
+}
 
 
 def panel_title(dataset: str, channel: str | None = None) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from repobe.report import beaten, in_words
 from repobe.report.cards import cards
-from repobe.report.cells import number, short, table
+from repobe.report.cells import fixed, number, short, table
 from repobe.report.drawings import drawing
 from repobe.report.leaderboard import leaderboard
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, sizes, withstood
@@ -48,7 +48,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "short": short}
+    made.filters |= {"number": number, "fixed": fixed, "short": short}
     made.filters |= {name: SPELLED[name] for name in ("method", "dataset", "channel")}
     made.filters["attack"] = lambda name: ATTACKS.get(name, name.replace("_", " "))
     return made
