@@ -12,7 +12,7 @@ import torch
 from repobe.images import published, sources
 from repobe.images.datasets import build
 
-REAL = Path(os.environ.get("REPOBE_DATA") or "/work/shared/data")
+REAL = Path(os.environ.get("REPOBE_DATA", ""))
 needs_mnist = pytest.mark.skipif(not (REAL / "MNIST").exists(), reason="REPOBE_DATA has no MNIST")
 needs_cifar = pytest.mark.skipif(not (REAL / "cifar10").exists(), reason="REPOBE_DATA has no cifar10")
 SHAPES = {
