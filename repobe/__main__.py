@@ -1,4 +1,5 @@
 """The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
+# PYTHON_ARGCOMPLETE_OK: argcomplete looks for this word before it completes `python -m repobe …`.
 
 import argparse
 import os
@@ -27,7 +28,12 @@ HELP = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; what the user can fix is one line on stderr and exit code 2."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks how the line may go on
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    options = parser.parse_args(arguments)
     try:
         isolation.refuse_shadows()
         if getattr(options, "gpus", None) is not None:

@@ -91,3 +91,18 @@ def test_help_comes_at_once():
     code += "heavy = {'torch', 'pandas', 'numpy', 'matplotlib', 'mlflow', 'snakemake'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_shell_completes_subcommands_and_their_options():
+    """As a shell that has read README's line for completion does; `ve` has one continuation, `show --r` another."""
+    script = """
+        eval "$(activate-global-python-argcomplete --dest=-)"
+        COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+        _python_argcomplete_global "$1"
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    for line, continued in [("python -m repobe ve", "verify"), ("python -m repobe show --r", "--results")]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        asked = ["bash", "-c", script, "bash", *line.split()]
+        done = subprocess.run(asked, cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, encoding="utf-8")
+        assert done.stdout.split() == [continued], done.stderr
