@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import machine, memory, overhead, plain, stage_memory, steps, straightforward, table, timing
+from benchmarks import gathering, machine, memory, overhead, plain, stage_memory, steps, straightforward, table, timing
 from benchmarks.setup import Setup
 from repobe.cipher.keys import Key
 from repobe.phy.channels import AWGN
-from repobe.runs.spec import Training
+from repobe.runs.spec import Spec, Training
 from repobe.systems.system import SemanticSystem
+from repobe.tables import outcomes
+from repobe.tables import results as room
 
 CPU = Setup(torch.device("cpu"), quick=True)
 
@@ -208,3 +210,17 @@ def test_overhead_is_what_epochs_and_stages_leave_of_the_cores(tmp_path):
 def test_a_folder_without_logs_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path}/logs holds no log"):
         list(overhead.rows(Path(tmp_path), 2))
+
+
+def test_copies_of_finished_runs_are_gathered_as_runs_of_further_seeds(results, tmp_path):
+    specs = gathering.copied(results, tmp_path / "more", 5)
+    assert [Spec.load(spec).seed for spec in specs] == [0, 1, 2, 3, 4]
+    room.tables(tmp_path / "more", specs)
+    gathered = outcomes.read(tmp_path / "more" / "tables" / "outcomes.parquet")
+    own = outcomes.read(results / "tables" / "outcomes.parquet")
+    assert gathered["seed"].value_counts().to_dict() == dict.fromkeys(range(5), len(own))
+
+
+def test_a_folder_without_finished_runs_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no finished run; name a results folder"):
+        gathering.copied(tmp_path, tmp_path / "more", 5)

@@ -101,6 +101,7 @@ def test_a_shell_completes_subcommands_and_their_options():
         _python_argcomplete_global "$1"
         printf '%s\\n' "${COMPREPLY[@]}"
     """
+    assert '`eval "$(activate-global-python-argcomplete --dest=-)"`' in (ROOT / "README.md").read_text("utf-8")
     for line, continued in [("python -m repobe ve", "verify"), ("python -m repobe show --r", "--results")]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         asked = ["bash", "-c", script, "bash", *line.split()]

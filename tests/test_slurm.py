@@ -46,6 +46,22 @@ def test_without_accounting_any_account_is_left_to_slurm(cluster):
     slurm.refuse_unknown([{"slurm_account": "lab"}])
 
 
+REFUSED = "allocation failure: Invalid account or account/partition combination specified"
+
+
+def test_an_account_that_slurm_wants_is_one_line(cluster):
+    cluster("sbatch", REFUSED, code=1)
+    with pytest.raises(ValueError) as refused:
+        slurm.refuse_unknown([{"slurm_partition": "batch"}])
+    line = f"Slurm refuses the account: {REFUSED}; set slurm_account and slurm_partition in profiles/slurm/config.yaml"
+    assert str(refused.value) == line
+
+
+def test_nodes_that_are_down_refuse_nothing(cluster):
+    cluster("sbatch", "allocation failure: Requested node configuration is not available", code=1)
+    slurm.refuse_unknown([{"slurm_partition": "batch"}])
+
+
 def test_without_slurm_the_line_says_where_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="sbatch is not on PATH; run this on a login node"):

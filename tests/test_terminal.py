@@ -118,12 +118,14 @@ def test_what_a_cluster_says_of_a_job_is_told_too_and_a_second_try_counts(tmp_pa
     for run in ("a", "b"):
         begin(logger, 1, "train", run)
         told = {"event": "job_error", "jobid": 1, "rule_name": "train", "log": [str(own), str(slurm)]}
+        told["rule_msg"] = "SLURM-job '7' failed, SLURM status is: 'FAILED'. Reason: Unknown. For further details see …"
         logger.error("Error in rule", extra=told)
     begin(logger, 1, "train", "b")
     finish(logger, 1)
     made.stopped()
     lines = stream.getvalue().splitlines()
-    assert lines[1:3] == [
+    assert lines[1:4] == [
+        "    SLURM-job '7' failed, SLURM status is: 'FAILED'",
         "    2026-11-24 train: 3 steps",
         "    slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0.",
     ]

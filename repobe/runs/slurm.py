@@ -1,6 +1,6 @@
 """What a profile asks of Slurm, held against what this cluster has: before the first job, and a line for each mistake.
 
-Slurm itself refuses a job only when it is submitted, with the whole command in the message.
+The plugin learns that Slurm refuses a job only when it submits it, and then prints the whole command.
 """
 
 import getpass
@@ -13,11 +13,12 @@ NAMES = ("slurm_partition", "gpu_model", "slurm_account")
 
 
 def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
-    """ValueError for the first partition, GPU model or account that this cluster does not have.
+    """ValueError for the first partition, GPU model or account that this cluster lacks, or an account that it wants.
 
-    asked: resources by their names, of the profile's default-resources and of each rule in its set-resources. Where
-    Slurm lists nothing (a cluster without accounting has no accounts) nothing is refused.
+    asked: resources by their names, of the profile's default-resources first and then of each rule in its
+    set-resources. Where Slurm lists nothing (a cluster without accounting has no accounts) nothing is refused.
     """
+    asked = list(asked)
     if not shutil.which("sbatch"):
         raise ValueError("Slurm's sbatch is not on PATH; run this on a login node, or without --profile profiles/slurm")
     partitions = [line.split("|", 1) for line in _lines("sinfo", "--noheader", "--format=%R|%G")]
@@ -34,6 +35,21 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
             if value is not None and values and str(value) not in values:
                 listed = ", ".join(sorted(values))
                 raise ValueError(f"{name} '{value}' is unknown to Slurm, which has {listed}; change it in {PROFILE}")
+    _refuse_without_account(asked[0] if asked else {})
+
+
+def _refuse_without_account(defaults: Mapping[str, object]) -> None:
+    """Slurm checks a job that it does not start; only what it says of accounts counts, because nodes come back."""
+    options = {"--account": defaults.get("slurm_account"), "--partition": defaults.get("slurm_partition")}
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    command = ["sbatch", "--test-only", "--time=1", *given, "--wrap=true"]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if done.returncode and "account" in done.stderr.lower():
+        said = " ".join(done.stderr.split())[:200]
+        raise ValueError(f"Slurm refuses the account: {said}; set slurm_account and slurm_partition in {PROFILE}")
 
 
 def _lines(*command: str) -> list[str]:

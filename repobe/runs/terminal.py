@@ -74,7 +74,7 @@ class Terminal(logging.Handler):
                     f"{self.work}  {job.rule}: {self.work.totals[job.rule]} of {self.work.totals[job.rule]} done"
                 )
         elif event == "job_error":
-            self._failure(record.jobid, record.rule_name, record.log)
+            self._failure(record.jobid, record.rule_name, record.log, getattr(record, "rule_msg", None))
         elif event == "group_error":
             for job in record.job_error_info:
                 self._failure(job["jobid"], job["rule_name"], [*job["log"], *record.aux_logs])
@@ -86,13 +86,15 @@ class Terminal(logging.Handler):
             if said.startswith("Nothing to be done"):
                 self.succeeded()
 
-    def _failure(self, number: int, rule: str, logs: list[str]) -> None:
+    def _failure(self, number: int, rule: str, logs: list[str], message: str | None = None) -> None:
+        """message: what a cluster says of the job; its first sentence has the status that Slurm gives it."""
         run = self.work.fail(number)
         if self.interrupted:
             return
         self.failed.add((rule, run))
         self._line(f"failed: {rule} {run}".rstrip() + f" (log: {', '.join(logs)})")
-        reasons = [line for log in logs if (line := _reason(Path(log)))]
+        status = (message or "").split(". ")[0].strip()
+        reasons = [line for line in (status, *(_reason(Path(log)) for log in logs)) if line]
         for line in reasons or ["its log says nothing: is the disk full?"]:
             self._line(f"    {line}")
 

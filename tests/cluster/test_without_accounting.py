@@ -9,7 +9,7 @@ ACCOUNTING = False
 ONE = {"methods": {"repobe_reconstruction": {"method": "repobe", "task": "reconstruction"}}}
 ONE |= {"evaluation": {"draws": 1, "attacks": {}}}
 PROFILE = ["--profile", "profiles/slurm", "--cores", "1", "--slurm-init-seconds-before-status-checks", "2"]
-PROFILE += ["--slurm-status-command", "squeue", "--until", "train"]
+PROFILE += ["--until", "train"]
 
 
 def test_the_profile_runs_with_squeue_alone(slurm, workflow):
