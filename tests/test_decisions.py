@@ -86,7 +86,10 @@ def test_what_has_not_run_has_no_row():
 
 def test_the_first_ten_decisions_are_weighed_and_every_weight_is_of_runs_that_a_config_has():
     known = paper.decisions()
-    configs = [paper.FOLDER.parents[1] / "config" / f"{name}.yaml" for name in ("ablations", "precision", "readings")]
+    configs = [
+        paper.FOLDER.parents[1] / "config" / f"{name}.yaml"
+        for name in ("ablations", "cifar64", "precision", "readings")
+    ]
     runs = {(s.label, s.channel) for path in configs for s in grid(yaml.safe_load(path.read_text()))}
     labels = {label for label, _ in runs}
     weighed = {one["id"]: one["weighed_by"] for one in known if "weighed_by" in one}

@@ -16,6 +16,7 @@ SSIM_TOLERANCE = 0.02
 # D32: in the last tenth of a training (at least one validation), the score gains at most the tolerance (in dB for
 # reconstruction) and at most a twentieth of its whole rise, which is half of what a steady rise would gain there.
 LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
+HALF = "_half"  # of a label: the same method, trained for half as many epochs (D30)
 # D33: the most that the undefended network may lie below the printed accuracy.
 COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
 PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
@@ -42,21 +43,33 @@ class Gates:
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
-        """Whether the validation score has levelled off at the end of the training; a mean over the method's runs."""
+        """Whether more epochs could change a verdict: whether the validation score has levelled off, over all runs.
+
+        If the tables have the same method trained for half as many epochs, what the second half gained decides.
+        """
         place = {"dataset": dataset, "channel": channel, "method": method}
         rows, costs = _at(self.history, place), _at(self.cost, place)
         if len(costs) and (costs["parameters"] == 0).all():
             return Gate("yes")  # nothing to train
         if rows.empty:
             return Gate("unknown", f"these tables have no history of {method}")
-        scores = [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
+        scores = _scores(rows)
+        halves = _scores(_at(self.history, place | {"method": method + HALF}))
+        decibels = _is_error(scores[0])
+        allowed = DECIBEL_TOLERANCE if decibels else tolerance(dataset)
+        if halves:
+            gain = np.mean([_levels(one).max() for one in scores]) - np.mean([_levels(one).max() for one in halves])
+            if gain <= allowed + ROUNDING:
+                return Gate("yes")
+            return Gate(
+                "no", f"{method} gained {_said(gain, decibels)} of validation over a training of half the epochs"
+            )
         if min(len(score) for score in scores) < 2:
             return Gate("no", f"{method} was validated once, which shows no end of its rise")
         gain, whole = np.mean([rises(score) for score in scores], axis=0)
-        decibels = _is_error(scores[0])
-        if gain <= min(DECIBEL_TOLERANCE if decibels else tolerance(dataset), SHARE * whole) + ROUNDING:
+        if gain <= min(allowed, SHARE * whole) + ROUNDING:
             return Gate("yes")
-        said = [f"{value:.1f} dB" if decibels else f"{100 * value:.1f} points" for value in (gain, whole)]
+        said = [_said(value, decibels) for value in (gain, whole)]
         epochs = rows["epoch"].drop_duplicates().to_numpy()
         since = epochs[-1 - max(1, len(epochs) // LAST)]
         return Gate(
@@ -115,10 +128,24 @@ def rises(score: np.ndarray) -> tuple[float, float]:
 
     score: Float[validations], accuracy, or −MSE for reconstruction, whose rises are in dB. A fall counts as 0.
     """
-    score = -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
+    score = _levels(score)
     last = max(1, len(score) // LAST)
     best = score[-last:].max()
     return max(0.0, float(best - score[:-last].max())), max(0.0, float(score.max() - score[0]))
+
+
+def _scores(rows: pd.DataFrame) -> list[np.ndarray]:
+    """The validation scores of each run."""
+    return [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
+
+
+def _levels(score: np.ndarray) -> np.ndarray:
+    """Accuracies as they are; −MSE in dB."""
+    return -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
+
+
+def _said(gain: float, decibels: bool) -> str:
+    return f"{gain:.1f} dB" if decibels else f"{100 * gain:.1f} points"
 
 
 def _is_error(score: np.ndarray) -> bool:
