@@ -5,6 +5,7 @@ a reader comes near them.
 """
 
 import json
+import re
 from typing import Any
 
 import pandas as pd
@@ -117,7 +118,8 @@ def _cell(name: str, row: dict) -> dict:
         counted = value.is_integer() and str(row.get("quantity")).startswith(COUNTED)
         return {"text": number(value) if counted else fixed(value), "sort": value, "kind": "number"}
     if name in DIGESTS and isinstance(value, str):
-        return {"text": value[:SHOWN_DIGITS], "sort": value, "kind": ""}
+        # Digits alone are cut: a commit may end in +changes, or be a sentence that says why there is none.
+        return {"text": re.sub(rf"\b([0-9a-f]{{{SHOWN_DIGITS}}})[0-9a-f]+", r"\1", value), "sort": value, "kind": ""}
     if name in SHORT | ROUND and isinstance(value, (int, float)):
         text = short(value) if name in SHORT else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         return {"text": text, "sort": value, "kind": "number"}
