@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 from repobe.attacks.evasion import SELECTION
+from repobe.runs.resources import DRAWS, STEPS
 from repobe.runs.spec import Attack
 
 
@@ -71,24 +72,28 @@ def crafting(link: Link, attack: Attack, classes: int, rivals: int = 0) -> Passe
     return passes + (candidates + rivals) * picked * look(SELECTION, link.again(attack))
 
 
+def _steps(attack: Attack) -> int:
+    return attack.steps or STEPS[attack.kind]
+
+
 def _pgd(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
-    return 1, (attack.steps or 5) * step(1, link.again(attack))
+    return 1, _steps(attack) * step(1, link.again(attack))
 
 
 def _eot_pgd(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
-    steps = attack.restarts * (attack.steps or 50)
-    return attack.restarts, steps * step(attack.eot or 20, link.again(attack))
+    steps = attack.restarts * _steps(attack)
+    return attack.restarts, steps * step(attack.eot or DRAWS, link.again(attack))
 
 
 def _rand(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
     """The clean image; APGD on two losses."""
-    asked = attack.eot or 20, link.again(attack)
-    return 3, 2 * (look(*asked) + attack.restarts * (1 + (attack.steps or 100)) * step(*asked))
+    asked = attack.eot or DRAWS, link.again(attack)
+    return 3, 2 * (look(*asked) + attack.restarts * (1 + _steps(attack)) * step(*asked))
 
 
 def _standard(link: Link, attack: Attack, classes: int) -> tuple[int, Passes]:
     """The clean image; APGD, APGD-T, FAB-T, Square on one frozen draw, a look after each, one to count the classes."""
-    steps, restarts = attack.steps or 100, attack.restarts
+    steps, restarts = _steps(attack), attack.restarts
     seen, taken, targets = look(1, link.random), step(1, link.random), restarts * (classes - 1)
     apgd = seen + restarts * (1 + steps) * taken
     targeted = seen + targets * (seen + (1 + steps) * taken)
@@ -99,7 +104,7 @@ def _standard(link: Link, attack: Attack, classes: int) -> tuple[int, Passes]:
 
 def _square(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
     """The clean image; stripes first, then the queries."""
-    queries = (1 + (attack.steps or 5000)) * look(attack.eot or 20, link.random)
+    queries = (1 + _steps(attack)) * look(attack.eot or DRAWS, link.random)
     return 1 + attack.restarts, attack.restarts * (link.freezing + queries)
 
 

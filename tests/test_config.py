@@ -1,3 +1,4 @@
+import ast
 from dataclasses import fields
 from importlib import import_module
 
@@ -6,7 +7,11 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.runs.config import ROOT, check, hyper_parameters, load
+from repobe.phy import channels
+from repobe.runs import plugins, refusals
+from repobe.runs.config import ROOT, check, hyper_parameters, load, source_of
+from repobe.training import method
+from repobe.training.method import Problem
 
 METHODS = ["repobe", *sorted(path.stem for path in (ROOT / "baselines").glob("[a-z]*.py"))]
 
@@ -43,6 +48,70 @@ def test_the_first_mistake_is_one_line_that_names_the_key(departure, line, tmp_p
 def test_what_is_read_of_a_methods_file_is_what_its_hyper_has(name):
     module = import_module("repobe.training.algorithm" if name == "repobe" else f"baselines.{name}")
     assert [*hyper_parameters(name, "")] == [field.name for field in fields(module.Hyper)]
+
+
+REFUSED = [  # (method, hyper, task) that its constructor refuses
+    ("repobe", {"inner": "l2"}, "classification"),
+    ("repobe", {"key_schedule": "daily"}, "reconstruction"),
+    ("repobe", {"max_gradient_norm": -1}, "classification"),
+    ("necst", {"samples": 1}, "classification"),
+    ("necst", {"bits": -8}, "reconstruction"),
+    ("necst", {"training_channel": "none"}, "classification"),
+    ("necst_dp", {"mechanism": "laplace"}, "classification"),
+    ("necst_dp", {"budget": -0.5}, "classification"),
+    ("necst_dp", {"samples": 0}, "reconstruction"),
+    ("jpeg2000", {"link": "polar"}, "classification"),
+    ("jpeg2000", {"rate": "best"}, "classification"),
+    ("jpeg2000", {"outage": 1.5}, "reconstruction"),
+    ("jpeg2000", {"symbols": -1}, "classification"),
+    ("vae", {"symbols": -1}, "reconstruction"),
+    ("trades", {}, "reconstruction"),
+    ("adversarial_training", {}, "reconstruction"),
+]
+
+
+@pytest.mark.parametrize(("name", "hyper", "task"), REFUSED)
+def test_what_a_constructor_refuses_a_config_refuses_in_the_same_words(name, hyper, task):
+    channel = channels.named("awgn", None)
+    problem = Problem(1, 10, 16, channel, task == "reconstruction", 1, 0.1, 0.0, 0)
+    with pytest.raises(ValueError, match=r".") as constructed:
+        method.load(name, problem, hyper)
+    described = {"undefended": {}, "mine": {"method": name, "hyper": hyper, "task": task}}
+    with pytest.raises(ValueError, match=r"^methods\.mine") as planned:
+        check(CONFIG | {"methods": described})
+    assert str(planned.value).removeprefix("methods.mine").lstrip(".: ") == str(constructed.value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_refusal_in_a_constructor_of_the_suite_is_read_without_running_it(name):
+    """`REFUSED` tries each of them once, so none of another form stays unread."""
+    (made,) = [
+        node
+        for node in plugins.defines(source_of(name), ast.ClassDef, "Method").body
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    ]
+    raised = [node for node in ast.walk(made) if isinstance(node, ast.Raise)]
+    assert len(raised) == len(refusals.checks(source_of(name))) == len([one for one in REFUSED if one[0] == name])
+
+
+def test_a_condition_that_only_running_the_file_decides_is_left_to_the_run(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "raise SystemExit('run')\nLEAST = 2\n"
+        "class Hyper:\n    size: int = len('four')\n    depth: int = 3\n"
+        "class Method:\n    def __init__(self, problem, hyper):\n"
+        "        if hyper.size > 1:\n            raise ValueError('by a default that is computed')\n"
+        "        if abs(hyper.depth) > 5:\n            raise ValueError('by a call')\n"
+        "        if problem.colours != 3:\n            raise ValueError('by the data')\n"
+        "        if hyper.depth < LEAST:\n            raise ValueError(f'hyper.depth: {hyper.depth} < {LEAST}')\n"
+        "        if not hyper.depth % 2:\n            raise ValueError(str(hyper))\n"
+        "        if hyper.depth == 7:\n            raise ValueError(str(hyper))\n"
+    )
+    assert refusals.refusal(str(path), {}, False) is None
+    assert refusals.refusal(str(path), {"depth": 8}, False) is None
+    assert refusals.refusal(str(path), {"size": 2}, False) == "by a default that is computed"
+    assert refusals.refusal(str(path), {"depth": 1}, True) == "hyper.depth: 1 < 2"
+    assert refusals.refusal(str(path), {"depth": 7}, True) == "its constructor refuses hyper.depth == 7"
 
 
 def test_a_config_without_mistakes_is_what_its_file_says(tmp_path):

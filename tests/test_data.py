@@ -9,7 +9,7 @@ import torch
 from repobe.images import datasets as data
 from repobe.images import sources
 
-REAL = Path(os.environ.get("REPOBE_DATA") or "/work/shared/data")
+REAL = Path(os.environ.get("REPOBE_DATA", ""))
 needs_mnist = pytest.mark.skipif(not (REAL / "MNIST").exists(), reason="REPOBE_DATA has no MNIST")
 
 

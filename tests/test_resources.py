@@ -1,8 +1,11 @@
+import inspect
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from repobe.attacks import evasion
 from repobe.runs import resources
 from repobe.runs.config import load
 from repobe.runs.grid import grid
@@ -99,3 +102,13 @@ def test_a_stronger_attack_has_more_time(paper):
     strong = replace(spec.evaluation, attacks={"strong": spec.evaluation.attacks["strong"]})
     weak_minutes = resources.minutes(replace(spec, evaluation=paper_only), "measure", gpu=1)
     assert resources.minutes(replace(spec, evaluation=strong), "measure", gpu=1) > 2 * weak_minutes
+
+
+@pytest.mark.parametrize("kind", evasion.KINDS)
+def test_an_attacks_steps_and_draws_are_planned_as_it_runs_them(kind):
+    """Its defaults stand in its own code, which a plan does not import."""
+    inner = {"autoattack_rand": evasion.rand, "autoattack_standard": evasion.standard}
+    sources = {inspect.getsource(function) for function in (evasion.KINDS[kind], inner.get(kind, evasion.KINDS[kind]))}
+    text = "".join(sources)
+    assert re.findall(r"attack\.steps or (\d+)", text) == [str(resources.STEPS[kind])]
+    assert set(re.findall(r"attack\.eot or (\d+)", text)) <= {str(resources.DRAWS)}

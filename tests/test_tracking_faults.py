@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -234,6 +234,19 @@ def test_a_database_is_whole_or_not_there_whenever_track_is_killed(tmp_path):
         running.wait()
         assert main(command(results)) == 0, pause
         assert not part.exists()
+
+
+@pytest.mark.slow
+def test_thirteen_kills_in_a_tracks_first_seconds_leave_a_store_that_opens(tmp_path):
+    for kill in range(13):
+        results = tmp_path / str(kill)
+        running = process(results)
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(0.5 + 0.5 * kill)
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert main(command(results)) == 0, kill
 
 
 @pytest.mark.slow

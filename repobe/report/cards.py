@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from repobe.report import wording
 from repobe.report.cells import VERDICTS, in_points, signed
 from repobe.report.headings import channel_title
 from repobe.report.wording import capital, joined, method, spelled
@@ -11,8 +12,7 @@ from repobe.verdicts.claims import GATED
 from repobe.verdicts.gates import plain
 from repobe.verdicts.readings import headline
 
-QUANTITIES = {
-    "natural_accuracy": "accuracy",
+QUANTITIES = wording.QUANTITIES | {  # claims are about the paper's attack and its one eavesdropper
     "adversarial_accuracy": "accuracy under the paper's attack",
     "attacker_accuracy": "accuracy on the keyless attacker's images",
     "ssim": "SSIM of the keyless attacker's images",

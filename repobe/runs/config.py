@@ -17,6 +17,7 @@ from repobe.runs import addresses, names, plugins, values
 from repobe.runs.checking import checked
 from repobe.runs.plugins import ROOT
 from repobe.runs.reading import merged, read
+from repobe.runs.refusals import refusal
 from repobe.runs.spec import Attack, AttackName, Audit, Hyper, Inversion, Task, Training
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
@@ -144,7 +145,10 @@ def check(config: Any) -> dict:
             except ValueError as error:
                 raise ValueError(f"evaluation.attacks.{name}.kind: {error}") from None
     for label, described in config["methods"].items():
-        _check_hyper(described.get("method", label), described.get("hyper", {}), f"methods.{label}")
+        where, method, hyper = f"methods.{label}", described.get("method", label), described.get("hyper", {})
+        _check_hyper(method, hyper, where)
+        if text := refusal(source_of(method), hyper, described.get("task") == "reconstruction"):
+            raise ValueError(f"{where}{'.' if text.startswith('hyper.') else ': '}{text}")
     return config
 
 

@@ -89,7 +89,7 @@ def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
 
 
 def _refuse_odd_teachers(methods: dict) -> None:
-    """ValueError where `after` leads back to the same label, or names what does not classify for what does."""
+    """ValueError where `after` is missing, leads back to the same label, or names what does not classify."""
     for label, described in methods.items():
         after, seen = described.get("after"), [label]
         while after and after not in seen:
@@ -101,6 +101,11 @@ def _refuse_odd_teachers(methods: dict) -> None:
         tasks = [methods[one].get("task", "classification") for one in seen[:2]]
         if tasks == ["classification", "reconstruction"]:
             raise ValueError(f"methods.{label}.after names '{seen[1]}', which does not classify; '{label}' does")
+        adversarial = described.get("method", label) == "repobe" and described.get("hyper", {}).get("adversarial")
+        if adversarial and tasks == ["classification"]:
+            raise ValueError(
+                f"methods.{label}.hyper.adversarial needs `after: undefended`: its logits make the prototypes (Eq. 19)"
+            )
 
 
 def _refuse_odd_names(config: dict) -> None:

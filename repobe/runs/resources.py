@@ -32,9 +32,11 @@ GATHERED = 8  # MiB of a run's rows, above all its outcomes of 10,000 test image
 
 STARTED = 10.0  # minutes: imports, a slow file system, what the estimate leaves out
 WORTH_A_GPU = 60.0  # minutes on one thread
-# How many forward and backward passes an attack's image takes, where the config leaves `steps` out.
+# The published steps and queries of an attack, and the channel draws of each, where a config leaves them out. The
+# attacks themselves (attacks/evasion.py) import torch, which a plan has no time for; a test compares both.
 STEPS = {"pgd": 5, "keyless": 5, "transfer": 50, "eot_pgd": 50, "autoattack_rand": 100, "autoattack_standard": 100}
-QUERIES = 5000
+STEPS["square"] = 5000
+DRAWS = 20
 
 
 def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
@@ -90,8 +92,8 @@ def _attack(attack: Attack, spec: Spec) -> float:
     snrs = len(spec.snr_db if attack.snr_db is None else attack.snr_db)
     tried = attack.images * snrs * len(attack.eps) * attack.restarts
     if attack.kind == "square":
-        return tried * (attack.steps or QUERIES) * DECODED * (attack.eot or 20)
+        return tried * (attack.steps or STEPS["square"]) * DECODED * (attack.eot or DRAWS)
     steps = attack.steps or STEPS.get(attack.kind, 100)
     if attack.kind == "autoattack_standard":  # APGD, its nine targets, FAB's nine, and Square
         return tried * (19 * steps * PASSED + 50 * steps * DECODED)
-    return tried * steps * (PASSED + 3 * DECODED * (attack.eot or 20))
+    return tried * steps * (PASSED + 3 * DECODED * (attack.eot or DRAWS))

@@ -107,12 +107,19 @@ def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
     part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
     if at_work and _alive(at_work):
         return "running", _position(part, at_work)
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    lines = lines_of(log)
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
     if at_work or lines[-1:] == ["repobe: interrupted"]:
         return "interrupted", _position(part, at_work) if at_work else ""
     return "not started", ""
+
+
+def lines_of(log: Path) -> list[str]:
+    """What a log says, without its empty lines; nothing where there is no log."""
+    if not log.is_file():
+        return []
+    return [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
 def _told(path: Path, spec: Spec) -> dict | None:

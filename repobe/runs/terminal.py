@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-from repobe.runs.status import FAULT
+from repobe.runs.status import FAULT, lines_of
 from repobe.runs.workload import Workload
 
 # Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
@@ -143,9 +143,7 @@ class Terminal(logging.Handler):
 
 def _reason(log: Path) -> str:
     """The last line of a log that tells of an error, else its last line; empty where there is none."""
-    if not log.is_file():
-        return ""
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = lines_of(log)
     told = [line for line in lines if FAULT.match(line) or "error" in line.lower()]
     return next(reversed(told or lines), "")
 

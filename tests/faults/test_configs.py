@@ -10,6 +10,7 @@ import math
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 import yaml
@@ -25,6 +26,8 @@ from repobe.runs.grid import grid
 from repobe.runs.reading import merged, read, understood
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
+from repobe.training import method
+from repobe.training.method import Problem
 from repobe.verdicts.commands import Commands
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
@@ -272,6 +275,9 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.repobe.hyper", {"eps": None}, "methods.repobe.hyper.eps: None should be a number"),
         ("methods.repobe.hyper", {"eps": datetime.date(2025, 1, 1)}, "methods.repobe.hyper: 2025-01-01 is a date"),
         ("methods.vae", {"hyper": {"learning_rate": 1e9}}, "methods.vae.hyper.learning_rate: 1000000000 should be les"),
+        ("methods.necst", {"hyper": {"samples": 1}}, "methods.necst.hyper.samples: 1 is too few; VIMCO needs two"),
+        ("methods.trades", {"task": "reconstruction"}, "methods.trades: trades has no task: reconstruction, because"),
+        ("methods.repobe.hyper", {"adversarial": True}, "methods.repobe.hyper.adversarial needs `after: undefended`"),
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
         ("evaluation.attacks.paper.kind", "transfer", "evaluation.attacks.paper: kind transfer needs a surrogate"),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
@@ -338,7 +344,11 @@ RICH = merged(
     CONFIG,
     {
         "channels": ["awgn", "rician_k10"],
-        "methods": {"vae": {"hyper": {"beta": 0.01}}, "necst": {"hyper": {"samples": 3}, "training": {"epochs": 2}}},
+        "methods": {
+            "vae": {"hyper": {"beta": 0.01, "symbols": 8}},
+            "necst": {"hyper": {"samples": 3, "bits": 16, "training_channel": "block"}, "training": {"epochs": 2}},
+            "repobe": {"hyper": {"inner": "kl", "key_schedule": "per_message", "max_gradient_norm": 1}},
+        },
         "evaluation": {
             "attacks": {
                 "strong": {"kind": "eot_pgd", "images": 5, "steps": 2, "eot": 2, "eps": [0.01], "only": "*/repobe"},
@@ -425,7 +435,9 @@ def judge(config: dict, specs: list[Spec], every: list[Spec]) -> None:
         kinds = {field.name: type(field.default) for field in dataclasses.fields(module.Hyper)}
         for name, value in spec.hyper.items():
             assert type(value) is kinds[name] or (kinds[name] is float and type(value) is int)
+        constructed(spec.method, json.dumps(spec.hyper), spec.task == "reconstruction")
         assert spec.teacher is None or (spec.teacher in paths and spec.teacher != spec.path)
+        assert spec.teacher or spec.task == "reconstruction" or not spec.hyper.get("adversarial")
         assert set(spec.surrogates.values()) <= paths
         numbers = [number for _, number in leaves(spec.as_dict())]
         assert all(math.isfinite(number) and abs(number) < 2**53 and repr(number)[-2:] != ".0" for number in numbers)
@@ -438,6 +450,13 @@ def judge(config: dict, specs: list[Spec], every: list[Spec]) -> None:
             assert all(0 <= eps <= 1 for eps in attack.eps) and set(attack.snr_db or ()) <= set(config["snr_db"])
             assert max(attack.steps or 1, attack.restarts, attack.eot or 1) <= 100_000
     json.dumps(config)  # what Snakemake hands to its jobs
+
+
+@cache
+def constructed(name: str, hyper: str, reconstruct: bool) -> None:
+    """The method's own constructor takes the hyper-parameters, here for small pictures."""
+    problem = Problem(1, 10, 16, channels.named("awgn", None), reconstruct, 1, 0.1, 0.0, 0)
+    method.load(name, problem, json.loads(hyper))
 
 
 def leaves(value, key=None) -> list[tuple]:

@@ -1,6 +1,7 @@
 """Full disks and read-only folders: the reason reaches the console, and the same command goes on afterwards."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,12 @@ def fill(disk: Path, leave: int) -> None:
 
 
 def train(spec: Path, log: Path) -> subprocess.CompletedProcess:
+    return stage("train", spec, log)
+
+
+def stage(name: str, spec: Path, log: Path) -> subprocess.CompletedProcess:
     """As a rule runs it: stderr is the log, stdout the console."""
-    command = [sys.executable, "-m", "repobe", "train", str(spec), "--device", "cpu"]
+    command = [sys.executable, "-m", "repobe", name, str(spec), "--device", "cpu"]
     with log.open("w") as stderr:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
 
@@ -69,6 +74,27 @@ def test_a_full_disk_is_named_on_the_console_and_the_same_command_goes_on(leave,
         folder / "model.safetensors" for folder in (on_disk.parent, finished / "runs/digits/awgn/repobe/seed0")
     )
     assert made.read_bytes() == reference.read_bytes()
+
+
+@pytest.mark.parametrize("leave", [0, 8_192])
+def test_a_measurement_on_a_full_disk_is_named_and_goes_on(leave, disk, finished):
+    results = Path(shutil.copytree(finished, disk / "results"))
+    run, made = results / "runs/digits/awgn/repobe/seed0", ("evasion.csv", "outcomes.parquet", "reconstructions.npz")
+    for name in (*made, "inversion.csv", "audit.csv"):
+        (run / name).unlink()
+    fill(disk, leave)
+    done = stage("measure", run / "spec.yaml", disk / "log")
+    said = done.stdout + (disk / "log").read_text()
+    assert done.returncode != 0
+    assert "Traceback" not in said
+    assert any(
+        line.startswith("repobe: ") and f"{run}/" in line and "No space left on device" in line
+        for line in said.splitlines()
+    ), said
+    (disk / "filler").unlink()
+    assert stage("measure", run / "spec.yaml", disk / "log").returncode == 0
+    for name in made:
+        assert (run / name).read_bytes() == (finished / "runs/digits/awgn/repobe/seed0" / name).read_bytes()
 
 
 def test_the_console_hears_the_reason_where_only_the_logs_disk_is_full(disk, run):

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from repobe.cipher.keys import FixedKey, derive
+from repobe.runs import resources
 from repobe.runs.seeds import secret
 
 ROOT = Path(__file__).parent.parent.parent
@@ -263,6 +264,9 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     assert gathered.returncode == 0, gathered.stdout[-2000:]
     assert "rule tables:" in gathered.stdout
     assert not re.search("rule (train|measure):", gathered.stdout)
+    (command,) = re.findall("python -m repobe tables .*", gathered.stdout)
+    (memory,) = re.findall(r"rule tables:.*?mem_mb=(\d+)", gathered.stdout, re.DOTALL)
+    assert int(memory) == resources.gathering(command.count("spec.yaml")) > resources.gathering(1)
     assert {path.name: path.read_bytes() for path in (results / "tables").iterdir()} == before
 
     # Snakemake's own report has every figure.

@@ -207,7 +207,7 @@ def gpu_of_classifier(wildcards):
 
 
 def gathering_memory(wildcards, attempt):
-    return resources.gathering(len(SPECS), attempt)
+    return resources.gathering(len(gathered()), attempt)
 
 
 def refuse_what_slurm_lacks():
