@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import gathering, machine, memory, overhead, plain, stage_memory, steps, straightforward, table, timing
+from benchmarks import machine, memory, overhead, plain, stage_memory, steps, straightforward, table, timing
+from benchmarks.gathering import copied
 from benchmarks.setup import Setup
 from repobe.cipher.keys import Key
 from repobe.phy.channels import AWGN
@@ -213,7 +214,7 @@ def test_a_folder_without_logs_is_refused_by_name(tmp_path):
 
 
 def test_copies_of_finished_runs_are_gathered_as_runs_of_further_seeds(results, tmp_path):
-    specs = gathering.copied(results, tmp_path / "more", 5)
+    specs = copied(results, tmp_path / "more", 5)
     assert [Spec.load(spec).seed for spec in specs] == [0, 1, 2, 3, 4]
     room.tables(tmp_path / "more", specs)
     gathered = outcomes.read(tmp_path / "more" / "tables" / "outcomes.parquet")
@@ -223,4 +224,4 @@ def test_copies_of_finished_runs_are_gathered_as_runs_of_further_seeds(results, 
 
 def test_a_folder_without_finished_runs_is_named(tmp_path):
     with pytest.raises(ValueError, match="no finished run; name a results folder"):
-        gathering.copied(tmp_path, tmp_path / "more", 5)
+        copied(tmp_path, tmp_path / "more", 5)
