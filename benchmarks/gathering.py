@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import yaml
 
 from repobe.runs.config import ROOT
+from repobe.runs.console import in_a_line
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 
@@ -46,7 +46,7 @@ def _copy(run: Path, results: Path, seed: int) -> Path:
     spec = replace(Spec.load(run / "spec.yaml"), seed=seed)
     folder = results / "runs" / spec.path
     folder.mkdir(parents=True)
-    (folder / "spec.yaml").write_text(yaml.safe_dump(spec.as_dict()), encoding="utf-8")
+    (folder / "spec.yaml").write_text(spec.dump(), encoding="utf-8")
     for name in WHOLE:
         shutil.copy(run / name, folder)
     provenance = json.loads((run / "provenance.json").read_text(encoding="utf-8")) | {"run": spec.path}
@@ -99,7 +99,7 @@ def main() -> int:
                 for name, seconds, peak in measured(source, count, Path(scratch)):
                     print(f"| {count:,} | {name} | {seconds:.1f} | {peak:.2f} |", flush=True)
             except (ValueError, OSError) as error:
-                print(f"benchmarks.gathering: {error}", file=sys.stderr)
+                print(f"benchmarks.gathering: {in_a_line(error)}", file=sys.stderr)
                 return 2
     return 0
 

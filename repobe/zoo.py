@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 from repobe.runs import checksums
 from repobe.runs.console import tell
 from repobe.runs.files import about, replace
-from repobe.runs.folders import data_file, results_of, run_folder
+from repobe.runs.folders import data_file, results_of, run_folder, zoo_models
 from repobe.runs.spec import Spec
 from repobe.runs.status import STAGES
 
@@ -55,8 +55,7 @@ def publish(spec_file: Path, results: Path) -> Path:
 
 def models() -> dict[str, Path]:
     """The folders of the zoo's models by their names."""
-    found = sorted(ZOO.glob("*/runs/*/*/*/seed*/spec.yaml"))
-    return {f"{path.relative_to(ZOO).parts[0]}/{path.parts[-4]}/{path.parts[-3]}": path.parent for path in found}
+    return zoo_models(ZOO)
 
 
 def folder_of(run: str | os.PathLike[str]) -> Path:

@@ -7,6 +7,7 @@ from repobe.report.styles import methods_in_order
 from repobe.tables.schema import family
 
 PAPER_EPS = 0.016  # Sec. 4.2; 4/255 = 0.0157 is the nearest radius of other attacks
+NEAR = 0.001
 SETTING = ["dataset", "channel"]
 COSTS = ["image_size", "symbols_k", "parameters", "flops", "train_seconds", "images_per_second"]
 
@@ -41,14 +42,19 @@ def received(rows: pd.DataFrame) -> dict:
     """What the receiver of one method gets at one SNR: accuracy, accuracy under the worst attack, or SSIM and PSNR."""
     means = rows[rows["attack"] == "none"].set_index("metric")["mean"]
     found = {"natural": means.get("natural_accuracy"), "ssim": means.get("ssim"), "psnr_db": means.get("psnr_db")}
-    near = rows[(rows["metric"] == "adversarial_accuracy") & ((rows["eps"] - PAPER_EPS).abs() < 0.001)]
-    near = near[near["attack"] != "paper_common"]
+    near = near_paper(rows)
     if near.empty:
         return found | {"attacked": None, "attack": None, "attacked_n": None}
     # `worst` and `ensemble` count, image by image, every attack that ran; without them, the most harmful single attack.
     together = near[near["attack"].isin(["worst", "ensemble"])]
     worst = (together if len(together) else near).sort_values("mean").iloc[0]
     return found | {"attacked": worst["mean"], "attack": worst["attack"], "attacked_n": int(worst["n"])}
+
+
+def near_paper(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of evasion.csv that are attacks of about the paper's radius, each once."""
+    near = (rows["metric"] == "adversarial_accuracy") & ((rows["eps"] - PAPER_EPS).abs() < NEAR)
+    return rows[near & (rows["attack"] != "paper_common")]
 
 
 def leaked(rows: pd.DataFrame) -> dict:

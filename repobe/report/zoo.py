@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from repobe.report.leaderboard import PAPER_EPS
+from repobe.report.leaderboard import NEAR, PAPER_EPS, near_paper
 from repobe.runs.console import in_a_line
+from repobe.runs.folders import zoo_models
 from repobe.runs.spec import Spec, from_plain
 from repobe.tables.results import read
 from repobe.verdicts import paper
@@ -58,10 +59,9 @@ def models(zoo: Path) -> list[dict]:
     with the lowest accuracy, None if there is none.
     """
     known, rows = submissions(zoo), []
-    for described in sorted(zoo.glob("*/runs/*/*/*/seed*/spec.yaml")):
+    for name, folder in zoo_models(zoo).items():
+        described, table = folder / "spec.yaml", folder / "evasion.csv"
         spec = Spec.load(described)
-        name = f"{described.relative_to(zoo).parts[0]}/{spec.channel}/{spec.label}"
-        table = described.parent / "evasion.csv"
         if not table.is_file():
             raise ValueError(f"{table} does not exist; measure it: python -m repobe evaluate {described}")
         rows.append(_row(name, spec, read(table), [one for one in known if one.model == name]))
@@ -71,10 +71,9 @@ def models(zoo: Path) -> list[dict]:
 def _row(name: str, spec: Spec, evasion: pd.DataFrame, known: list[Submission]) -> dict:
     snr = evasion["snr_test_db"].max()
     here = evasion[evasion["snr_test_db"] == snr]
-    near = here[(here["metric"] == "adversarial_accuracy") & ((here["eps"] - PAPER_EPS).abs() < 0.001)]
-    near = near[near["attack"] != "paper_common"].sort_values("value", kind="stable")
+    near = near_paper(here).sort_values("value", kind="stable")
     best = [{"attack": row.attack, "accuracy": row.value, "images": row.n} for row in near.head(1).itertuples()]
-    met = [asdict(one) for one in known if one.snr_db == snr and abs(one.eps - PAPER_EPS) < 0.001]
+    met = [asdict(one) for one in known if one.snr_db == snr and abs(one.eps - PAPER_EPS) < NEAR]
     return {
         "model": name,
         "image_size": spec.image_size,

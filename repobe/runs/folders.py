@@ -19,6 +19,12 @@ def run_folder(results: Path, path: str) -> Path:
     return results / "runs" / path
 
 
+def zoo_models(zoo: Path) -> dict[str, Path]:
+    """The folders of the models of a zoo, by their names, <config>/<channel>/<method>."""
+    found = sorted(zoo.glob("*/runs/*/*/*/seed*/spec.yaml"))
+    return {f"{path.relative_to(zoo).parts[0]}/{path.parts[-4]}/{path.parts[-3]}": path.parent for path in found}
+
+
 def data_file(results: Path, dataset: str) -> Path:
     """The dataset's images and labels."""
     return results / "data" / f"{dataset}.safetensors"
