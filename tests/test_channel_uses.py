@@ -37,10 +37,10 @@ def test_the_pages_table_has_a_row_for_each_k_and_a_column_for_each_snr():
     assert content["headings"][-2:] == ["7 dB", "23 dB"]
     rows = [[cell["text"] for cell in row] for row in content["rows"]]
     assert [(row[2], row[4], row[-2], row[-1]) for row in rows] == [
-        ("NECST, k = 32", "32", "0.102", "0.262"),
-        ("NECST", "500", "0.57", "0.73"),
-        ("RepObE", "32", "0.102", "0.262"),
-        ("RepObE, k = 128", "128", "0.198", "0.358"),
+        ("NECST, k = 32", "32", "0.1020", "0.2620"),
+        ("NECST", "500", "0.5700", "0.7300"),
+        ("RepObE", "32", "0.1020", "0.2620"),
+        ("RepObE, k = 128", "128", "0.1980", "0.3580"),
     ]
 
 
