@@ -4,11 +4,12 @@
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from repobe import commands
 from repobe.report import answers
-from repobe.runs import gpus, isolation
+from repobe.runs import gpus, isolation, own_files
 from repobe.runs.console import in_a_line, tell
 
 HELP = {
@@ -46,8 +47,15 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
         return 0
     except (ValueError, OSError) as error:
-        tell(f"repobe: {in_a_line(error)}")
+        tell(f"repobe: {own_files.blamed(error, getattr(options, 'spec', None))}{in_a_line(error)}")
         return 2
+    except Exception as error:
+        said = own_files.told(error, getattr(options, "spec", None))
+        if not said:
+            raise
+        traceback.print_exc()  # for the author of that file
+        tell(f"repobe: {said}")
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

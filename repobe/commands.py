@@ -20,7 +20,10 @@ def data(o: argparse.Namespace) -> None:
     from repobe.images.datasets import build
 
     folder = o.data_dir or os.environ.get("REPOBE_DATA") or None
-    build(o.name, Path(folder) if folder else None, o.out, o.source)
+    try:
+        build(o.name, Path(folder) if folder else None, o.out, o.source)
+    except ValueError as error:
+        raise ValueError(f"datasets.{o.name}.source: {error}" if o.source else str(error)) from None
 
 
 def classifier(o: argparse.Namespace) -> None:

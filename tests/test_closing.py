@@ -32,7 +32,10 @@ def ran(results: Path, *datasets: str) -> None:
 def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
     ran(results, "mnist", "digits")
     found, where, after = lines(results, Path("figures/mine"))
-    assert found == "Found: of 5 claims of the paper 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run."
+    assert found == (
+        "Found: of 5 claims of the paper 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run. "
+        "What has not run needs the paper's methods on MNIST."
+    )
     assert where == f"Report: {results}/report.html; the figures are in figures/mine/."
     assert f"python -m repobe show c01 --results {results}" in after
 
@@ -43,6 +46,17 @@ def test_of_a_page_of_several_folders_the_one_that_judged_is_named(results):
     (results / "claims.csv").write_text("id,verdict,set\nc01,reproduced,mnist32\n")
     (results / "sets.json").write_text(json.dumps({"mnist32": "results/reference/mnist32"}))
     assert "python -m repobe show c01 --results results/reference/mnist32" in lines(results, Path("figures"))[2]
+
+
+def test_on_data_of_ones_own_they_say_what_depends_on_none_and_what_the_rest_needs(results):
+    """c11 to c13 are of Sec. 3.2 and Theorem 1; c02 is about CIFAR-10, c05 about MNIST."""
+    ran(results, "cells")
+    rows = ["id,verdict", "c02,not run", "c05,not run", "c11,reproduced", "c12,reproduced", "c13,not reproduced"]
+    (results / "claims.csv").write_text("\n".join(rows) + "\n")
+    assert lines(results, Path("figures"))[0] == (
+        "Found: of 5 claims of the paper 2 reproduced, 1 not reproduced, 2 not run. c11, c12, c13 are about the "
+        "cipher's algebra and depend on no data. What has not run needs the paper's methods on MNIST and CIFAR-10."
+    )
 
 
 def test_stand_ins_are_said_to_judge_nothing_of_the_papers_datasets(results):

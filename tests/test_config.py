@@ -25,7 +25,7 @@ METHODS = ["repobe", *sorted(path.stem for path in (ROOT / "baselines").glob("[a
         ({"methods": {"a": {"method": "../a"}}}, "methods.a.method: '../a' should be the name of a method"),
         (
             {"methods": {"a": {"method": "dropuot"}}},
-            "methods.a: method 'dropuot' is unknown: baselines/dropuot.py does not exist",
+            "methods.a: method 'dropuot' is unknown; it is one of repobe, adversarial_training, escst, ",
         ),
         (
             {"methods": {"a": {"method": "trades", "hyper": {"betta": 1}}}},

@@ -23,7 +23,7 @@ VALUES = {
     **{f"datasets.digits.training.{key}": (other, value) for key, (value, other) in TRAINING.items()},
     **{f"datasets.digits.training_of.repobe.{key}": values for key, values in TRAINING.items()},
     "datasets.mine.image_size": (16, 24),
-    "datasets.mine.source": ("one.npz", "other.npz"),
+    "datasets.mine.source": (str(ROOT / "tests"), str(ROOT / "workflow")),  # folders that hold folders
     "datasets.digits_rgb.image_size": (16, 24),  # whose training nothing overrides
     "channels": (["awgn"], ["rayleigh"]),
     "methods.repobe.method": ("repobe", "trades"),

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,15 @@ from repobe.__main__ import main
 from repobe.images import own, sources
 from repobe.images.datasets import build, load
 from repobe.phy.channels import named, noise_power
-from repobe.runs import names
-from repobe.runs.config import ROOT, check
+from repobe.runs import contracts, names
+from repobe.runs.config import ROOT, check, source_of
+from repobe.runs.config import load as load_config
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.training.loop import train
 
 DOC = (ROOT / "docs" / "extending.md").read_text()
+CONFIGS = dict(re.findall(r"```yaml file=(\S+)\n(.*?)```", DOC, re.DOTALL))
 FILES = dict(re.findall(r"```python file=(\S+)\n(.*?)```", DOC, re.DOTALL))
 ENTRIES = [yaml.safe_load(text) for text in re.findall(r"```yaml config\n(.*?)```", DOC, re.DOTALL)]
 
@@ -79,6 +82,20 @@ def results(tmp_path, digits_file):
 def test_the_page_has_a_snippet_for_each_kind():
     assert set(FILES) == {"mine.py", "weibull.py", "fgsm.py"}
     assert [next(iter(entry)) for entry in ENTRIES] == ["methods", "datasets", "channels", "evaluation"]
+
+
+def test_the_pages_whole_config_describes_runs_of_what_is_ones_own(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", DOC, re.DOTALL)
+    exec(code, {})  # makes cells.npz
+    path = tmp_path / "own.yaml"
+    path.write_text(json.dumps(yaml.safe_load(CONFIGS["own.yaml"])).replace("path/to", json.dumps(str(folder))[1:-1]))
+    assert [spec.path for spec in grid(load_config(path))] == [
+        f"cells/weibull/{label}/seed0" for label in ("undefended", "repobe", "mine")
+    ]
+    together = grid(load_config(ROOT / "config" / "miniature.yaml", path) | {"only": "cells/*"})
+    assert {(spec.dataset, spec.channel) for spec in together} == {("cells", "weibull")}  # of two lists the later
+    assert {spec.label for spec in together} > {"repobe_adversarial", "mine"}  # of two mappings both
 
 
 def test_a_method_outside_the_repository_trains_and_is_measured(folder, results):
@@ -247,6 +264,58 @@ def test_an_npz_that_does_not_fit_is_refused_in_one_line(departure, line, tmp_pa
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "departure",
+    [
+        {"train_images": np.zeros((20, 6, 5))},
+        {"train_images": np.zeros((20, 6, 5, 4), np.uint8)},
+        {"train_images": np.zeros((20, 6), np.uint8)},
+        {"test_images": np.zeros((0, 6, 5), np.uint8)},
+        {"train_images": np.zeros((20, 5, 6), np.uint8)},
+        {"train_labels": np.arange(19) % 2},
+        {"test_labels": np.arange(8).reshape(4, 2)},
+        {"train_labels": np.arange(20) / 2},
+    ],
+)
+def test_what_the_headers_of_an_npz_show_is_refused_with_the_config_in_the_words_of_its_reader(departure, tmp_path):
+    path = tmp_path / "cells.npz"
+    np.savez(path, **arrays(**departure))
+    with pytest.raises(ValueError, match=r".") as late:
+        own.read("cells", path)
+    with pytest.raises(ValueError, match=r".") as early:
+        check(CONFIG | on(name="cells", source=str(path)))
+    assert str(early.value) == f"datasets.cells.source: {late.value}"
+
+
+def test_the_headers_are_read_and_not_the_images(tmp_path):
+    """Headers of a million images of which not one pixel follows."""
+    path = tmp_path / "large.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        for part, kind, size in (("images", "|u1", (6, 5)), ("labels", "<i8", ())):
+            for split in ("train", "test"):
+                with file.open(f"{split}_{part}.npy", "w") as array:
+                    header = {"descr": kind, "fortran_order": False, "shape": (10**6, *size)}
+                    np.lib.format.write_array_header_1_0(array, header)
+    check(CONFIG | on(name="large", source=str(path)))
+
+
+def test_a_source_that_is_gone_is_no_mistake_where_its_data_were_made(tmp_path):
+    config = CONFIG | on(name="cells", source=str(tmp_path / "gone.npz")) | {"results_dir": str(tmp_path)}
+    with pytest.raises(ValueError, match=r"^datasets.cells.source: .* does not exist"):
+        check(config)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cells.safetensors").touch()
+    check(config)
+
+
+def test_a_source_that_does_not_fit_names_its_key_in_the_data_stage_too(tmp_path, capfd):
+    np.savez(tmp_path / "cells.npz", **arrays(train_labels=np.zeros(20, int), test_labels=np.zeros(4, int)))
+    assert main(["data", "cells", str(tmp_path / "x"), "--source", str(tmp_path / "cells.npz")]) == 2
+    assert capfd.readouterr().err.startswith(f"repobe: datasets.cells.source: {tmp_path}/cells.npz: there is only one")
+    assert main(["data", "cells", str(tmp_path / "x")]) == 2
+    assert "or one of your own with --source" in capfd.readouterr().err
+
+
 def test_a_source_that_is_no_dataset_is_refused_in_one_line(tmp_path):
     empty, odd = tmp_path / "empty", class_folders(tmp_path / "odd", {"a": 4, "b": 4})
     empty.mkdir()
@@ -291,7 +360,7 @@ def on(**dataset) -> dict:
         (on(name="mnist", source="x"), "datasets.mnist.source: 'mnist' is a dataset of"),
         (on(name="a/b", source="x"), "datasets: 'a/b' should be at most 64 small letters"),
         (on(name="a", source="x\ny"), "datasets.a.source: 'x\\ny' has the character '\\n'"),
-        (trained_by("nowhere/a.py"), "methods.a: method 'nowhere/a.py' is unknown: nowhere/a.py does not exist"),
+        (trained_by("nowhere/a.py"), "methods.a: nowhere/a.py does not exist; relative paths start at"),
         (trained_by("HERE/fgsm.py"), "methods.a: HERE/fgsm.py has no class Method"),
         (trained_by("HERE/mine.py", smoth=1), "methods.a.hyper: no such hyper-parameter: 'smoth'"),
         ({"channels": ["nowhere/a.py:b"]}, "channels.0: nowhere/a.py does not exist"),
@@ -304,9 +373,29 @@ def on(**dataset) -> dict:
             "channels: 'HERE/weibull.py:weibull' stands twice",
         ),
         ({"channels": ["HERE/broken.py:a"]}, "channels.0: HERE/broken.py is not Python"),
+        (
+            {"channels": ["HERE/weibull.py"]},
+            "channels.0: 'HERE/weibull.py' names no channel in that file; add a colon and the label: "
+            "'HERE/weibull.py:weibull'",
+        ),
+        (
+            {"channels": ["raylegh"]},
+            "channels.0: channel 'raylegh' is unknown; did you mean rayleigh? it is one of awgn",
+        ),
+        (
+            trained_by("repobee"),
+            "methods.a: method 'repobee' is unknown; did you mean repobe? it is one of repobe, adversarial_training",
+        ),
+        (
+            on(name="cells", source="HERE/none.npz"),
+            "datasets.cells.source: HERE/none.npz does not exist; the dataset's",
+        ),
+        (on(name="cells", source="HERE"), "datasets.cells.source: HERE has no class folders; put the images of each"),
+        ({"datasets": {"digits": {}}}, "datasets.digits: missing key 'image_size' (S in pixels, a multiple of 8)"),
         (attacked_by("nowhere/a.py"), "evaluation.attacks.a.kind: nowhere/a.py does not exist"),
         (attacked_by("HERE/mine.py"), "evaluation.attacks.a.kind: HERE/mine.py has no function attack"),
         (attacked_by("nothing"), "evaluation.attacks.a.kind: 'nothing' is unknown; it is one of pgd"),
+        (attacked_by("eot_pdg"), "evaluation.attacks.a.kind: 'eot_pdg' is unknown; did you mean eot_pgd? it is one of"),
     ],
 )
 def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, line, folder):
@@ -318,6 +407,147 @@ def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, li
         check(CONFIG | departure)
     assert str(raised.value).startswith(line.replace("HERE", str(folder)))
     assert "\n" not in str(raised.value)
+
+
+METHOD = """
+from dataclasses import dataclass
+from repobe.training import method
+@dataclass
+class Hyper: ...
+class Method(method.Method):
+    def __init__(self, problem, hyper): ...
+    def update(self, image, label, n0): ...
+"""
+CHANNEL = """
+from repobe.phy.channel import Fading
+class Mine(Fading):
+    name = "mine"
+    def gain(self, x, generator): ...
+    def power_distribution(self, g): ...
+    def power_quantile(self, p): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "departure", "line"),
+    [
+        (
+            "def attack(model, image): ...",
+            attacked_by("FILE"),
+            "evaluation.attacks.a.kind: FILE, line 1: attack(model, image) must take (model, image, label, eps, "
+            "attack)",
+        ),
+        (
+            "def attack(model, image, label, eps, attack, steps): ...",
+            attacked_by("FILE"),
+            "evaluation.attacks.a.kind: FILE, line 1: attack(model, image, label, eps, attack, steps) must take (",
+        ),
+        (
+            "def attack(model, image, label, eps, attack, *, steps): ...",
+            attacked_by("FILE"),
+            "evaluation.attacks.a.kind: FILE, line 1: attack(",
+        ),
+        (
+            METHOD.replace("label, n0", "label"),
+            trained_by("FILE"),
+            "methods.a: FILE, line 8: update(self, image, label) must take (self, image, label, n0)",
+        ),
+        (
+            METHOD.replace("problem, hyper", "problem"),
+            trained_by("FILE"),
+            "methods.a: FILE, line 7: __init__(self, problem) must take (self, problem, hyper)",
+        ),
+        (
+            METHOD.replace("update", "step"),
+            trained_by("FILE"),
+            "methods.a: FILE, line 6: class Method does not define up",
+        ),
+        (
+            METHOD.replace("__init__", "init"),
+            trained_by("FILE"),
+            "methods.a: FILE, line 6: class Method does not define",
+        ),
+        (
+            METHOD.replace("(method.Method)", ""),
+            trained_by("FILE"),
+            "methods.a: FILE, line 6: Method must be a subclass of repobe.training.method.Method",
+        ),
+        (
+            METHOD + "    def finish(self): ...",
+            trained_by("FILE"),
+            "methods.a: FILE, line 9: finish(self) must take (self, image, label)",
+        ),
+        (
+            CHANNEL.replace("x, generator", "x"),
+            {"channels": ["FILE:mine"]},
+            "channels.0: FILE, line 5: gain(self, x) must take (self, x, generator)",
+        ),
+        (
+            CHANNEL.replace("power_quantile", "quantile"),
+            {"channels": ["FILE:mine"]},
+            "channels.0: FILE, line 3: class Mine does not define power_quantile",
+        ),
+        (
+            CHANNEL.replace("Fading)", "Channel)"),
+            {"channels": ["FILE:mine"]},
+            "channels.0: FILE, line 3: class Mine does not define ergodic_capacity, bit_error_rate",
+        ),
+    ],
+)
+def test_a_wrong_signature_is_refused_with_the_config_in_one_line(text, departure, line, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    departure = json.loads(json.dumps(departure).replace("FILE", str(path)))
+    with pytest.raises(ValueError, match=r".") as raised:
+        check(CONFIG | departure)
+    assert str(raised.value).startswith(line.replace("FILE", str(path)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def attack(a, b, c, d, e): ...",
+        "def attack(model, image, label, eps, attack, steps=7): ...",
+        "def attack(model, *rest): ...",
+        "import functools\n@functools.cache\ndef attack(*asked): ...",
+    ],
+)
+def test_what_can_be_called_as_the_evaluation_calls_it_is_accepted(text, tmp_path):
+    (tmp_path / "own.py").write_text(text)
+    check(CONFIG | attacked_by(str(tmp_path / "own.py")))
+
+
+@pytest.mark.parametrize("name", ["repobe", "undefended", "jpeg2000", "trades"])
+def test_the_suites_own_methods_have_the_signatures_that_are_asked(name):
+    contracts.refuse_method(source_of(name))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise KeyError('x')", "evaluation.attacks.fgsm.kind, FILE, line 2 in attack: KeyError: 'x'"),
+        ("return 1 / 0", "evaluation.attacks.fgsm.kind, FILE, line 2 in attack: ZeroDivisionError: division by zero"),
+        ("raise ValueError('no')", "evaluation.attacks.fgsm.kind, FILE, line 2 in attack: no"),
+        (
+            "return image",
+            "RuntimeError: Boolean value of Tensor with more than one value is ambiguous; the suite's code ",
+        ),
+    ],
+)
+def test_what_a_file_raises_while_it_runs_names_the_key_the_file_and_the_line(body, line, folder, results, capfd):
+    config = config_of(folder, "evaluation")
+    (folder / "fgsm.py").write_text(f"def attack(model, image, label, eps, attack):\n    {body}\n")
+    (spec,) = grid(config)
+    path = results / "runs" / spec.path / "spec.yaml"
+    assert main(["spec", json.dumps(spec.as_dict()), str(path)]) == 0
+    assert main(["train", str(path), "--device", "cpu"]) == 0
+    capfd.readouterr()
+    assert main(["evaluate", str(path), "--device", "cpu"]) in (1, 2)
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"repobe: {line.replace('FILE', str(folder / 'fgsm.py'))}")
+    assert "evaluation.attacks.fgsm.kind" in last
+    assert str(folder / "fgsm.py") in last
 
 
 def test_an_incomplete_channel_class_is_refused(tmp_path):

@@ -27,6 +27,7 @@ from figures import (
     fig_cost,
     fig_eps,
     fig_leakage,
+    fig_other_settings,
     fig_specification,
 )  # fmt: skip
 from repobe.phy.channels import AWGN
@@ -156,6 +157,24 @@ def test_the_panels_show_the_papers_methods_in_its_order():
     assert fig4c.METHODS == fig4d.METHODS == ["adversarial_training", "trades", "repobe_adversarial"]
     for script in (fig3a, fig3c, fig4c):
         assert styles.methods_in_order(reversed(script.METHODS)) == script.METHODS
+
+
+def test_a_dataset_and_a_channel_of_ones_own_have_curves_of_accuracy_over_snr(results, tmp_path, monkeypatch):
+    """Rows of digits over AWGN stay with the paper's figures; the same rows under other names get panels."""
+    (tmp_path / "summary").mkdir()
+    digits = pd.read_csv(results / "summary" / "evasion.csv")
+    own = [digits.assign(dataset="cells"), digits.assign(channel="weibull"), digits.assign(dataset="mnist")]
+    variant = digits.assign(dataset="cells", method="adversarial_eq15")  # of a decision
+    write(pd.concat([digits, *own, variant]), tmp_path / "summary" / "evasion.csv")
+    monkeypatch.setattr(sys, "argv", ["fig_other_settings", str(tmp_path), str(tmp_path)])
+    fig_other_settings.draw()
+    plotted = pd.read_csv(tmp_path / "fig_other_settings.csv")
+    assert set(zip(plotted["dataset"], plotted["channel"], strict=True)) == {("cells", "awgn"), ("digits", "weibull")}
+    assert set(plotted["method"]) == {"undefended", "repobe", "brand_new"}
+    assert set(plotted["snr_test_db"]) == {7, 23}
+    assert set(plotted["attack"]) == {"none", "paper"}
+    shown = (tmp_path / "fig_other_settings.svg").read_text()
+    assert "cells, AWGN, brand new: natural 0.9000 at 7 dB to 0.9000 at 23 dB" in shown
 
 
 def test_costs_are_labelled_in_short_on_a_linear_axis_and_on_a_logarithmic_one():

@@ -77,7 +77,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
     """
     if source is None and name not in sources.NAMES:
         known = ", ".join(sources.NAMES)
-        raise ValueError(f"dataset '{name}' is unknown; it is one of {known}, or one of your own, which needs a source")
+        raise ValueError(f"dataset '{name}' is unknown; it is one of {known}, or one of your own with --source")
     classes = CLASSES.get(name, 10)
     if source is not None:
         train, test, classes = own.read(name, source)

@@ -9,7 +9,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.results import told
+from repobe.verdicts import paper
 from repobe.verdicts.gates import STAND_INS, plain
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
@@ -24,7 +26,10 @@ def lines(results: Path, figures: Path) -> list[str]:
         rows = list(csv.DictReader(file))
     verdicts = collections.Counter(plain(row["verdict"]) for row in rows)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in JUDGED if verdicts[verdict])
-    said = [f"Found: of {len(rows)} claims of the paper {found}.", f"Report: {report}; the figures are in {figures}/."]
+    said = [
+        f"Found: of {len(rows)} claims of the paper {found}.{_why(rows)}",
+        f"Report: {report}; the figures are in {figures}/.",
+    ]
     if {run["run"].split("/")[0] for run in told(results / "summary" / "provenance.json")} <= set(STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
         return [
@@ -36,6 +41,18 @@ def lines(results: Path, figures: Path) -> list[str]:
     folder = sets.get(rows[0].get("set"), str(results))
     where = "" if folder == "results" else f" --results {shlex.quote(folder)}"
     return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
+
+
+def _why(rows: list[dict]) -> str:
+    """What the claims that have not run need, and which of the others depend on no data."""
+    datasets = {claim["id"]: {part.get("dataset") for part in claim["parts"]} - {None} for claim in paper.claims()}
+    lacking = [row["id"] for row in rows if plain(row["verdict"]) == "not run"]
+    algebra = [row["id"] for row in rows if row["id"] not in lacking and datasets.get(row["id"]) == set()]
+    needed = datasets_in_order(name for one in lacking for name in datasets.get(one, ()))
+    said = f" {', '.join(algebra)} are about the cipher's algebra and depend on no data." if algebra else ""
+    if needed:
+        said += f" What has not run needs the paper's methods on {' and '.join(map(panel_title, needed))}."
+    return said
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ class Curve(NamedTuple):
     dashed: bool
     rows: pd.DataFrame
 
+    def in_words(self) -> str:
+        """Its first and its last point, for readers who cannot see it."""
+        first, last = self.rows.iloc[0], self.rows.iloc[-1]
+        span = f"{self.label} {first['mean']:.4f} at {first['snr_test_db']:g} dB"
+        return span if len(self.rows) == 1 else f"{span} to {last['mean']:.4f} at {last['snr_test_db']:g} dB"
+
 
 def accuracy_over_snr(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
     """Draws one figure from the RESULTS and FIGURES_DIR of the command line.
@@ -177,15 +183,9 @@ def _in_words(measured: list[Curve], printed: list[Curve], absent: list[str], ba
     """What the figure shows, for readers who cannot see it."""
     if not measured:
         return NOTHING
-    told = "; ".join(f"{one.label} {_ends(one.rows)}" for one in measured + printed) + "."
+    told = "; ".join(one.in_words() for one in measured + printed) + "."
     if band:
         told += f" Above, {band[0]:.3f} to {band[1]:.3f} is enlarged."
     if absent:
         told += f" Not run: {', '.join(absent)}."
     return told
-
-
-def _ends(rows: pd.DataFrame) -> str:
-    first, last = rows.iloc[0], rows.iloc[-1]
-    span = f"{first['mean']:.4f} at {first['snr_test_db']:g} dB"
-    return span if len(rows) == 1 else f"{span} to {last['mean']:.4f} at {last['snr_test_db']:g} dB"

@@ -30,6 +30,8 @@ def adopt(*configs: Path) -> str:
     refused = {spec.path: reason for spec in specs if (reason := _refusal(spec, results))}
     adopted = [spec for spec in specs if spec.path not in refused]
     _touch(_in_order(adopted, results))
+    if not adopted and set(refused.values()) == {"not started"}:
+        return f"{results}: nothing to adopt, none of the {len(named)} runs is there; copy {results}/ first"
     lines = [f"{path}: not adopted, {refused[path]}" for path in refused if path in named]
     return "\n".join([*lines, f"{results}: {len(named - set(refused))} of {len(named)} runs adopted"])
 

@@ -56,10 +56,17 @@ def _line(error: ErrorDetails, where: str, kind: Any) -> str:
         known = _known(_adapter(kind).json_schema(), loc[:-1])
         return f"{'.'.join(outer[:-1]) or 'the top level'}: unknown key {loc[-1]!r}; known here: {', '.join(known)}"
     if error["type"] in ("missing", "missing_argument"):
-        return f"{'.'.join(outer[:-1]) or 'the top level'}: missing key {loc[-1]!r}"
+        return f"{'.'.join(outer[:-1]) or 'the top level'}: missing key {loc[-1]!r}{_meaning(kind, loc)}"
     for said, plainer in PLAINER.items():
         text = re.sub(said, plainer, text)
     return f"{key}: {_short(value)} {text}{_hint(error['type'], value)}"
+
+
+def _meaning(kind: Any, loc: list) -> str:
+    """What the schema says of a key, in brackets; empty where it says nothing."""
+    schema = _adapter(kind).json_schema()
+    said = _at(schema, loc[:-1])["properties"][loc[-1]].get("description")
+    return f" ({said})" if said else ""
 
 
 def _short(value: Any) -> str:
@@ -87,12 +94,17 @@ def _hint(kind: str, value: Any) -> str:
 
 def _known(schema: dict, loc: list) -> list[str]:
     """The keys that a JSON schema knows at a place."""
+    return list(_at(schema, loc)["properties"])
+
+
+def _at(schema: dict, loc: list) -> dict:
+    """The part of a JSON schema that describes a place."""
     node = schema
     for part in loc:
         node = _resolved(node, schema)
         named = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
         node = node.get("properties", {}).get(part) or next(inner for inner in named if inner)
-    return list(_resolved(node, schema)["properties"])
+    return _resolved(node, schema)
 
 
 def _resolved(node: dict, schema: dict) -> dict:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, WrapValidator, with_config
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
-from repobe.runs import addresses, names, plugins, values
+from repobe.runs import addresses, contracts, names, own_data, plugins, values
 from repobe.runs.checking import checked
+from repobe.runs.folders import data_file
 from repobe.runs.plugins import ROOT
 from repobe.runs.reading import merged, read
 from repobe.runs.refusals import refusal
@@ -129,11 +130,13 @@ def check(config: Any) -> dict:
     """The config with each value in its one spelling; ValueError for the first mistake, of type, bounds or name."""
     config = json.loads(json.dumps(checked(CONFIG, config), default=dataclasses.asdict))
     for name, described in config["datasets"].items():
-        _check_dataset(name, "source" in described)
+        _check_dataset(name, described.get("source"), Path(config["results_dir"]))
     for number, entry in enumerate(config["channels"]):
         source, label = names.located(entry)
         try:
-            names.channel(label, source)
+            name, _ = names.channel(label, source)
+            if source:
+                contracts.refuse_channel(source, name)
         except ValueError as error:
             raise ValueError(f"channels.{number}: {error}") from None
         if label in [names.located(other)[1] for other in config["channels"][:number]]:
@@ -141,7 +144,7 @@ def check(config: Any) -> dict:
     for name, attack in config["evaluation"]["attacks"].items():
         if plugins.is_file(attack["kind"]):
             try:
-                plugins.defines(attack["kind"], ast.FunctionDef, "attack")
+                contracts.refuse_attack(attack["kind"])
             except ValueError as error:
                 raise ValueError(f"evaluation.attacks.{name}.kind: {error}") from None
     for label, described in config["methods"].items():
@@ -152,13 +155,19 @@ def check(config: Any) -> dict:
     return config
 
 
-def _check_dataset(name: str, own: bool) -> None:
-    """ValueError unless the suite knows the dataset, or it is the user's own and no dataset of the suite."""
-    if not own and name not in names.DATASETS:
-        known = ", ".join(names.DATASETS)
-        raise ValueError(f"datasets.{name}: '{name}' is not one of {known}; a dataset of your own needs a source")
-    if own and name in names.DATASETS:
+def _check_dataset(name: str, source: str | None, results: Path) -> None:
+    """ValueError unless the suite knows the dataset, or its source can be one and the suite has none of that name."""
+    if source is not None and name in names.DATASETS:
         raise ValueError(f"datasets.{name}.source: '{name}' is a dataset of the suite; give yours another name")
+    if source is None and name not in names.DATASETS:
+        known, near = ", ".join(names.DATASETS), names.nearest(name, names.DATASETS)
+        raise ValueError(f"datasets.{name}: '{name}' is not one of {known}; {near}a dataset of your own needs a source")
+    if source is None or (not Path(source).exists() and data_file(results, name).exists()):
+        return  # what was made from a source that is gone is still there
+    try:
+        own_data.refuse(Path(source))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"datasets.{name}.source: {error}") from None
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:
@@ -181,16 +190,23 @@ def source_of(method: str) -> str:
     return "repobe/training/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
 
 
+def methods() -> list[str]:
+    """The suite's own methods."""
+    return ["repobe", *sorted(path.stem for path in (ROOT / "baselines").glob("[a-z]*.py"))]
+
+
 def hyper_parameters(method: str, where: str) -> dict[str, Any]:
     """The fields of a method's Hyper with their types, parsed from its file: importing would import torch, in seconds.
 
     A type that is not made of Python's own is Any: what it refuses is refused when the run starts.
     """
     path = source_of(method)
-    if not (ROOT / path).exists():
-        raise ValueError(f"{where}: method '{method}' is unknown: {path} does not exist")
+    if not plugins.is_file(method) and not (ROOT / path).exists():
+        known = methods()
+        said = f"{names.nearest(method, known)}it is one of {', '.join(known)}, or the path of a .py file"
+        raise ValueError(f"{where}: method '{method}' is unknown; {said}")
     try:
-        plugins.defines(path, ast.ClassDef, "Method")
+        contracts.refuse_method(path)
         hyper = plugins.defines(path, ast.ClassDef, "Hyper")
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None

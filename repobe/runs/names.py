@@ -5,7 +5,9 @@ channel by its label, or by path.py:label where its class stands in a file of th
 """
 
 import ast
+import difflib
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -24,16 +26,32 @@ def channels(source: str | None = None) -> dict[str, list[str]]:
     ValueError where source is not a Python file, or where one of its names is taken or no safe name of a folder.
     """
     found = {}
-    for kind in plugins.parsed(source or CHANNELS).body:
-        if isinstance(kind, ast.ClassDef) and (name := _name_of(kind)):
-            targets = [line.target for line in kind.body if isinstance(line, ast.AnnAssign)]
-            found[name] = [target.id for target in targets if isinstance(target, ast.Name)]
+    for name, kind in _classes(source).items():
+        targets = [line.target for line in kind.body if isinstance(line, ast.AnnAssign)]
+        found[name] = [target.id for target in targets if isinstance(target, ast.Name)]
     for name in found if source else ():
         if not SAFE.fullmatch(name):
             raise ValueError(f"{source}: '{name}' cannot name a folder; use at most 64 small letters, digits and _")
         if name in channels():
             raise ValueError(f"{source}: a channel of the suite is called '{name}' already; use another name")
     return found
+
+
+def class_of(source: str, name: str) -> ast.ClassDef:
+    """The class of a channel that `channels` lists."""
+    return _classes(source)[name]
+
+
+def _classes(source: str | None) -> dict[str, ast.ClassDef]:
+    """The channels' classes by their names."""
+    classes = [node for node in plugins.parsed(source or CHANNELS).body if isinstance(node, ast.ClassDef)]
+    return {name: kind for kind in classes if (name := _name_of(kind))}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean repobe? ' where one of the known names is close to a mistyped one; else empty."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _name_of(kind: ast.ClassDef) -> str | None:
@@ -46,7 +64,13 @@ def _name_of(kind: ast.ClassDef) -> str | None:
 
 
 def located(entry: str) -> tuple[str | None, str]:
-    """(file, label) of an entry of a config's `channels`: path.py:label, or a label alone, whose file is None."""
+    """(file, label) of an entry of a config's `channels`: path.py:label, or a label alone, whose file is None.
+
+    ValueError for a file without a label.
+    """
+    if plugins.is_file(entry):
+        label = next(iter(channels(entry)), "label")
+        raise ValueError(f"{entry!r} names no channel in that file; add a colon and the label: '{entry}:{label}'")
     source, colon, label = entry.rpartition(".py:")
     return (f"{source}.py", label) if colon else (None, entry)
 
@@ -64,7 +88,7 @@ def channel(label: str, source: str | None = None) -> tuple[str, dict[str, float
         return label, {}
     name = max((name for name in known if label.startswith(f"{name}_")), key=len, default="")
     if not known.get(name):
-        raise ValueError(f"channel {label!r} is unknown; it is one of {', '.join(known)}")
+        raise ValueError(f"channel {label!r} is unknown; {nearest(label, known)}it is one of {', '.join(known)}")
     parameters: dict[str, float] = {}
     for part in label.removeprefix(f"{name}_").split("_"):
         written = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", part)

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
+MODULE = "repobe plugin "  # how the name of such a file's module begins
 
 
 def is_file(name: str) -> bool:
@@ -51,7 +52,7 @@ def imported(path: str) -> ModuleType:
 @cache
 def _imported(path: Path) -> ModuleType:
     # Dataclasses look their module up by its name, so it must be listed, and no two files may share a name.
-    name = f"repobe plugin {path}"
+    name = f"{MODULE}{path}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # as for every .py file
     module = importlib.util.module_from_spec(spec)
@@ -62,3 +63,14 @@ def _imported(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def passed_through(error: BaseException) -> tuple[Path, int, str] | None:
+    """(file, line, function) where an error last came through a user's own file; None where it came through none."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).startswith(MODULE):
+            code = trace.tb_frame.f_code
+            found = Path(code.co_filename), trace.tb_lineno, code.co_name
+        trace = trace.tb_next
+    return found

@@ -36,6 +36,9 @@ def read(path: Path) -> dict:
         return yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}," if error.problem_mark else ""
+        raise ValueError(f"{path}{line} is not YAML ({error.problem})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML ({in_a_line(error)})") from None
     except ValueError as error:

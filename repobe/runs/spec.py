@@ -22,7 +22,10 @@ Attacker = Literal["keyless", "keyless_adaptive", "same_key", "known_plaintext",
 def attack_kind(kind: str) -> str:
     """The kind; ValueError unless the suite has it or it is a file."""
     if kind not in ATTACK_KINDS and not plugins.is_file(kind):
-        raise ValueError(f"{kind!r} is unknown; it is one of {', '.join(ATTACK_KINDS)}, or the path of a .py file")
+        near = names.nearest(kind, ATTACK_KINDS)
+        raise ValueError(
+            f"{kind!r} is unknown; {near}it is one of {', '.join(ATTACK_KINDS)}, or the path of a .py file"
+        )
     return values.file(kind) if plugins.is_file(kind) else kind
 
 

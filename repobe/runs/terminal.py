@@ -24,6 +24,8 @@ ITS_OWN: tuple[str, ...] = (
 )
 ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
 ITS_OWN += ("Exiting because a job execution failed",)
+# That a command failed: its reason is told from its log.
+ITS_OWN += ("RuleException:\nCalledProcessError", "WorkflowError:\nAt least one job did not complete")
 EVENTS = {
     "workflow_started",
     "run_info",

@@ -111,4 +111,6 @@ Repeats = Annotated[int, Field(strict=True, ge=1, le=10_000), COUNT]
 Messages = Annotated[int, Field(strict=True, ge=1, le=100), COUNT]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024), COUNT]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32), COUNT]
-Size = Annotated[int, Field(strict=True, ge=16, le=1024, multiple_of=8, description="S in pixels"), COUNT]
+Size = Annotated[
+    int, Field(strict=True, ge=16, le=1024, multiple_of=8, description="S in pixels, a multiple of 8"), COUNT
+]

@@ -34,7 +34,7 @@ try:
     EVERY = {spec.path: spec for spec in every_run(config)}
     SPECS = kept(config, list(EVERY.values()))
 except ValueError as error:
-    raise WorkflowError(f"config, {error}")
+    sys.exit(f"config, {error}")  # one line; a WorkflowError would show this file around it
 
 
 def of_suite(path):

@@ -1,0 +1,55 @@
+"""Accuracy over SNR on every dataset and channel that no figure of the paper shows, such as those of a user's own.
+
+Solid: without an attack. Dashed: under the paper's attack. Variants of the decisions and readings are in fig_ablations.
+"""
+
+import pandas as pd
+
+from repobe.report.canvas import interval_line, panels, theme
+from repobe.report.curves import curves_of, offsets
+from repobe.report.headings import datasets_in_order, panel_title
+from repobe.report.saving import arguments, save, save_empty, summary
+from repobe.report.styles import methods_in_order
+from repobe.verdicts import paper
+from repobe.verdicts.gates import STAND_INS
+
+TITLE = "Accuracy over SNR where the paper has no figure"
+THE_PAPERS = {
+    (dataset, channel) for names in STAND_INS.items() for dataset in names for channel in ("awgn", "rayleigh")
+}
+QUANTITIES = ["natural_accuracy", "adversarial_accuracy"]
+
+
+def draw() -> None:
+    """Writes fig_other_settings: a panel for each dataset and channel, a curve for each method and quantity."""
+    results, out = arguments()
+    table = summary(results, "evasion")
+    table = table[table["attack"].isin(["none", "paper"]) & ~table["method"].isin(paper.variants())]
+    settings = set(zip(table["dataset"], table["channel"], strict=True)) - THE_PAPERS
+    # As in the paper's figures, a stand-in is not drawn where its dataset has run.
+    settings -= {(STAND_INS[dataset], channel) for dataset, channel in settings if dataset in STAND_INS}
+    datasets = datasets_in_order(dataset for dataset, _ in settings)
+    shown = [(one, channel) for one in datasets for dataset, channel in sorted(settings) if dataset == one]
+    if not shown:
+        return save_empty(out / "fig_other_settings", table, TITLE)
+    theme()
+    figure, grid = panels(len(shown), 2, (3.6, 2.9), "SNR (dB)", "Accuracy")
+    handles, told, drawn = {}, [], []
+    for axes, (dataset, channel) in zip(grid, shown, strict=True):
+        here = table[(table["dataset"] == dataset) & (table["channel"] == channel)]
+        curves = [one for one in curves_of(here, methods_in_order(here["method"]), QUANTITIES) if len(one.rows)]
+        for curve, aside in zip(curves, offsets(len(curves)), strict=True):
+            line = "--" if curve.dashed else "-"
+            x = curve.rows["snr_test_db"] + aside
+            handles[curve.label] = interval_line(axes, x, curve.rows, curve.look, curve.label, line)
+            told.append(f"{panel_title(dataset, channel)}, {curve.in_words()}")
+            drawn.append(curve.rows)
+        axes.set_title(panel_title(dataset, channel), fontsize=9)
+        axes.set_xticks(sorted(set(here["snr_test_db"])))
+        axes.grid(axis="y", alpha=0.35)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    save(figure, out / "fig_other_settings", pd.concat(drawn), TITLE, f"{TITLE}. {'; '.join(told)}.")
+
+
+if __name__ == "__main__":
+    draw()
