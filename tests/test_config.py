@@ -44,6 +44,14 @@ def test_the_first_mistake_is_one_line_that_names_the_key(departure, line, tmp_p
     assert str(raised.value).startswith(f"{path}: {line}")
 
 
+def test_a_file_that_is_not_yaml_is_named_with_the_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("seeds: [0]\ntraining:\n\tepochs: 1\n")
+    with pytest.raises(ValueError, match=r".") as raised:
+        load(path)
+    assert str(raised.value) == f"{path}, line 3, is not YAML (found character '\\t' that cannot start any token)"
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_read_of_a_methods_file_is_what_its_hyper_has(name):
     module = import_module("repobe.training.algorithm" if name == "repobe" else f"baselines.{name}")

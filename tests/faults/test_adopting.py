@@ -61,6 +61,11 @@ def test_a_run_that_was_altered_is_left_alone_and_named(name, reason, copied, ca
     assert times(copied, run)[2:] == before[2:]
 
 
+def test_where_no_run_lies_one_line_says_so(tmp_path, capsys):
+    (line,) = adopt(tmp_path / "nothing", capsys)
+    assert line == f"{tmp_path}/nothing: nothing to adopt, none of the 1 runs is there; copy {tmp_path}/nothing/ first"
+
+
 def test_a_run_of_another_config_of_other_data_or_unfinished_is_not_adopted(copied, finished, capsys):
     run = copied / "runs/digits/awgn/repobe/seed0"
     (line, _) = adopt(copied, capsys, training=CONFIG["training"] | {"epochs": 9})

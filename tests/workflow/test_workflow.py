@@ -195,6 +195,8 @@ def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
     assert len(said) == 1, done.stdout
     assert str(tmp_path / "nothing") in said[0]
     assert (tmp_path / "results" / "logs" / "data" / "mnist.log").read_text().strip() == said[0]
+    for its_own in ("RuleException", "CalledProcessError", "WorkflowError", "set -euo pipefail"):
+        assert its_own not in done.stdout
 
 
 def _nothing_is_trained_in_another_clone(clone: Path, results: Path, chosen: str) -> None:
