@@ -34,7 +34,7 @@ mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at th
 	@cd "$(RESULTS)/mlflow" && MLFLOW_DISABLE_TELEMETRY=true "$(CURDIR)/.venv/bin/python" -m mlflow ui
 
 quotes: $(READY) ## the numbers that the READMEs quote, written anew from the committed tables
-	.venv/bin/python -m repobe.report.quotes README.md results/reference/README.md
+	.venv/bin/python -m repobe.report.quotes README.md docs/findings.md results/reference/README.md
 
 test: lint ## lint, unit tests and the miniature workflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto
