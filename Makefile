@@ -30,6 +30,7 @@ tables: $(READY) ## one report and all figures of the committed tables, no train
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints
+	@test -d "$(RESULTS)/mlflow" || { echo "$(RESULTS) has no folder mlflow: snakemake makes it at the end of a run; committed tables alone have none"; exit 2; }
 	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning (Ctrl-C ends it)"
 	@cd "$(RESULTS)/mlflow" && MLFLOW_DISABLE_TELEMETRY=true "$(CURDIR)/.venv/bin/python" -m mlflow ui
 
