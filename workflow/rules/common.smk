@@ -34,7 +34,8 @@ try:
     EVERY = {spec.path: spec for spec in every_run(config)}
     SPECS = kept(config, list(EVERY.values()))
 except ValueError as error:
-    sys.exit(f"config, {error}")  # one line; a WorkflowError would show this file around it
+    # One line: a WorkflowError would show this file around it.
+    sys.exit(f"config, {error}")
 
 
 def of_suite(path):
