@@ -9,7 +9,7 @@ from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.curves import curves_of, offsets
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.report.saving import arguments, save, save_empty, summary
-from repobe.report.styles import methods_in_order
+from repobe.report.styles import STYLE, methods_in_order
 from repobe.verdicts import paper
 from repobe.verdicts.gates import STAND_INS
 
@@ -24,7 +24,7 @@ def draw() -> None:
     """Writes fig_other_settings: a panel for each dataset and channel, a curve for each method and quantity."""
     results, out = arguments()
     table = summary(results, "evasion")
-    table = table[table["attack"].isin(["none", "paper"]) & ~table["method"].isin(paper.variants())]
+    table = table[table["attack"].isin(["none", "paper"]) & ~table["method"].isin(paper.variants() - set(STYLE))]
     settings = set(zip(table["dataset"], table["channel"], strict=True)) - THE_PAPERS
     # As in the paper's figures, a stand-in is not drawn where its dataset has run.
     settings -= {(STAND_INS[dataset], channel) for dataset, channel in settings if dataset in STAND_INS}
