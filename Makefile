@@ -30,11 +30,12 @@ tables: $(READY) ## one report and all figures of the committed tables, no train
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints
+	@test -d "$(RESULTS)/mlflow" || { echo "$(RESULTS) has no folder mlflow: snakemake makes it at the end of a run; committed tables alone have none"; exit 2; }
 	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning (Ctrl-C ends it)"
 	@cd "$(RESULTS)/mlflow" && MLFLOW_DISABLE_TELEMETRY=true "$(CURDIR)/.venv/bin/python" -m mlflow ui
 
 quotes: $(READY) ## the numbers that the READMEs quote, written anew from the committed tables
-	.venv/bin/python -m repobe.report.quotes README.md results/reference/README.md
+	.venv/bin/python -m repobe.report.quotes README.md docs/findings.md results/reference/README.md
 
 test: lint ## lint, unit tests and the miniature workflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python -m pytest -n auto

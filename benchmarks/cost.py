@@ -1,11 +1,12 @@
 """What a config costs before it runs: FLOP of every run and part, core-hours, GPU-hours, jobs and files.
 
-python -m benchmarks.cost config/paper.yaml
+python -m benchmarks.cost config/paper.yaml                            # prints; --out FOLDER keeps the table
 python -m benchmarks.cost config/paper.yaml --gpu-bfloat16 120 --gpu-float32 30    # TFLOP/s of your GPU
 """
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,11 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         jobs, _ = workflow.planned(options.config)
         about = {"jobs": jobs, "machine": rates.machine, "gpu": rates.gpu_named}
         about["commit"] = machine.provenance(torch.device("cpu"))["commit"]
-        out = options.out / f"{table.CONFIGS}{options.config.stem}.csv"
-        options.out.mkdir(parents=True, exist_ok=True)
-        files.table(out, [_plain(row | about) for row in found])
-        print("\r" + markdown(out))
-        print(f"{out} has a row for each dataset, method and part; `python -m benchmarks --readme` shows it")
+        with tempfile.TemporaryDirectory() as elsewhere:  # what is committed changes only where --out says so
+            out = (options.out or Path(elsewhere)) / f"{table.CONFIGS}{options.config.stem}.csv"
+            out.parent.mkdir(parents=True, exist_ok=True)
+            files.table(out, [_plain(row | about) for row in found])
+            print("\r" + markdown(out))
+        if options.out:
+            print(f"{out} has a row for each dataset, method and part; `python -m benchmarks --readme` shows it")
         return 0
     except (ValueError, OSError) as error:
         print(f"benchmarks.cost: {in_a_line(error)}", file=sys.stderr)
@@ -141,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     for precision, rate in GPU.items():
         text = f"TFLOP/s of a GPU in {precision}; default: {rate:g}, an assumption"
         parser.add_argument(f"--gpu-{precision}", type=float, default=rate, help=text)
-    parser.add_argument("--out", type=Path, default=TABLES, help="folder of the table; default: results/benchmarks")
+    parser.add_argument("--out", type=Path, help="folder to write the table to, for instance results/benchmarks")
     return parser
 
 

@@ -9,4 +9,5 @@ if __name__ == "__main__":
         "awgn",
         ["undefended", "repobe_adversarial"],
         ["natural_accuracy", "adversarial_accuracy"],
+        beside=["adversarial_training", "trades"],
     )

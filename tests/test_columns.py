@@ -57,3 +57,16 @@ def test_every_column_that_is_described_exists():
     named = {name for cell in cells for name in words(cell)}
     assert len(named) > 60
     assert named - headers == set()
+
+
+def test_every_outcome_of_a_committed_table_is_described():
+    evidence, readings = [line for line in PAGE.splitlines() if line.startswith("| `outcome`")]
+    described_by = {"evidence.csv": evidence, "readings.csv": readings}
+    found = set()
+    for path in TABLES:
+        if path.name in described_by:
+            with path.open(newline="", encoding="utf-8") as file:
+                values = {row["outcome"].partition(":")[0] for row in csv.DictReader(file)}
+            found |= values
+            assert not [one for one in values if one not in described_by[path.name]], path
+    assert {"yes", "no", "open", "not run", "not trained"} <= found

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,21 @@ def test_the_legend_says_which_curve_is_the_papers_and_gives_no_marker_to_what_h
     marks = [handle for handle in legend.legend_handles if isinstance(handle, Line2D)]
     assert [handle.get_marker() for handle in marks[-2:]] == ["None", "None"]
     assert [handle.get_markerfacecolor() for handle in marks[-4:-2]] == ["none", "none"]
+
+
+def test_a_rival_that_ran_where_the_papers_figure_has_none_is_shown_under_attack_alone(results, tmp_path, monkeypatch):
+    shutil.copytree(results, tmp_path / "results")
+    table = tmp_path / "results" / "summary" / "evasion.csv"
+    rows = pd.read_csv(table)
+    write(pd.concat([rows, rows[rows["method"] == "repobe"].assign(method="trades")]), table)
+    monkeypatch.setattr(sys, "argv", ["fig4a", str(tmp_path / "results"), str(tmp_path)])
+    runpy.run_module("figures.fig4a", run_name="__main__")
+    drawn = pd.read_csv(tmp_path / "fig4a.csv")
+    assert set(drawn[drawn["method"] == "trades"]["metric"]) == {"adversarial_accuracy"}
+    assert set(drawn[drawn["method"] == "undefended"]["metric"]) == {"natural_accuracy", "adversarial_accuracy"}
+    told = (tmp_path / "fig4a.svg").read_text()
+    assert "TRADES: adversarial" in told
+    assert "AT: adversarial" not in told  # it did not run, and the paper's figure has none that could be missed
 
 
 def test_all_decoders_of_an_attacker_share_one_entry_of_the_legend():

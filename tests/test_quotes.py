@@ -11,7 +11,7 @@ from repobe.tables.results import write
 from repobe.verdicts import paper
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "results/reference/README.md"]
+DOCUMENTS = ["README.md", "docs/findings.md", "results/reference/README.md"]
 # Decimal numbers that are no measurements: what the paper prints, and settings.
 SETTINGS = {"0.016", "0.1", "0.125", "0.25"}  # radii
 SETTINGS |= {"0.05", "0.9"}  # NECST-DP's budgets; 0.9 is also the momentum of a variant
@@ -22,7 +22,7 @@ PRINTED = {f"{value:.4f}" for value in paper.numbers()["value"]}
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_number_that_a_readme_quotes_is_that_of_the_tables(name):
     text = (ROOT / name).read_text()
-    # python -m repobe.report.quotes README.md results/reference/README.md writes them anew.
+    # python -m repobe.report.quotes README.md docs/findings.md results/reference/README.md writes them anew.
     assert text.splitlines() == refresh(text).splitlines()
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from test_claims import rows, tables
 
+from repobe.report import cards
 from repobe.runs.grid import grid
 from repobe.verdicts import paper, readings
 from repobe.verdicts.claims import CHECKS
@@ -110,7 +111,8 @@ def test_a_method_that_is_not_trained_leaves_a_reading_open():
 
 def result(reading: str, outcome: str, lead: float, dataset: str = "mnist") -> dict:
     bounds = {"low": lead - 0.01, "high": lead + 0.01}
-    return {"claim": "c01", "reading": reading, "dataset": dataset, "outcome": outcome, "lead": lead} | bounds
+    of = {"claim": "c01", "reading": reading, "dataset": dataset, "quantity": "natural_accuracy"}
+    return of | {"outcome": outcome, "lead": lead} | bounds
 
 
 def test_the_headline_is_the_reading_kindest_to_the_paper_beside_how_many_hold():
@@ -166,3 +168,17 @@ def test_every_reading_names_claims_that_there_are_and_runs_of_its_own_config():
             parts = known[claim]["parts"]
             named = {part["method"] for part in parts} | {r for part in parts for r in part.get("rivals", [])}
             assert not reading.get("methods") or named & set(reading["methods"]), (reading["id"], claim)
+
+
+def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
+    row = result("r13", "open: not competent", -0.6307) | {"size": 32, "set": "readings"}
+    both = pd.DataFrame([row, row | {"reading": "r00", "lead": -0.7}])
+    (found,) = readings.headline(both).to_dict("records")
+    words = {"r00": "as decided", "r13": "Fig. 3 shows Eq. 16's RepObE"}
+    said = cards._readings(found, words, [], "mnist32")
+    assert said == (
+        "in readings (32×32, other trainings than above), of 2 it holds under 0, fails under 0, is open under 2. "
+        "Kindest to the paper: r13 (Fig. 3 shows Eq. 16's RepObE), open: not competent, lead −63.07 points."
+    )
+    assert cards._readings(found, words, [], "readings").startswith("of 2 it holds under 0")
+    assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("lead −0.6307.")

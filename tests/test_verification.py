@@ -11,7 +11,7 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
-from repobe.verdicts import claims, comparison, decisions, readings
+from repobe.verdicts import claims, comparison, decisions, readings, verification
 from repobe.verdicts.show import show
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
@@ -84,7 +84,7 @@ def write(path, rows, table):
 def verify(folder, capsys) -> tuple[int, list[str]]:
     code = main(["verify", str(folder)])
     lines = capsys.readouterr().out.splitlines()
-    told = (" agree", ": as gathered", "no checksum recorded")
+    told = (" agree", ": as sealed", "not compared")
     return code, [line for line in lines if not any(words in line for words in told)]
 
 
@@ -142,7 +142,7 @@ def test_an_outcome_changed_is_found_by_the_accuracies(made, capsys):
     rows.loc[7, "correct"] = rows.loc[7, "correct"] - 1
     outcomes.write(pa.Table.from_pandas(rows, outcomes.SCHEMA, preserve_index=False), path)
     _, lines = verify(made, capsys)
-    assert lines[0] == "tables/outcomes.parquet: CHANGED since it was gathered"
+    assert lines[0] == "tables/outcomes.parquet: CHANGED since it was sealed"
     assert "DIFFER in 1 of 8, first method undefended" in lines[1]
 
 
@@ -162,7 +162,7 @@ def test_a_raw_table_that_is_cut_or_missing_is_named_with_its_path(name, made, c
     path.write_bytes(path.read_bytes()[:-20])
     code, lines = verify(made, capsys)
     assert code == 1
-    assert lines[0] == f"tables/{name}: CHANGED since it was gathered"
+    assert lines[0] == f"tables/{name}: CHANGED since it was sealed"
     assert not any("/tmp/tmp" in line for line in lines)
     path.unlink()
     code, lines = verify(made, capsys)
@@ -300,7 +300,7 @@ def test_merge_says_nothing_of_runs_trained_once(made, tmp_path):
 
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     change_a_digit(made / "tables" / "evasion.csv", 0, "value")
-    with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was gathered"):
+    with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was sealed"):
         merge(tmp_path / "merged", [made])
     assert not (tmp_path / "merged").exists()
 
@@ -342,6 +342,19 @@ def test_show_names_a_table_that_is_gone(name, made):
     (made / name).unlink()
     with pytest.raises(ValueError, match=f"{name} does not exist"):
         show("n21", made)
+
+
+def test_show_names_the_folders_below_that_have_results(made, tmp_path):
+    shutil.copytree(made, tmp_path / "elsewhere" / "reference" / "small")
+    said = show("n21", tmp_path / "elsewhere")
+    assert f"these have results: {tmp_path / 'elsewhere' / 'reference' / 'small'}." in said
+
+
+def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_path):
+    (tmp_path / "sets.json").write_text('{"mnist32": "results/reference/mnist32", "other": "results/other"}')
+    each = "python -m repobe verify results/reference/mnist32; python -m repobe verify results/other"
+    with pytest.raises(ValueError, match=f"verify each: {each}"):
+        verification.verify(tmp_path)
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):

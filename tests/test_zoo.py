@@ -205,7 +205,9 @@ def test_a_wrong_submission_is_named(tmp_path, text, message):
 
 def test_the_committed_list_is_what_the_command_prints(capsys):
     assert main(["zoo", str(ROOT / "results" / "zoo")]) == 0
-    assert capsys.readouterr().out in (ROOT / "results" / "zoo" / "README.md").read_text()
+    printed = capsys.readouterr()
+    assert printed.out in (ROOT / "results" / "zoo" / "README.md").read_text()
+    assert ("is empty" in printed.err) == (not zoo.models())
 
 
 def test_every_committed_model_is_whole():

@@ -7,6 +7,7 @@ import json
 from argparse import Namespace
 
 from repobe.runs import status as states
+from repobe.runs.console import tell
 
 
 def verify(o: Namespace) -> int:
@@ -42,6 +43,8 @@ def zoo(o: Namespace) -> None:
     from repobe.report import zoo as room
 
     found = room.models(o.zoo)
+    if not found:
+        tell(f"repobe zoo: {o.zoo} is empty; python -m repobe publish puts a trained run into it")
     _print(_json(found) if o.as_json else room.as_markdown(found))
 
 

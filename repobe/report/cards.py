@@ -40,7 +40,7 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
             "images": _images(row),
             "set": row.get("set") if row["verdict"] != "not run" else None,
             "elsewhere": row.get("elsewhere"),
-            "readings": _readings(under.get(row["id"]), words, holding(readings, row["id"])),
+            "readings": _readings(under.get(row["id"]), words, holding(readings, row["id"]), row.get("set")),
             "figures": [name for name in figures_of(row) if name in drawn],
             "command": row["command"],
         }
@@ -107,16 +107,21 @@ def holding(readings: pd.DataFrame, claim: str) -> list[str]:
     return [one for one, rows in mine.groupby("reading") if (rows["outcome"] == "holds").all()]
 
 
-def _readings(found: dict | None, words: dict[str, str], held: list[str]) -> str:
+def _readings(found: dict | None, words: dict[str, str], held: list[str], judged_in: str | None) -> str:
+    """judged_in: the folder of the claim's own verdict; readings from another folder are of other trainings."""
     if found is None:
         return ""
+    elsewhere = found["set"] if judged_in and found["set"] != judged_in else None
+    place = f"in {elsewhere} ({found['size']:g}×{found['size']:g}, other trainings than above), " if elsewhere else ""
     kindest = f"{found['kindest']} ({words[found['kindest']]})"
     if found["readings"] == 1:
-        return f"only one reading of the paper ran, {kindest}: {found['outcome']}."
+        return f"{place}only one reading of the paper ran, {kindest}: {found['outcome']}."
     which = f" ({joined(held)})" if held else ""
     counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
-    lead = signed(found["lead"])
-    return f"of {found['readings']} it {counts}. Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
+    lead = f"{in_points(found['lead'])} points" if is_proportion(found["quantity"]) else signed(found["lead"])
+    return (
+        f"{place}of {found['readings']} it {counts}. Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
+    )
 
 
 def compared(row: dict) -> str:

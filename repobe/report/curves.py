@@ -1,5 +1,6 @@
 """Accuracy over SNR (Figs. 3a-c and 4): one curve per method and quantity, beside the paper's printed points."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -23,11 +24,14 @@ class Curve(NamedTuple):
     rows: pd.DataFrame
 
 
-def accuracy_over_snr(name: str, dataset: str, channel: str, methods: list[str], quantities: list[str]) -> None:
+def accuracy_over_snr(
+    name: str, dataset: str, channel: str, methods: list[str], quantities: list[str], beside: Sequence[str] = ()
+) -> None:
     """Draws one figure from the RESULTS and FIGURES_DIR of the command line.
 
     methods: those that the paper's figure shows; methods of the user's own that ran there are added. quantities:
-    natural_accuracy (solid) and adversarial_accuracy (dashed). Bars are 95 % intervals; curves are moved
+    natural_accuracy (solid) and adversarial_accuracy (dashed). beside: methods that the paper's figure does not show;
+    their adversarial accuracy is added where they ran. Bars are 95 % intervals; curves are moved
     apart sideways so that each bar shows. Hollow markers are the paper's printed points; they appear only where the
     dataset is the paper's. A second panel above enlarges curves that lie too close together.
     """
@@ -36,7 +40,9 @@ def accuracy_over_snr(name: str, dataset: str, channel: str, methods: list[str],
     shown = dataset_shown(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
     methods = [*methods, *of_ones_own(table[table["metric"].isin(quantities)]["method"])]
-    curves = with_channel_uses(curves_of(table.assign(source="measured"), methods, quantities))
+    table = table.assign(source="measured")
+    added = [one for one in curves_of(table, list(beside), quantities) if one.dashed and len(one.rows)]
+    curves = with_channel_uses(curves_of(table, methods, quantities) + added)
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
     if shown == dataset and measured:

@@ -9,8 +9,9 @@ names the table, the column and the values that select the row. A table of numbe
     rows: method=repobe; -; method=necst -->
 
 It describes the last columns of the table. A row `-` or a column `-` stays as it is. A column may begin with its own
-table and column. `make quotes` refreshes all numbers of the READMEs and keeps their decimals; tests/test_quotes.py
-checks that none is out of date and none lacks a comment.
+table and column. Two tables are written whole (`printed`): below `<!-- numbers of mnist32 cifar64 -->` the paper's
+numbers beside ours, below `<!-- claims of mnist32 cifar64 -->` its claims. `make quotes` refreshes all numbers of the
+documents and keeps their decimals; tests/test_quotes.py checks that none is out of date and none lacks a comment.
 """
 
 import re
@@ -21,11 +22,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.report import printed
 from repobe.runs.files import replace
 from repobe.tables.results import read
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 NUMBER = re.compile(r"(?P<shown>[+−-]?\d[\d.,]*)(?P<comment><!-- = (?P<query>[^>]*?) -->)")
+WHOLE = re.compile(r"(?P<comment><!-- (?P<kind>numbers|claims) of (?P<sets>[^>]+?) -->\n)(?P<body>(?:\|.*\n)*)")
 TABLE = re.compile(r"<!-- table(?P<query>[^>]*?)-->\n(?P<body>(?:\|.*\n)+)")
 
 
@@ -35,12 +38,17 @@ def refresh(text: str, reference: Path = REFERENCE) -> str:
     def number(found: re.Match) -> str:
         return _like(found["shown"], quoted(found["query"], reference)) + found["comment"]
 
+    def whole(found: re.Match) -> str:
+        make = printed.numbers if found["kind"] == "numbers" else printed.claims
+        return found["comment"] + make([reference / name for name in found["sets"].split()])
+
+    text = WHOLE.sub(whole, text)
     return TABLE.sub(lambda found: _table(found, reference), NUMBER.sub(number, text))
 
 
 def unmarked(text: str) -> str:
     """The document without marked numbers, marked tables and code."""
-    text = TABLE.sub(lambda found: _labels(found), NUMBER.sub("", text))
+    text = TABLE.sub(lambda found: _labels(found), NUMBER.sub("", WHOLE.sub("", text)))
     text = re.sub(r"^    .*$", "", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), flags=re.MULTILINE)
     return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 

@@ -145,10 +145,10 @@ def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) 
 
 
 def gathered(folder: Path) -> list[tuple[str, bool]]:
-    """(a line, whether it agrees) for each file of a tables folder: the file now against the file as gathered."""
+    """(a line, whether it agrees) for each file of a tables folder: the file now against its sealed hash."""
     if not (folder / "sha256.json").exists():
         return [("tables/sha256.json: is missing", False)]
-    words = {True: "as gathered", False: "CHANGED since it was gathered", None: "is missing"}
+    words = {True: "as sealed", False: "CHANGED since it was sealed", None: "is missing"}
     unlisted = {name: False for name in GATHERED if (folder / name).exists()}
     found = sorted((unlisted | checksums.compared(folder)).items())
     return [(f"tables/{name}: {words[agrees]}", bool(agrees)) for name, agrees in found]

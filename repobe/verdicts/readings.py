@@ -31,7 +31,7 @@ COLUMNS += [
     "not_run",
 ]
 HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
-HEADLINE += ["holds", "fails", "open", "ahead", "readings"]
+HEADLINE += ["quantity", "size", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
 AS_DECIDED = "r00"
 
@@ -90,7 +90,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """For each claim: the most favourable reading, its outcome, and how many readings hold, fail or are open.
 
     ahead: number of readings whose whole interval lies above the claim's margin, regardless of the gates. A claim that
-    ran only on a stand-in has no row.
+    ran only on a stand-in has no row. quantity, size and set (where rows have them) are the most favourable reading's.
     """
     found = []
     for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
@@ -100,7 +100,8 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
         best = each.sort_values(["rank", "lead"]).iloc[-1]
         counts = {outcome: int((each["rank"] == place).sum()) for place, outcome in enumerate(OUTCOMES)}
         counts |= {"ahead": int((each["low"] > 0).sum()), "readings": len(each)}
-        kindest = {"kindest": best.name} | best[["outcome", "lead", "low", "high"]].to_dict()
+        told = ["outcome", "lead", "low", "high", "quantity", "size", "set"]
+        kindest = {"kindest": best.name} | {name: best.get(name) for name in told}
         found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
     return pd.DataFrame(found, columns=HEADLINE)
 

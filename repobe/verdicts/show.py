@@ -194,7 +194,9 @@ def _table(path: Path) -> pd.DataFrame | None:
 
 
 def _nothing(results: Path) -> list[str]:
-    return ["", f"Nothing was measured in {results}: run snakemake, or name another folder with --results."]
+    below = sorted({path.parent for depth in ("*", "*/*") for path in results.glob(f"{depth}/comparison.csv")})
+    other = f"; these have results: {', '.join(map(str, below))}" if below else ""
+    return ["", f"Nothing was measured in {results}: run snakemake, or name another folder with --results{other}."]
 
 
 def _pair(name: str, value: str) -> str:

@@ -21,11 +21,14 @@ DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv", "re
 def verify(results: Path) -> list[tuple[str, bool]]:
     """(a line, whether it agrees) for each file of <results>.
 
-    It compares the raw tables with their hashes as gathered, the runs' files with the checksums that their stages
+    It compares the raw tables with their hashes as sealed, the runs' files with the checksums that their stages
     recorded, the accuracies with the outcomes of each image, and every derived table with a recomputed one. ValueError
     if there are no tables.
     """
     raw = results / "tables"
+    if (results / "sets.json").is_file():
+        every = "; ".join(f"python -m repobe verify {folder}" for folder in tables.told(results / "sets.json").values())
+        raise ValueError(f"{results} shows several folders on one page; verify each: {every}")
     if not raw.is_dir():
         raise ValueError(f"{raw} does not exist: there is nothing to verify; run snakemake, or name another folder")
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +77,9 @@ def _as_written(results: Path, provenance: list[dict]) -> list[tuple[str, bool]]
                 said.append((f"{(folder / name).relative_to(results)}: {words[agrees]}", False))
     without = sum(not checksums.recorded(run) for run in runs)
     said += [(f"runs: {count} files agree with their checksums", True)] if count else []
-    said += [(f"runs: no checksum recorded for {without} of {len(runs)}", True)] if without else []
+    said += (
+        [(f"runs: {without} of {len(runs)} have no files with checksums here: not compared", True)] if without else []
+    )
     return said
 
 

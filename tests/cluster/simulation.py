@@ -1,13 +1,18 @@
 """Many short jobs through profiles/slurm, on a Slurm of one node: what submitting, polling and files cost.
 
-    PYTHONPATH=tests python -m cluster.simulation --runs 500 --together 20      # 1,000 jobs; as root, some ten minutes
+    PYTHONPATH=tests python -m cluster.simulation --runs 100 --together 20            # 200 jobs; as root, ten minutes
+    PYTHONPATH=tests python -m cluster.simulation --runs 500 --together 20 --light    # 1,000
 
 The workflow is the suite's own: every run is a training and a measurement, which sleep in the stages' place. Its
 commands sbatch and squeue are counted on their way to Slurm's.
+
+On its node every stage starts a snakemake of its own. A cluster's nodes do so at the same time; here one core does it
+for all of them, stage after stage. With --light the jobs start none, and what remains is the login node's work.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -28,20 +33,22 @@ RUN = {
 }
 
 
-def simulated(folder: Path, runs: int, together: int, *options: str) -> list[tuple[str, str]]:
+def simulated(folder: Path, runs: int, together: int, light: bool, *options: str) -> list[tuple[str, str]]:
     """Names and values of what so many runs cost, with a Slurm that runs already; RuntimeError if a job fails.
 
-    together: how many runs are one submission. options: of snakemake.
+    together: how many runs are one submission. light: jobs start no snakemake on their node. options: of snakemake.
     """
     journal, environment = folder / "journal", dict(os.environ)
     environment["PATH"] = standin.installed(folder / "bin")
     environment |= {"STANDIN_SECONDS": SLEEPING, "STANDIN_JOURNAL": str(journal), "TMPDIR": str(folder)}
     calls = {name: _counted(folder / "bin", name) for name in ("sbatch", "squeue")}
+    if light:
+        _lighten(folder / "bin" / "sbatch")
     command = _command(folder, runs, together, options)
-    began = time.time()
+    began, before = time.time(), _cpu()
     with (folder / "snakemake.log").open("w") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
-    wall = time.time() - began
+    wall, cpu = time.time() - began, _cpu() - before
     if done.returncode:
         raise RuntimeError(f"snakemake failed:\n{(folder / 'snakemake.log').read_text()[-3000:]}")
     sbatch, squeue = ([float(line) for line in file.read_text().split()] for file in calls.values())
@@ -54,6 +61,7 @@ def simulated(folder: Path, runs: int, together: int, *options: str) -> list[tup
         ("planning, and the stages that are no jobs, until the first submission", f"{sbatch[0] - began:.0f} s"),
         ("submissions a second", f"{(len(sbatch) - 1) / between:.1f}" if between else "one submission"),
         ("status polls (squeue)", str(len(squeue))),
+        ("CPU of snakemake where it submits", f"{cpu:.0f} s"),
         ("wall time", f"{wall:.0f} s"),
         ("wall time per job", f"{wall / jobs:.2f} s"),
         ("files written, with Snakemake's own and logs", f"{len(files):,}"),
@@ -81,10 +89,26 @@ def _counted(bin_: Path, name: str) -> Path:
     return calls
 
 
+def _cpu() -> float:
+    """Seconds of CPU of the children that ended: snakemake and what it called. Slurm's daemons are no children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _lighten(sbatch: Path) -> None:
+    """Puts the stages themselves in place of the snakemake that a job would start."""
+    counting = sbatch.with_name("sbatch.counting")
+    sbatch.rename(counting)
+    light = Path(__file__).with_name("light.py").resolve()
+    sbatch.write_text(f'#!/bin/sh\nexec {sys.executable} {light} {counting} "$@"\n')
+    sbatch.chmod(0o755)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=500, help="each is two jobs; default: 500")
     parser.add_argument("--together", type=int, default=20, help="runs that are one submission; default: 20")
+    parser.add_argument("--light", action="store_true", help="start no snakemake on the node")
     parser.add_argument("--cpus", type=int, default=8, help="that the node pretends to have; default: 8")
     options = parser.parse_args()
     if lacking := one_node.missing(accounting=True):
@@ -95,7 +119,7 @@ def main() -> int:
         folder.mkdir()
         try:
             one_node.start(node, accounting=True, cpus=options.cpus)
-            rows = simulated(folder, options.runs, options.together)
+            rows = simulated(folder, options.runs, options.together, options.light)
         finally:
             one_node.stop(node)
     print("| what | measured |\n|---|---|")

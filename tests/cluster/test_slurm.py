@@ -166,9 +166,10 @@ def test_the_stages_of_a_small_run_are_one_submission(slurm, last, workflow, tmp
 
 
 @pytest.mark.slow
-def test_the_simulation_runs_and_counts_every_job(slurm, last, tmp_path):
-    """Four runs, two of them one submission: docs/scale.md has the table of 500."""
-    counted = dict(simulation.simulated(tmp_path, 4, 2, "--slurm-init-seconds-before-status-checks", "2"))
+@pytest.mark.parametrize("light", [False, True])
+def test_the_simulation_runs_and_counts_every_job(light, slurm, last, tmp_path):
+    """Four runs, two of them one submission: docs/scale.md has the table of more."""
+    counted = dict(simulation.simulated(tmp_path, 4, 2, light, "--slurm-init-seconds-before-status-checks", "2"))
     assert counted["jobs that slept"].startswith("8, ")
     assert counted["submissions"] == "2"
     assert [job["State"] for job in accounted(last)] == ["COMPLETED"] * 2
