@@ -326,9 +326,7 @@ def test_each_marker_of_a_curve_says_its_value_and_the_drawing_keeps_no_other_tr
     assert canvas.VALUES not in drawing
 
 
-@pytest.mark.parametrize(
-    "script", ["fig3a", "fig4a", "fig_channel_uses", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage"]
-)
+@pytest.mark.parametrize("script", ["fig3a", "fig4a", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage"])
 def test_a_method_that_the_suite_does_not_know_is_in_every_figure_that_compares_methods_where_it_ran(script, drawn):
     assert "brand_new" in set(pd.read_csv(drawn[0] / f"{script}.csv")["method"])
     assert "brand new" in (drawn[0] / f"{script}.svg").read_text()
