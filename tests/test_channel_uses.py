@@ -57,3 +57,11 @@ def test_a_legend_says_each_k_where_curves_differ_in_it_and_once():
     ]  # fmt: skip
     same = curves[1:]
     assert with_channel_uses(same) == same
+
+
+def test_a_users_own_method_is_compared_too_and_its_uses_are_one_family():
+    table = summary()
+    own = [table[table["method"] == name].assign(method=new) for name, new in
+           [("repobe", "brand_new"), ("repobe_k128", "brand_new_k128")]]  # fmt: skip
+    first = over_channel_uses(pd.concat([table, *own], ignore_index=True)).query("snr_test_db == 7")
+    assert list(zip(first["family"], first["symbols_k"], strict=True))[-2:] == [("brand_new", 32), ("brand_new", 128)]

@@ -34,6 +34,7 @@ from figures import (
 from repobe.phy.channels import AWGN
 from repobe.report import beaten, canvas, curves, galleries, styles
 from repobe.report.headings import NOTHING
+from repobe.runs.files import arrays
 from repobe.systems import layer_table as layers
 from repobe.systems.system import SemanticSystem
 from repobe.tables.results import write
@@ -344,6 +345,26 @@ def test_each_marker_of_a_curve_says_its_value_and_the_drawing_keeps_no_other_tr
     assert canvas.VALUES not in drawing
 
 
+@pytest.mark.parametrize("script", ["fig3a", "fig4a", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage"])
+def test_a_method_that_the_suite_does_not_know_is_in_every_figure_that_compares_methods_where_it_ran(script, drawn):
+    assert "brand_new" in set(pd.read_csv(drawn[0] / f"{script}.csv")["method"])
+    assert "brand new" in (drawn[0] / f"{script}.svg").read_text()
+
+
+def test_a_system_of_ones_own_that_sends_images_is_a_column_of_the_gallery(results, tmp_path, monkeypatch):
+    shutil.copytree(results, tmp_path / "results")
+    table = pd.read_csv(results / "summary" / "inversion.csv")
+    own = table[table["method"] == "brand_new"].assign(method="brand_new_reconstruction")
+    write(pd.concat([table, own]), tmp_path / "results" / "summary" / "inversion.csv")
+    images, run = np.zeros((2, 1, 16, 16), np.uint8), "digits/awgn/brand_new_reconstruction/seed0"
+    found = {f"{run}/{name}": images for name in ("original", "keyless")} | {f"{run}/label": np.array([3, 4])}
+    arrays(tmp_path / "results" / "summary" / "reconstructions.npz", found)
+    monkeypatch.setattr(sys, "argv", ["fig3d", str(tmp_path / "results"), str(tmp_path)])
+    galleries.gallery("fig3d", "mnist", (3, 4), fig3d.COLUMNS)
+    assert "brand_new_reconstruction" in set(pd.read_csv(tmp_path / "fig3d.csv")["method"])
+    assert "brand new" in (tmp_path / "fig3d.svg").read_text()
+
+
 def test_a_gallery_of_which_nothing_ran_is_an_empty_figure(drawn):
     for name in ("fig3d", "fig3e"):
         assert NOTHING in (drawn[0] / f"{name}.svg").read_text()
@@ -394,3 +415,28 @@ def test_an_attacker_that_beats_the_receiver_gets_a_sentence_and_one_below_it_no
     assert "with key on RepObE, images (MNIST, AWGN): SSIM 0.860, receiver 0.790" in said
     assert "keyless" not in said
     assert beaten.sentence(pd.DataFrame(rows[:1] + rows[2:])) == ""
+
+
+def test_a_quantity_of_a_single_decision_is_told_and_leaves_no_almost_empty_panel(results, tmp_path, monkeypatch):
+    (row, *_) = pd.read_csv(results / "decisions.csv").assign(quantity="natural_accuracy").to_dict("records")
+    other = row | {"id": "D2", "change": "another"}
+    keys = row | {"id": "D6", "change": "a key for each message", "quantity": "key_recovered"}
+    rows = [row, other, keys | {"difference": -0.9, "channel": "awgn"}, keys | {"difference": -0.8, "channel": "air"}]
+    pd.DataFrame(rows).to_csv(tmp_path / "decisions.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["fig_ablations", str(tmp_path), str(tmp_path)])
+    fig_ablations.draw()
+    drawing = (tmp_path / "fig_ablations.svg").read_text()
+    assert "Key recovered is of one decision alone: D6, a key for each message, -90.0 to -80.0 points." in drawing
+    assert 'id="axes_1"' in drawing
+    assert 'id="axes_2"' not in drawing
+
+
+def test_a_decision_has_a_lane_for_each_of_its_own_settings_and_none_for_those_of_others():
+    columns = ["id", "change", "dataset", "channel"]
+    rows = [("D1", "a", "mnist", "awgn"), ("D1", "a", "mnist", "rayleigh"), ("D2", "b", "cifar10", "awgn")]
+    settings = [("mnist", "rayleigh"), ("mnist", "awgn"), ("cifar10", "awgn")]
+    found = fig_ablations.lanes_of(pd.DataFrame(rows, columns=columns), settings)
+    assert found == {
+        ("D1", "a"): [("mnist", "rayleigh"), ("mnist", "awgn")],
+        ("D2", "b"): [("cifar10", "awgn")],
+    }

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from repobe.report import canvas, cells, saving, sections
+from repobe.report import canvas, cells, in_words, saving, sections
 from repobe.report import page as report
 from repobe.tables.results import write
 from repobe.verdicts.claims import COLUMNS
@@ -107,7 +107,7 @@ def page(tmp_path_factory) -> Path:
         number | {"id": "n02", "printed": 0.99, "verdict": "not run"},
         number
         | {"id": "n10", "printed": 0.5, "ours": 0.6, "low": 0.4, "high": 0.7, "difference": 0.1}
-        | {"seeds": 1, "n": 9, "verdict": "agrees", "spread": "seeds"},
+        | {"seeds": 1, "n": 9, "verdict": "agrees", "spread": "seeds", "scale": "32×32, k = 32; the paper 224×224"},
     ]
     write(pd.DataFrame(comparison), results / "comparison.csv")
     columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
@@ -119,8 +119,11 @@ def page(tmp_path_factory) -> Path:
     weighed = ["D8", "beta 1", "digits", "awgn", "natural_accuracy", 0.91, 0.9, 0.01, -0.02, 0.04, 1, 321]
     write(pd.DataFrame([weighed], columns=[*columns, "seeds", "n"]), results / "decisions.csv")
     run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
-    run |= {"threads": 1, "python": "3", "torch": "2", "train_wall_seconds": 1.0}
-    (results / "summary" / "provenance.json").write_text(json.dumps([run]))
+    run |= {"threads": 1, "python": "3.11.7", "torch": "2.13.0+cu130", "torchvision": "0.28.0"}
+    run |= {"train_wall_seconds": 12345.6, "finished": "2026-11-25T10:18:50Z", "set": "ablations"}
+    run |= {"data_sha256": "ef" * 32, "code": "75289473-84952367"}
+    longest = {"run": "cifar10/rayleigh/necst_dp_09_reconstruction/seed0", "commit": "12" * 20 + "+changes"}
+    (results / "summary" / "provenance.json").write_text(json.dumps([run, run | longest]))
     canvas.theme()
     for name, width in [("fig3a", 5), ("fig_wide", 11)]:
         figure, axes = plt.subplots(figsize=(width, 3))
@@ -171,6 +174,44 @@ def test_a_claims_card_has_verdict_reason_size_figure_and_the_command_that_measu
     assert '<use href="#fig3a-figure_1"/>' in card
     assert "10,000" not in card
     assert "100 test images, 1 seed" in card
+
+
+def test_the_head_gives_no_verdict_without_the_size_it_was_measured_at(page):
+    chips = re.findall(r'<a class="chip[^>]*>([^<]*)</a>', page.read_text())
+    assert chips == ["✓ 1 reproduced, at 16×16", "– 1 not run", "✓ 1 agrees, at 32×32", "✗ 1 differs, at 64×64",
+                     "– 1 not run"]  # fmt: skip
+    assert 'title="reproduced, at 16×16 (16×16, k = 8; the paper 224×224, k = 1568): ' in page.read_text()
+
+
+def test_claims_of_two_sizes_and_exact_ones_say_so_together():
+    scales = ["64×64, k = 128; the paper", "224×224, k = 1568", None, "64×64, k = 32; the paper"]
+    frame = pd.DataFrame({"verdict": ["reproduced"] * 4, "scale": scales})
+    assert sections.counts(frame) == [("reproduced", "✓", 4, "at 64×64 and 224×224 and exact")]
+
+
+def test_the_table_of_runs_leaves_out_what_is_told_once_for_all_of_them(page):
+    text = _section(page.read_text(), "provenance")
+    about, table = text.split('<table id="provenance-table"')
+    assert "<dt>torch</dt><dd>2.13.0+cu130</dd>" in about
+    assert "<dt>commit</dt><dd>121212121212+changes, cdcdcdcdcdcd</dd>" in about
+    headings = re.findall(r'<th scope="col">([^<]*)</th>', table)
+    expected = ["run", "set", "config hash (SHA-256)", "commit", "training, wall (s)", "finished", "data (SHA-256)"]
+    assert headings == [*expected, "code"]
+    assert ">2026-11-25 10:18<" in table
+
+
+def test_the_exact_counts_of_the_key_space_are_shown_once_however_many_folders_count_them():
+    counted = {"quantity": "distinct_ciphers", "grid": "2x2", "mean": 4.0, "n": 16, "schedule": None, "snr_db": None}
+    counted |= dict.fromkeys(["dataset", "image_size", "channel", "method", "snr_train_db", "known_messages"])
+    rows = pd.DataFrame([counted | {"set": "mnist32", "command": "a"}, counted | {"set": "cifar32", "command": "b"}])
+    assert sections.cipher(rows)["key_space"]["total"] == 1
+
+
+def test_a_number_pooled_over_a_channel_names_it_as_figures_do():
+    assert in_words._spread("pooled from 3 methods over rayleigh at 7 dB").endswith(
+        "methods over Rayleigh fading at 7 dB"
+    )
+    assert in_words._spread("none known") == "none known"
 
 
 def test_a_claim_that_did_not_run_names_the_missing_runs_as_figures_do(page):
@@ -441,6 +482,12 @@ def test_a_phone_scrolls_down_and_never_sideways(opened):
     )
     assert second >= first
     assert label == '"verdict"'
+    # A label that does not fit beside its value wraps, and never runs into it.
+    unwrapped = opened.execute_script(
+        "return [...document.querySelectorAll('tbody th, tbody td')].filter(cell => cell.offsetParent &&"
+        " getComputedStyle(cell).whiteSpace !== 'normal').map(cell => cell.className)"
+    )
+    assert unwrapped == []
 
 
 @NEEDED
@@ -484,3 +531,30 @@ def test_nothing_is_cut_when_the_page_is_printed(opened):
     )
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert wide == []
+
+
+@NEEDED
+def test_paper_shows_the_headings_of_a_long_table_on_each_sheet_how_many_rows_are_there_and_where_all_are(
+    browser, tmp_path
+):
+    """Chromium repeats headings on each sheet, but paints no buttons there: so on paper a heading is its text."""
+    frame = pd.DataFrame({"id": [f"x{number}" for number in range(50)], "mean": [number / 50 for number in range(50)]})
+    source = report.environment().from_string(
+        '{% from "macros.html.j2" import table %}<style>{% include "style.css" %}</style>'
+        '<div style="height: 5000px"></div>{{ table("long", "x", "Values", rows, "all.csv") }}'
+        '<div id="claim-tools"></div><div id="value"></div><script>{% include "script.js" %}</script>'
+    )
+    (tmp_path / "long.html").write_text(
+        "<!doctype html><meta charset=utf-8>" + source.render(rows=cells.table(frame, ["id", "mean"]))
+    )
+    browser.get((tmp_path / "long.html").as_uri())
+    say = (
+        "return [getComputedStyle(document.querySelector('th button')).display,"
+        " document.querySelector('caption').innerText]"
+    )
+    on_screen = browser.execute_script(say)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    on_paper = browser.execute_script(say)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert on_screen[1] == "Values"
+    assert on_paper == ["contents", "Values. 40 of 50 rows; all of them are in all.csv"]

@@ -69,7 +69,7 @@ COUNTED = ("distinct_ciphers", "log2_keys", "roundtrip_errors", "chosen_messages
 DIGESTS = {"spec_sha256", "data_sha256", "commit"}
 SHOWN_DIGITS = 12  # enough to find a commit or a config; the files have all digits
 ROUND = {"train_seconds", "train_wall_seconds", "images_per_second", "peak_memory_mb"}
-FRACTIONS |= {"attacked", "leak", "variant", "reference", "lead", "tolerance"}
+FRACTIONS |= {"mse", "attacked", "leak", "variant", "reference", "lead", "tolerance"}
 LONG = {"command", "claim", "evidence", "allows", "change", "run", "says", "but", "why", "what", "where", "reading"}
 LONG |= {"comparison", "measured"}
 
@@ -118,8 +118,9 @@ def _cell(name: str, row: dict) -> dict:
         counted = value.is_integer() and str(row.get("quantity")).startswith(COUNTED)
         return {"text": number(value) if counted else fixed(value), "sort": value, "kind": "number"}
     if name in DIGESTS and isinstance(value, str):
-        # Digits alone are cut: a commit may end in +changes, or be a sentence that says why there is none.
-        return {"text": re.sub(rf"\b([0-9a-f]{{{SHOWN_DIGITS}}})[0-9a-f]+", r"\1", value), "sort": value, "kind": ""}
+        return {"text": shortened(value), "sort": value, "kind": ""}
+    if name == "finished" and isinstance(value, str):
+        return {"text": value[:16].replace("T", " "), "sort": value, "kind": ""}
     if name in SHORT | ROUND and isinstance(value, (int, float)):
         text = short(value) if name in SHORT else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         return {"text": text, "sort": value, "kind": "number"}
@@ -150,6 +151,11 @@ def number(value: Any) -> str:
             return f"{value:.1e}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def shortened(digest: str) -> str:
+    """A digest's first digits; a commit may end in +changes, or be a sentence that says why there is none."""
+    return re.sub(rf"\b([0-9a-f]{{{SHOWN_DIGITS}}})[0-9a-f]+", r"\1", digest)
 
 
 def fixed(value: float) -> str:

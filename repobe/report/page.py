@@ -15,7 +15,7 @@ from repobe.report.cards import cards
 from repobe.report.cells import fixed, number, short, table
 from repobe.report.drawings import drawing
 from repobe.report.leaderboard import leaderboard
-from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, sizes, withstood
+from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
 from repobe.report.wording import ATTACKS, SPELLED
 from repobe.runs.files import replace
 from repobe.tables.results import read, told
@@ -109,7 +109,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             decisions=paper.decisions(),
             weighed=table(weighed, WEIGHED),
             itself=table(pd.DataFrame(entries(lead["cost"])), ["id", "where", "says", "but", "see"]),
-            provenance=table(provenance, ["run", "set", *(name for name in provenance if name not in ("run", "set"))]),
+            provenance=runs(provenance),
             about=about(provenance),
             tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},
             sets=sets,

@@ -3,17 +3,32 @@
 import pandas as pd
 
 from repobe.cipher.keyspace import log2_keys_effective
-from repobe.report.cells import VERDICTS, number, table
+from repobe.report.cells import VERDICTS, number, shortened, table
 from repobe.report.channel_uses import over_channel_uses
 from repobe.report.headings import datasets_in_order, panel_title
+from repobe.report.wording import joined
 from repobe.tables.schema import family
 from repobe.verdicts.gates import plain
 
+SHARED = ["commit", "device", "threads", "python", "torch", "torchvision"]  # of a run, told once for all runs
 
-def counts(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """(verdict, its sign, how many rows), the favourable verdicts first."""
-    counts = frame["verdict"].map(plain).value_counts()
-    return [(verdict, sign, int(counts[verdict])) for verdict, sign in VERDICTS.items() if verdict in counts]
+
+def counts(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
+    """(verdict, its sign, how many rows, the image sizes they were measured at), the favourable verdicts first."""
+    given = frame["verdict"].map(plain)
+    scales = {verdict: frame.loc[given == verdict, "scale"] for verdict in VERDICTS}
+    return [
+        (verdict, sign, len(scales[verdict]), _measured_at(scales[verdict]) if verdict != "not run" else "")
+        for verdict, sign in VERDICTS.items()
+        if len(scales[verdict])
+    ]
+
+
+def _measured_at(scales: pd.Series) -> str:
+    """`at 32×32 and 64×64` of the column `scale`; what needs no images has no scale and is exact."""
+    sizes = sorted({scale.partition(",")[0] for scale in scales.dropna()}, key=lambda size: int(size.partition("×")[0]))
+    said = [f"at {joined(sizes)}"] if sizes else []
+    return joined([*said, "exact"] if scales.isna().any() else said)
 
 
 def sizes(cost: pd.DataFrame) -> list[tuple[str, str]]:
@@ -93,10 +108,9 @@ def cipher(audit: pd.DataFrame) -> dict:
     space = audit[audit["quantity"].str.startswith("log2_keys") & (audit["grid"] == "28x28")]
     told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
     wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
+    counted = ["quantity", "grid", "mean", "n"]  # exact, so every folder counts the same
     return {
-        "key_space": table(
-            audit[audit["schedule"].isna() & audit["snr_db"].isna()], [*_set(audit), "quantity", "grid", "mean", "n"]
-        ),
+        "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()].drop_duplicates(counted), counted),
         "recovery": table(wide, [name for name in wide if name != "command"]),
         "multiset": table(
             audit[audit["quantity"].str.endswith("accuracy")],
@@ -132,7 +146,14 @@ def about(provenance: pd.DataFrame) -> dict[str, str]:
         "seeds": ", ".join(seeds),
         "training, wall": f"{provenance['train_wall_seconds'].sum() / 3600:.2f} hours in all",
     }
-    for name in ("commit", "device", "threads", "python", "torch", "torchvision"):
+    for name in SHARED:
         if name in provenance:
-            told[name] = ", ".join(sorted({str(value) for value in provenance[name]}))
+            told[name] = ", ".join(sorted({shortened(str(value)) for value in provenance[name]}))
     return told
+
+
+def runs(provenance: pd.DataFrame) -> dict:
+    """The table of runs, without the columns that have one value which `about` tells."""
+    same = [name for name in SHARED if name in provenance and provenance[name].nunique(dropna=False) == 1]
+    rest = [name for name in provenance if name not in ("run", "set", *same)]
+    return table(provenance, ["run", "set", *rest])

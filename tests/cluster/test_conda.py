@@ -12,6 +12,8 @@ import pytest
 import yaml
 from rattler import MatchSpec, Version, VersionSpec
 
+from repobe.report.tracking.runs import UNTRACKED
+
 ROOT = Path(__file__).parent.parent.parent
 DEPENDENCIES = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
 SPECS = [MatchSpec(item) for item in DEPENDENCIES if isinstance(item, str)]
@@ -54,7 +56,9 @@ def test_the_miniature_runs_in_an_environment_made_of_its_pip_section(tmp_path):
     wanted = tmp_path / "requirements.txt"
     wanted.write_text("\n".join(PIP))
     path = os.pathsep.join([str(python.parent), "/usr/bin", "/bin"])
-    environment = {"PATH": path, "HOME": os.environ["HOME"], "OMP_NUM_THREADS": "1"}
+    # Proxies, certificates and mirrors are the machine's own; another Python's settings are not wanted.
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "CONDA"))}
+    environment = own | {"PATH": path, "OMP_NUM_THREADS": "1"}
 
     def ran(*command: str) -> str:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -71,8 +75,6 @@ def test_the_miniature_runs_in_an_environment_made_of_its_pip_section(tmp_path):
     values = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
     values |= {"results_dir": str(tmp_path / "results"), "figures_dir": str(tmp_path / "figures")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
-    said = ran(
-        str(python), "-m", "snakemake", "--cores", "1", "--nolock", "--configfile", str(tmp_path / "config.yaml")
-    )
-    assert "rule track:" in said
+    ran(str(python), "-m", "snakemake", "--cores", "1", "--nolock", "--configfile", str(tmp_path / "config.yaml"))
     assert (tmp_path / "results" / "report.html").exists()
+    assert UNTRACKED not in (tmp_path / "results" / "tracked.json").read_text()

@@ -2,6 +2,7 @@
 // the JSON beside them as the reader comes near their end; claims filter by verdict; markers of figures say their value.
 "use strict";
 const CHUNK = 100; // rows added at a time
+document.documentElement.classList.add("scripted");
 
 function chipFor(verdict, onClick) {
   const chip = document.createElement("button");
@@ -63,12 +64,16 @@ for (const box of document.querySelectorAll(".box")) {
   const more = document.createElement("button"), name = table.caption.dataset.name, chips = [];
   let verdict = "", order = all, fitting = all;
   let shown = matchMedia("(max-width: 40rem)").matches ? Math.min(10, body.rows.length) : body.rows.length;
-  table.querySelector(".rest")?.remove();
+  const rest = table.querySelector(".rest"), file = rest?.querySelector("code");
 
   const draw = () => {
     body.replaceChildren(...fitting.slice(0, shown).map((one) => (one.row ??= made(one, headings))));
     const there = Math.min(shown, fitting.length);
     more.hidden = there === fitting.length;
+    if (rest) { // on paper, where nothing grows
+      rest.textContent = there < all.length ? `. ${there} of ${all.length} rows` : "";
+      if (file && rest.textContent) rest.append("; all of them are in ", file);
+    }
     more.textContent = `Show more (${fitting.length - there} left)`;
     count.textContent = fitting.length < all.length ? `${fitting.length} of ${all.length} rows` : `${all.length} rows`;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.verdict === verdict));
