@@ -82,7 +82,8 @@ def _classes(home: str) -> dict[str, ast.ClassDef]:
 
 def _interface(home: str, name: str) -> Functions:
     """The functions of one of the suite's abstract classes, with those that it inherits within its file."""
-    kind, found = _classes(home)[name], {}
+    kind = _classes(home)[name]
+    found: Functions = {}
     for parent in map(ast.unparse, kind.bases):
         if parent in _classes(home):
             found |= _interface(home, parent)
