@@ -33,6 +33,7 @@ try:
     # What `after` names is found even where `only` leaves it out of the tables.
     EVERY = {spec.path: spec for spec in every_run(config)}
     SPECS = kept(config, list(EVERY.values()))
+    TEACHERS = {spec.teacher for spec in SPECS if spec.teacher}
 except ValueError as error:
     # One line: a WorkflowError would show this file around it.
     sys.exit(f"config, {error}")
@@ -246,6 +247,11 @@ def measure_minutes(wildcards, attempt):
 def teacher_of(wildcards):
     teacher = spec_of(wildcards).teacher
     return f"{RUNS}/{teacher}/model.safetensors" if teacher else []
+
+
+def train_priority(wildcards):
+    """What others wait for starts first, and so does what waited: else a long training is left alone at the end."""
+    return 2 if wildcards.run in TEACHERS or spec_of(wildcards).teacher else 0
 
 
 def surrogates_of(wildcards):

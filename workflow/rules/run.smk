@@ -42,6 +42,7 @@ rule train:
         f"{RUNS}/{{run}}/provenance.json",
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
+    priority: train_priority
     threads: config["threads"]
     resources:
         mem_mb=train_memory,
