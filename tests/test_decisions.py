@@ -80,6 +80,12 @@ def test_other_attacks_and_radii_do_not_weigh_in_unless_they_are_chosen():
     assert (row["variant"], row["reference"]) == pytest.approx((0.6, 0.2))
 
 
+def test_a_change_names_one_variant_of_its_decision_alone():
+    """Else two rows of decisions.csv cannot be told apart, and a page of several folders would keep one of them."""
+    named = [(one["id"], entry["change"]) for one in paper.decisions() for entry in one.get("weighed_by", [])]
+    assert len(named) == len(set(named))
+
+
 def test_what_has_not_run_has_no_row():
     assert decisions.differences(table({}), {"variant": {"method": "other"}, "of": {"method": "repobe"}}) == []
 

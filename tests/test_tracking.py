@@ -62,7 +62,7 @@ def test_metrics_are_named_with_the_snr_and_without_spaces(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["mnist32", "cifar32", "ablations", "attacks", "readings", "cifar64"])
+@pytest.mark.parametrize("name", ["mnist32", "cifar32", "ablations", "attacks", "readings", "cifar64", "precision"])
 def test_every_row_of_a_committed_run_is_a_metric_of_its_own(name):
     tables = {table: read(ROOT / "results" / "reference" / name / "tables" / f"{table}.csv") for table in KEYS}
     runs = tables["cost"][["method", "dataset", "channel", "snr_train_db", "seed"]]

@@ -103,6 +103,15 @@ def test_every_config_describes_a_workflow(name):
     assert done.returncode == 0, done.stdout
 
 
+def test_what_another_run_waits_for_trains_first_and_then_the_run_that_waited():
+    """So a long training is not left alone at the end; the demo's RepObE by Eq. 16 waits for the undefended network."""
+    done = snakemake("-n", "--configfile", "config/config.yaml", "--forceall", "--config", "only=digits/awgn/*")
+    jobs = re.findall(r"^(?:local)?rule train:\n((?: .*\n)+)", done.stdout, flags=re.MULTILINE)
+    first = {re.search(r"run=(\S+)", job)[1] for job in jobs if "priority: 2" in job}
+    assert first == {"digits/awgn/undefended/seed0", "digits/awgn/repobe_adversarial/seed0"}
+    assert len(jobs) > len(first)
+
+
 def test_snakemakes_own_linter_finds_nothing_but_the_variables_that_we_set():
     """It takes the five that common.smk hands on to the jobs for ones that the user must have set."""
     done = snakemake("--lint")
