@@ -3,10 +3,10 @@
 from repobe.report.galleries import gallery
 
 COLUMNS = {
-    "Attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
-    "Attacker:\nNECST": ("necst_reconstruction", "keyless"),
-    "Attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
-    "Attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
+    "Keyless attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
+    "Keyless attacker:\nNECST": ("necst_reconstruction", "keyless"),
+    "Keyless attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
+    "Keyless attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
     "Legitimate user:\nRepObE": ("repobe_reconstruction", "legitimate"),
 }
 

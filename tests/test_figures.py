@@ -307,6 +307,16 @@ def test_a_gallery_says_over_how_many_images_its_ssim_is(results, tmp_path, monk
     assert "SSIM over 2,000 test images" in (tmp_path / "fig3d.svg").read_text()
 
 
+def test_a_gallery_says_what_the_mean_image_reaches_without_any_message():
+    rows = [
+        {"attacker": "mean_image", "metric": "ssim", "mean": 0.336},
+        {"attacker": "keyless", "metric": "ssim", "mean": 0.9},
+    ]
+    table = pd.DataFrame(rows)
+    assert galleries._floor(table) == ", of the mean image 0.34"
+    assert galleries._floor(table[table["attacker"] == "keyless"]) == ""
+
+
 def test_the_layer_table_is_the_papers_network_at_224():
     """Sec. 3.1: features 4×28×28, so k = 1568 complex symbols; parameters are the system's own."""
     rows = pd.DataFrame(layers.layers(224), columns=layers.COLUMNS)

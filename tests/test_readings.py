@@ -182,3 +182,10 @@ def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
     )
     assert cards._readings(found, words, [], "readings").startswith("of 2 it holds under 0")
     assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("lead −0.6307.")
+
+
+def test_a_claim_that_ran_on_a_stand_in_alone_is_said_not_to_have_run_on_the_papers_dataset():
+    row = {"verdict": "not run", "difference": None, "why": None, "evidence": ""}
+    evidence = pd.DataFrame([{"id": "c05", "outcome": "not run", "evidence": "repobe over awgn"}])
+    assert cards.reason(row, evidence, stand_in=True).startswith("Not run on the paper's dataset. A stand-in")
+    assert cards.reason(row, evidence).startswith("Nothing of it was measured here: RepObE over AWGN")

@@ -23,6 +23,7 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
     """A card for each row of claims.csv; drawn: the names of the figures that show something."""
     under = headline(readings).set_index("claim").to_dict("index")
     words = {one["id"]: one["reading"] for one in paper.readings()}
+    stand_ins = set(readings.loc[readings["outcome"] == "stand-in", "claim"])
     rows = claims.astype(object).where(claims.notna(), None).to_dict("records")
     return [
         {
@@ -33,7 +34,7 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
             "kind": plain(row["verdict"]).replace(" ", "-"),
             "plain": plain(row["verdict"]),
             "sign": VERDICTS[plain(row["verdict"])],
-            "reason": reason(row, evidence[evidence["id"] == row["id"]]),
+            "reason": reason(row, evidence[evidence["id"] == row["id"]], row["id"] in stand_ins),
             "closest": closest(row),
             "scale": row["scale"]
             or ("exact, for any image size" if row["verdict"] != "not run" else "no size: not run"),
@@ -48,11 +49,15 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
     ]
 
 
-def reason(row: dict, evidence: pd.DataFrame) -> str:
-    """Why a claim has its verdict, in one sentence; evidence: its rows of evidence.csv."""
+def reason(row: dict, evidence: pd.DataFrame, stand_in: bool = False) -> str:
+    """Why a claim has its verdict, in one sentence; evidence: its rows of evidence.csv; stand_in: whether it was
+    compared on a dataset that stands in for the paper's.
+    """
     verdict, _, gate = row["verdict"].partition(": ")
     outcomes = evidence["outcome"]
     ran = evidence[outcomes != "not run"]
+    if ran.empty and stand_in:
+        return "Not run on the paper's dataset. A stand-in ran in its place, and decides nothing."
     if ran.empty:
         return f"Nothing of it was measured here: {_missing(evidence)} did not run."
     if row["difference"] is None:  # an enumeration has no comparisons

@@ -41,7 +41,7 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
     attacked = table[(table["dataset"] == shown) & (table["attacker"] == "keyless")]["method"]
     own = [name for name in of_ones_own(attacked) if name.endswith("_reconstruction")]
     columns = {
-        f"Attacker:\n{style(name.removesuffix('_reconstruction')).label}": (name, "keyless") for name in own
+        f"Keyless attacker:\n{style(name.removesuffix('_reconstruction')).label}": (name, "keyless") for name in own
     } | columns
     drawn = [_column(table, pictures, shown, "Original", None, "original")]
     drawn += [_column(table, pictures, shown, title, *chosen) for title, chosen in columns.items()]
@@ -54,12 +54,19 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
             _draw_picture(axes[row, place], column, wanted, first=row == 0)
     numbers = pd.concat([column.rows for column in drawn])
     over = f"; SSIM over {image_count(numbers)} test images" if len(numbers) else ""
+    over += _floor(table[table["dataset"] == shown])
     figure.suptitle(panel_title(shown) + over, fontsize=9)
     alt = (
         f"Two test images of {panel_title(shown)} as attackers and the legitimate user see them{over}. "
         f"{'; '.join(_in_words(column) for column in drawn[1:])}."
     ) + _beaten(drawn, columns)
     save(figure, out / name, numbers, f"Fig. {name.removeprefix('fig')}", alt)
+
+
+def _floor(table: pd.DataFrame) -> str:
+    """The SSIM of the mean image, which needs no message: what lies at or below it shows nothing."""
+    rows = table[(table["attacker"] == "mean_image") & (table["metric"] == "ssim")]
+    return f", of the mean image {rows['mean'].iloc[0]:.2f}" if len(rows) else ""
 
 
 def _beaten(drawn: list[Column], columns: dict[str, tuple[str, str]]) -> str:
