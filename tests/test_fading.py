@@ -194,8 +194,8 @@ def test_a_parameter_follows_the_name(label, channel):
 @pytest.mark.parametrize(
     ("label", "line"),
     [
-        ("rice", "channel 'rice' is unknown; it is one of awgn, rayleigh, "),
-        ("rayleigh_k2", "channel 'rayleigh_k2' is unknown; it is one of awgn, "),
+        ("rice", "channel 'rice' is unknown; did you mean rician? it is one of awgn, rayleigh, "),
+        ("rayleigh_k2", "channel 'rayleigh_k2' is unknown; did you mean rayleigh? it is one of awgn, "),
         ("rician_m2", "channel 'rician_m2' is unknown; rician is written so, or with a number as in rician_k2.5"),
         ("rician_k2.0", "channel 'rician_k2.0' is unknown; rician is written so"),
         ("rician_k2_k3", "channel 'rician_k2_k3' is unknown; rician is written so"),

@@ -57,10 +57,10 @@ def _headers(source: Path) -> dict[str, Header]:
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     found = {}
     try:
-        with zipfile.ZipFile(source) as file:
+        with zipfile.ZipFile(source) as archive:
             for name in ARRAYS:
-                if f"{name}.npy" in file.namelist():
-                    with file.open(f"{name}.npy") as array:
+                if f"{name}.npy" in archive.namelist():
+                    with archive.open(f"{name}.npy") as array:
                         shape, _, dtype = read[npy.read_magic(array)](array)
                     found[name] = Header(str(dtype), dtype.kind, shape)
     except Exception as error:  # a damaged archive can raise anything: BadZipFile, zlib.error, NotImplementedError, …

@@ -292,7 +292,9 @@ def test_the_types_of_a_methods_own_file_are_checked_without_running_it(tmp_path
     """Values of a Literal too; a type that Python does not bring along is left to the method."""
     path = tmp_path / "mine.py"
     path.write_text(
-        "raise SystemExit('run')\nclass Method: ...\nclass Hyper:\n"
+        "raise SystemExit('run')\nclass Method(method.Method):\n"
+        "    def __init__(self, problem, hyper): ...\n    def update(self, image, label, n0): ...\n"
+        "class Hyper:\n"
         "    mode: Literal['a', 'b'] = 'a'\n    rates: tuple[float, ...] = (1.0,)\n    most: int | None = None\n"
         "    odd: torch.dtype = torch.float32\n    unsafe: __import__('os').abort() = 1\n"
     )

@@ -42,7 +42,8 @@ def _takes_the_locale(call: ast.Call) -> bool:
     named = {word.arg for word in call.keywords}
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if "encoding" in named or (
-        isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in ("Image", "os")
+        isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) in ("Image", "os", "archive")  # a ZipFile opens bytes
     ):
         return False
     if called == "open":
