@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 def readme() -> str:
     """The README's tables: of every machine, and of every config whose cost is committed."""
     cost = importlib.import_module("benchmarks.cost")
-    costs = [cost.markdown(path) for path in sorted(TABLES.glob(f"{table.CONFIGS}*.csv"))]
+    tables = sorted(TABLES.glob(f"{table.CONFIGS}*.csv"))
+    costs = [cost.markdown(path.stem.removeprefix(table.CONFIGS), table.read(path)) for path in tables]
     return "\n".join([table.markdown(TABLES, about()), *(["## Counted", "", *costs] if costs else [])])
 
 

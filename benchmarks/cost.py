@@ -6,7 +6,6 @@ python -m benchmarks.cost config/paper.yaml --gpu-bfloat16 120 --gpu-float32 30 
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,12 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         jobs, _ = workflow.planned(options.config)
         about = {"jobs": jobs, "machine": rates.machine, "gpu": rates.gpu_named}
         about["commit"] = machine.provenance(torch.device("cpu"))["commit"]
-        with tempfile.TemporaryDirectory() as elsewhere:  # what is committed changes only where --out says so
-            out = (options.out or Path(elsewhere)) / f"{table.CONFIGS}{options.config.stem}.csv"
-            out.parent.mkdir(parents=True, exist_ok=True)
-            files.table(out, [_plain(row | about) for row in found])
-            print("\r" + markdown(out))
+        rows = [_plain(row | about) for row in found]
+        print("\r" + markdown(options.config.stem, rows))
         if options.out:
+            out = options.out / f"{table.CONFIGS}{options.config.stem}.csv"
+            out.parent.mkdir(parents=True, exist_ok=True)
+            files.table(out, rows)
             print(f"{out} has a row for each dataset, method and part; `python -m benchmarks --readme` shows it")
         return 0
     except (ValueError, OSError) as error:
@@ -100,14 +99,13 @@ def shares(rows: list[dict], by: str) -> dict[str, dict[str, float]]:
     return dict(sorted(found.items(), key=lambda item: -item[1]["flop"]))
 
 
-def markdown(path: Path) -> str:
-    """A config's cost, from its table: by part, by method, and what its runs leave."""
-    rows = table.read(path)
+def markdown(config: str, rows: list[dict]) -> str:
+    """A config's cost, from the rows of its table: by part, by method, and what its runs leave."""
     about, whole = rows[0], _sum(shares(rows, "part"))
     trained = [row for row in rows if row["part"] == "training"]
     runs, size = sum(int(row["runs"]) for row in trained), sum(int(row["bytes"]) for row in trained)
     lines = [
-        f"### config/{path.stem.removeprefix(table.CONFIGS)}.yaml",
+        f"### config/{config}.yaml",
         "",
         f"{runs} trainings, {about['jobs']} jobs, {runs * (RUN_FILES + RUN_LOGS)} files of runs and of their logs, "
         f"{size / 1e9:.3g} GB of weights. Core-hours are at the rates that one thread of {about['machine']} reached "

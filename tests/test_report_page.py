@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from repobe.report import canvas, cells, in_words, saving, sections
+from repobe.report import canvas, cells, headings, saving, sections
 from repobe.report import page as report
 from repobe.tables.results import write
 from repobe.verdicts.claims import COLUMNS
@@ -208,10 +208,10 @@ def test_the_exact_counts_of_the_key_space_are_shown_once_however_many_folders_c
 
 
 def test_a_number_pooled_over_a_channel_names_it_as_figures_do():
-    assert in_words._spread("pooled from 3 methods over rayleigh at 7 dB").endswith(
+    assert headings.over_channel("pooled from 3 methods over rayleigh at 7 dB").endswith(
         "methods over Rayleigh fading at 7 dB"
     )
-    assert in_words._spread("none known") == "none known"
+    assert headings.over_channel("none known") == "none known"
 
 
 def test_a_claim_that_did_not_run_names_the_missing_runs_as_figures_do(page):

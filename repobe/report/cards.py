@@ -4,7 +4,7 @@ import pandas as pd
 
 from repobe.report import wording
 from repobe.report.cells import VERDICTS, in_points, signed
-from repobe.report.headings import channel_title
+from repobe.report.headings import channel_title, over_channel
 from repobe.report.wording import capital, joined, method, spelled
 from repobe.tables.schema import is_proportion
 from repobe.verdicts import paper
@@ -116,17 +116,17 @@ def _readings(found: dict | None, words: dict[str, str], held: list[str], judged
     """judged_in: the folder of the claim's own verdict; readings from another folder are of other trainings."""
     if found is None:
         return ""
-    elsewhere = found["set"] if judged_in and found["set"] != judged_in else None
-    place = f"in {elsewhere} ({found['size']:g}×{found['size']:g}, other trainings than above), " if elsewhere else ""
+    place = ""
+    if judged_in and found["set"] != judged_in:
+        place = f"in {found['set']} ({found['size']:g}×{found['size']:g}, other trainings than above), "
     kindest = f"{found['kindest']} ({words[found['kindest']]})"
     if found["readings"] == 1:
         return f"{place}only one reading of the paper ran, {kindest}: {found['outcome']}."
     which = f" ({joined(held)})" if held else ""
     counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
     lead = f"{in_points(found['lead'])} points" if is_proportion(found["quantity"]) else signed(found["lead"])
-    return (
-        f"{place}of {found['readings']} it {counts}. Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
-    )
+    best = f"Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
+    return f"{place}of {found['readings']} it {counts}. {best}"
 
 
 def compared(row: dict) -> str:
@@ -152,8 +152,7 @@ def _missing(evidence: pd.DataFrame) -> str:
     """What of a claim has not run: `necst over awgn` as NECST over AWGN."""
     said = []
     for text in evidence.loc[evidence["outcome"] == "not run", "evidence"].dropna().unique():
-        name, over, channel = text.partition(" over ")
-        place, at, snr = channel.partition(" at ")
+        name = text.partition(" over ")[0]
         beside = " beside ".join(_side(one) for one in name.split(" beside "))
-        said.append(f"{beside}{over}{channel_title(place) if over else ''}{at}{snr}")
+        said.append(beside + over_channel(text).removeprefix(name))
     return joined(said) if said else "its runs"

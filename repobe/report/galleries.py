@@ -12,6 +12,15 @@ from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import of_ones_own, style
 from repobe.tables.results import pictures_of
 
+# Of Figs. 3d and 3e, in the paper's order: {title: (method, who sees its images)}.
+COLUMNS = {
+    "Keyless attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
+    "Keyless attacker:\nNECST": ("necst_reconstruction", "keyless"),
+    "Keyless attacker:\nNECST-DP0.9": ("necst_dp_09_reconstruction", "keyless"),
+    "Keyless attacker:\nRepObE": ("repobe_reconstruction", "keyless"),
+    "Legitimate user:\nRepObE": ("repobe_reconstruction", "legitimate"),
+}
+
 
 class Column(NamedTuple):
     """One attacker's images, uint8 [n, c, h, w], and their labels (both None if not run), and the rows of SSIM."""

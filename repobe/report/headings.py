@@ -31,6 +31,13 @@ def channel_title(channel: str) -> str:
     return AIR.get(channel, channel.replace("_", " "))
 
 
+def over_channel(text: str) -> str:
+    """`necst over awgn at 7 dB` with the channel's name in full; a text without `over` as it is."""
+    before, over, after = text.partition(" over ")
+    channel, at, snr = after.partition(" at ")
+    return f"{before}{over}{channel_title(channel)}{at}{snr}" if over else text
+
+
 def datasets_in_order(datasets) -> list[str]:
     """Each dataset once: the paper's, then their stand-ins, then others by name."""
     known = list(TITLES)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from repobe.report.cards import compared
-from repobe.report.headings import channel_title
+from repobe.report.headings import over_channel
 from repobe.report.wording import SPELLED, spelled
 from repobe.verdicts import paper
 
@@ -45,15 +45,8 @@ def _measured(row: dict) -> str:
     """On what ours was measured, where, and what its interval knows of other seeds."""
     said = f"{row['n']:,.0f} images, {row['seeds']:g} seed{'s' if row['seeds'] > 1 else ''}"
     if row["spread"] != "seeds":
-        said += f"; spread between seeds {_spread(row['spread'])}"
+        said += f"; spread between seeds {over_channel(row['spread'])}"
     return said + (f"; {row['set']}" if isinstance(row.get("set"), str) else "")
-
-
-def _spread(source: str) -> str:
-    """`pooled from 2 methods over awgn at 23 dB` with the channel's name in the figures."""
-    before, over, after = source.partition(" over ")
-    channel, at, snr = after.partition(" at ")
-    return f"{before}{over}{channel_title(channel)}{at}{snr}" if over else source
 
 
 def _ours(scale: pd.Series) -> pd.Series:

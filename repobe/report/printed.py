@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from repobe.report import markdown
 from repobe.report.headings import panel_title
 from repobe.report.wording import QUANTITIES, method
-from repobe.tables.results import read
-from repobe.verdicts.collection import judged
+from repobe.verdicts.collection import judged, side_by_side
+from repobe.verdicts.gates import size_of
 
 NUMBERS = ("id", "Fig.", "what", "paper", "ours", "measured at", "verdict")
 CLAIMS = ("id", "claim", "measured at", "verdict")
@@ -25,23 +26,20 @@ def numbers(folders: Iterable[Path]) -> str:
     rows = _judged(folders, "comparison")
     rows = rows.assign(extreme=rows["relation"] != "equals")
     groups = rows.groupby(GROUP, sort=False, dropna=False)
-    return _table(NUMBERS, [_numbers(group) for _, group in groups])
+    return markdown.table(NUMBERS, [_numbers(group) for _, group in groups])
 
 
 def claims(folders: Iterable[Path]) -> str:
     """A row for each claim: its sentence, the size at which it was measured, and the verdict."""
     rows = _judged(folders, "claims")
-    at = [
-        size or ("any size" if verdict != "not run" else "–")
-        for size, verdict in zip(rows["size"], rows["verdict"], strict=True)
-    ]
-    return _table(CLAIMS, list(zip(rows["id"], rows["claim"], at, rows["verdict"], strict=True)))
+    exact = (rows["size"] == "") & (rows["verdict"] != "not run")
+    at = rows["size"].mask(exact, "any size").replace("", "–")
+    return markdown.table(CLAIMS, list(zip(rows["id"], rows["claim"], at, rows["verdict"], strict=True)))
 
 
-def _judged(folders: Iterable[Path], table: str) -> pd.DataFrame:
-    every = [read(folder / f"{table}.csv").assign(set=folder.name) for folder in folders]
-    rows = judged(pd.concat(every, ignore_index=True))
-    return rows.assign(size=rows["scale"].str.partition(",")[0].fillna(""))  # "32×32, k = 32; the paper 224×224, …"
+def _judged(folders: Iterable[Path], name: str) -> pd.DataFrame:
+    rows = judged(side_by_side(name, folders))
+    return rows.assign(size=rows["scale"].fillna("").map(size_of))
 
 
 def _numbers(group: pd.DataFrame) -> tuple[str, ...]:
@@ -54,8 +52,9 @@ def _numbers(group: pd.DataFrame) -> tuple[str, ...]:
         at = f"{' and '.join(group['snr_db'])} dB"
     system = f"{method(first['method'])}, {panel_title(first['dataset'], first['channel'])}"
     what = f"{system}: {QUANTITIES[first['quantity']]}, {at}"
-    verdicts = group["verdict"].unique()
-    one = len(verdicts) == 1
+    said = first["verdict"]
+    if group["verdict"].nunique() > 1:
+        said = "; ".join(f"{name}: {verdict}" for name, verdict in zip(group["id"], group["verdict"], strict=True))
     return (
         ", ".join(group["id"]),
         first["figure"],
@@ -63,12 +62,5 @@ def _numbers(group: pd.DataFrame) -> tuple[str, ...]:
         ", ".join(f"{value:.4f}" for value in group["printed"]),
         ", ".join(f"{value:.4f}" for value in group["ours"]) if ran else "–",
         first["size"] or "–",
-        verdicts[0]
-        if one
-        else "; ".join(f"{name}: {said}" for name, said in zip(group["id"], group["verdict"], strict=True)),
+        said,
     )
-
-
-def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

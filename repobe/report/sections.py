@@ -8,7 +8,7 @@ from repobe.report.channel_uses import over_channel_uses
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.report.wording import joined
 from repobe.tables.schema import family
-from repobe.verdicts.gates import plain
+from repobe.verdicts.gates import plain, size_of
 
 SHARED = ["commit", "device", "threads", "python", "torch", "torchvision"]  # of a run, told once for all runs
 
@@ -26,7 +26,7 @@ def counts(frame: pd.DataFrame) -> list[tuple[str, str, int, str]]:
 
 def _measured_at(scales: pd.Series) -> str:
     """`at 32×32 and 64×64` of the column `scale`; what needs no images has no scale and is exact."""
-    sizes = sorted({scale.partition(",")[0] for scale in scales.dropna()}, key=lambda size: int(size.partition("×")[0]))
+    sizes = sorted({size_of(scale) for scale in scales.dropna()}, key=lambda size: int(size.partition("×")[0]))
     said = [f"at {joined(sizes)}"] if sizes else []
     return joined([*said, "exact"] if scales.isna().any() else said)
 

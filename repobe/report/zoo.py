@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from repobe.report import markdown
 from repobe.report.leaderboard import NEAR, PAPER_EPS, near_paper
 from repobe.runs.console import in_a_line
 from repobe.runs.folders import zoo_models
@@ -103,7 +104,7 @@ def _printed(spec: Spec, quantity: str, snr_db: float) -> float | None:
 
 def as_markdown(rows: list[dict]) -> str:
     """The rows of `models` as a table in Markdown."""
-    lines = [HEADER, ["---"] * len(HEADER)]
+    lines = []
     for row in rows:
         numbers = [row[name] for name in ("printed_natural", "natural", "printed_attacked", "attacked")]
         ours, known = row["strongest"], row["best_known"]
@@ -112,7 +113,7 @@ def as_markdown(rows: list[dict]) -> str:
             f"`{row['model']}`", str(row["image_size"]), f"{row['snr_db']:g} dB", *map(_shown, numbers),
             _attack(ours, ours and ours["attack"]), _attack(known, source),
         ])  # fmt: skip
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(HEADER, lines).rstrip("\n")
 
 
 def _attack(found: dict | None, name: str | None) -> str:

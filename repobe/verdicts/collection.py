@@ -5,6 +5,7 @@ row gets a column `set` with its folder's name, and each claim and printed numbe
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +30,7 @@ def collect(out: Path, folders: list[Path]) -> None:
     if len(set(names)) < len(names):
         raise ValueError(f"two folders have the same name: {', '.join(names)}; rename one")
     tables = {
-        name: pd.concat([read(folder / f"{name}.csv").assign(set=folder.name) for folder in folders], ignore_index=True)
+        name: side_by_side(name, folders)
         for name in (*SUMMARIES, "claims", "evidence", "comparison", "decisions", "readings")
     }
     leader = leaders(tables["summary/cost"])
@@ -48,6 +49,11 @@ def collect(out: Path, folders: list[Path]) -> None:
     for name, frame in tables.items():
         write_derived(frame, out / f"{name}.csv")
     _beside(out / "summary", folders, leader)
+
+
+def side_by_side(table: str, folders: Iterable[Path]) -> pd.DataFrame:
+    """The rows of a table of every folder, with the folder's name in the column `set`; ValueError if one is missing."""
+    return pd.concat([read(folder / f"{table}.csv").assign(set=folder.name) for folder in folders], ignore_index=True)
 
 
 def leaders(cost: pd.DataFrame) -> dict[str, str]:
