@@ -92,6 +92,13 @@ def test_what_was_made_agrees(made, capsys):
     assert verify(made, capsys) == (0, [])
 
 
+def test_each_line_is_said_before_the_next_file_is_compared(made):
+    lines = verification.verify(made)
+    assert next(lines) == ("tables/audit.csv: as sealed", True)
+    (made / "readings.csv").unlink()
+    assert [line for line, agrees in lines if not agrees] == ["readings.csv: is missing"]
+
+
 def change_a_digit(path, place: int, column: str) -> tuple[int, str, str]:
     """The last digit of the `place`th cell of the column that is not empty; (its line, what it was, what it is)."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -354,7 +361,7 @@ def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_
     (tmp_path / "sets.json").write_text('{"mnist32": "results/reference/mnist32", "other": "results/other"}')
     each = "python -m repobe verify results/reference/mnist32; python -m repobe verify results/other"
     with pytest.raises(ValueError, match=f"verify each: {each}"):
-        verification.verify(tmp_path)
+        next(verification.verify(tmp_path))
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):

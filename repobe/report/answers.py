@@ -17,11 +17,14 @@ def verify(o: Namespace) -> int:
     """
     from repobe.verdicts import verification
 
-    said = verification.verify(o.results)
-    differ = sum(not agrees for _, agrees in said)
+    said = []
+    for line, agrees in verification.verify(o.results):
+        said.append({"line": line, "agrees": agrees})
+        if not o.as_json:
+            _print(line)
+    differ = sum(not one["agrees"] for one in said)
     last = f"{differ} of {len(said)} do NOT agree" if differ else "all agree"
-    text = "\n".join([*(line for line, _ in said), last])
-    _print(_json([{"line": line, "agrees": agrees} for line, agrees in said]) if o.as_json else text)
+    _print(_json(said) if o.as_json else last)
     return 1 if differ else 0
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +145,15 @@ def seal(folder: Path, pictures: dict[str, np.ndarray], provenance: list[dict]) 
     checksums.record(folder, "", [name for name in GATHERED if (folder / name).exists()])
 
 
-def gathered(folder: Path) -> list[tuple[str, bool]]:
+def gathered(folder: Path) -> Iterator[tuple[str, bool]]:
     """(a line, whether it agrees) for each file of a tables folder: the file now against its sealed hash."""
     if not (folder / "sha256.json").exists():
-        return [("tables/sha256.json: is missing", False)]
+        yield "tables/sha256.json: is missing", False
+        return
     words = {True: "as sealed", False: "CHANGED since it was sealed", None: "is missing"}
     unlisted = {name: False for name in GATHERED if (folder / name).exists()}
-    found = sorted((unlisted | checksums.compared(folder)).items())
-    return [(f"tables/{name}: {words[agrees]}", bool(agrees)) for name, agrees in found]
+    for name, agrees in sorted((unlisted | checksums.compared(folder)).items()):
+        yield f"tables/{name}: {words[agrees]}", bool(agrees)
 
 
 def told(path: Path) -> Any:

@@ -2,7 +2,7 @@
 
 import csv
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,20 @@ from repobe.tables import results as tables
 from repobe.tables.results import read
 from repobe.verdicts import claims, comparison, decisions, readings
 
-DERIVED = [*(f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost"))]
-DERIVED += ["summary/reconstructions.npz", "summary/provenance.json"]
-DERIVED += ["comparison.csv", "claims.csv", "evidence.csv", "decisions.csv", "readings.csv"]
+DERIVED = {  # by what makes them, in the order in which one needs the other
+    tables.summary: (
+        *(f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost")),
+        *("summary/reconstructions.npz", "summary/provenance.json"),
+    ),
+    comparison.compare: ("comparison.csv",),
+    claims.judge: ("claims.csv", "evidence.csv"),
+    decisions.weigh: ("decisions.csv",),
+    readings.judge: ("readings.csv",),
+}
 
 
-def verify(results: Path) -> list[tuple[str, bool]]:
-    """(a line, whether it agrees) for each file of <results>.
+def verify(results: Path) -> Iterator[tuple[str, bool]]:
+    """(a line, whether it agrees) for each file of <results>, each as soon as it is known.
 
     It compares the raw tables with their hashes as sealed, the runs' files with the checksums that their stages
     recorded, the accuracies with the outcomes of each image, and every derived table with a recomputed one. ValueError
@@ -38,48 +45,50 @@ def verify(results: Path) -> list[tuple[str, bool]]:
         for path in raw.iterdir():  # without the checksums: what follows from a changed table is told too
             if path.name != "sha256.json":
                 (copied / path.name).symlink_to(path.resolve())
-        steps = [
-            lambda: tables.gathered(raw),
-            lambda: _as_written(results, tables.told(copied / "provenance.json")),
-            lambda: _recomputed(results, again),
-        ]
-        return [line for step in steps for line in _or_stopped(step, again, results)]
+        for step in (
+            tables.gathered(raw),
+            _as_written(results, copied / "provenance.json"),
+            _recomputed(results, again),
+        ):
+            yield from _or_stopped(step, again, results)
 
 
-def _or_stopped(step: Callable[[], list[tuple[str, bool]]], again: Path, results: Path) -> list[tuple[str, bool]]:
-    """The lines of a step of `verify`, or the one that says what stopped it: a damaged or missing file."""
+def _or_stopped(said: Iterable[tuple[str, bool]], again: Path, results: Path) -> Iterator[tuple[str, bool]]:
+    """The lines of a step of `verify`, and what stopped it, if anything did: a damaged or missing file."""
     try:
-        return step()
+        yield from said
     except (ValueError, OSError) as error:
-        return [(f"stopped: {str(error).replace(str(again), str(results))}", False)]
+        yield f"stopped: {str(error).replace(str(again), str(results))}", False
 
 
-def _recomputed(results: Path, again: Path) -> list[tuple[str, bool]]:
+def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
     """Computes every derived table from <again>/tables, into `again`, and compares it with that of `results`."""
-    said = [_accuracies(again / "tables")]
-    said += [(line, True) for line in tables.mixed_code(again / "tables")]  # reported only: the tables are right
-    for make in (tables.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge):
+    yield _accuracies(again / "tables")
+    for line in tables.mixed_code(again / "tables"):
+        yield line, True  # reported only: the tables are right
+    for make, names in DERIVED.items():
         make(again)
-    return said + [_same(results / name, again / name, name) for name in DERIVED]
+        for name in names:
+            yield _same(results / name, again / name, name)
 
 
-def _as_written(results: Path, provenance: list[dict]) -> list[tuple[str, bool]]:
+def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
     """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
-    runs = [results / "runs" / entry["run"] for entry in provenance]
+    runs = [results / "runs" / entry["run"] for entry in tables.told(provenance)]
+    derived = {name for names in DERIVED.values() for name in names}  # these are computed again
     words = {False: "CHANGED since it was written", None: "is missing"}
-    said, count = [], 0
+    count = 0
     for folder in (results, results / "data", *runs):
         for name, agrees in checksums.compared(folder).items():
-            if name in DERIVED:  # these are computed again
+            if name in derived:
                 continue
             count += bool(agrees)
             if not agrees:
-                said.append((f"{(folder / name).relative_to(results)}: {words[agrees]}", False))
-    without = sum(not checksums.recorded(run) for run in runs)
-    said += [(f"runs: {count} files agree with their checksums", True)] if count else []
-    if without:
-        said.append((f"runs: {without} of {len(runs)} have no files with checksums here: not compared", True))
-    return said
+                yield f"{(folder / name).relative_to(results)}: {words[agrees]}", False
+    if count:
+        yield f"runs: {count} files agree with their checksums", True
+    if without := sum(not checksums.recorded(run) for run in runs):
+        yield f"runs: {without} of {len(runs)} have no files with checksums here: not compared", True
 
 
 def _accuracies(raw: Path) -> tuple[str, bool]:
