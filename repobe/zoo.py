@@ -87,6 +87,7 @@ def folder_of(run: str | os.PathLike[str]) -> Path:
 def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, device: str) -> dict:
     """Accuracy on adversarial images of any origin, scored on the channel draws on which the suite scores its own.
 
+    It tells the accuracy on the same images without an attack too.
     adversarial: Image [n, c, S, S] in [0, 1], of the first n test images in the suite's order (`run.data.test`); eps:
     the radius that they promise to keep, L∞ in [0, 1] pixels. Gives the fields of an entry of best_known.yaml.
     ValueError: another shape, values outside [0, 1], an image further than eps from its original, or a run that does
@@ -113,17 +114,25 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
     trained = run.trained()
     draws = max(SCORED_DRAWS, spec.evaluation.draws)
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
-    airs = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
-    heard, right = Draws(trained, noise_power(snr_db), airs, "rescored", eps, *place), 0.0
+
+    def receiver() -> Draws:
+        airs = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
+        return Draws(trained, noise_power(snr_db), airs, "rescored", eps, *place)
+
+    attacked, natural = receiver(), receiver()  # one each, so that both hear the same noise
+    right = unharmed = 0.0
     for p in batches(trained, len(adversarial)):
         image = adversarial[p].to(data.device).float()
         if not ((image >= 0) & (image <= 1)).all():
             raise ValueError("images have values outside [0, 1] or NaN; bytes must be of type uint8")
         if (far := (image - clean[p]).abs().max().item()) > eps + SLACK:
             raise ValueError(f"an image is {far:.4g} from its original in L∞, further than eps = {eps:g}")
-        right += sum(metrics.correct(output, label[p]).sum().item() for output in heard(image))
+        right += sum(metrics.correct(output, label[p]).sum().item() for output in attacked(image))
+        unharmed += sum(metrics.correct(output, label[p]).sum().item() for output in natural(clean[p]))
+    heard = draws * len(adversarial)
+    tell(f"repobe: accuracy on the same {len(adversarial)} images without an attack: {unharmed / heard:.4f}")
     return {"eps": eps, "snr_db": snr_db, "images": len(adversarial), "draws": draws,
-            "accuracy": round(right / draws / len(adversarial), 4)}  # fmt: skip
+            "accuracy": round(right / heard, 4)}  # fmt: skip
 
 
 def stored_images(path: Path) -> "Tensor":

@@ -32,6 +32,13 @@ def test_every_decimal_number_of_a_readme_names_its_source(name):
     assert not [one for one in found if one not in SETTINGS | PRINTED]
 
 
+def test_the_report_and_every_readme_show_all_committed_sets_in_the_same_order():
+    shown = re.search(r"^REFERENCE \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert {*shown.split()} == {path.name for path in (ROOT / "results" / "reference").iterdir() if path.is_dir()}
+    for name, what in (("README.md", "numbers"), ("docs/findings.md", "claims")):
+        assert f"<!-- {what} of {shown} -->" in (ROOT / name).read_text(), name
+
+
 @pytest.fixture
 def reference(tmp_path) -> Path:
     rows = [("repobe", 7, 0.91234), ("repobe", 23, 0.95), ("necst", 7, 0.8)]
