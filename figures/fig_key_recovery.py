@@ -48,7 +48,7 @@ def draw() -> None:
 
 
 def _name(method: str, dataset: str, rows) -> str:
-    grid = f"{rows['grid'].iloc[0].replace('x', '×')} places" if len(rows) else ""
+    grid = f"{rows['grid'].iloc[0].replace('x', '×')}\N{NO-BREAK SPACE}places" if len(rows) else ""
     if dataset == "none":
         return f"Random features\n{grid}"
     task = ", images" if method.endswith("_reconstruction") else ""

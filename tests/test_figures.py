@@ -201,6 +201,21 @@ def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
     plt.close("all")
 
 
+def test_a_title_that_is_wider_than_its_panel_is_broken_and_another_stays_as_it_is():
+    figure, grid = canvas.panels(2, 2, (1.9, 1.9), "", "")
+    long, short = "RepObE, images\ndigits (stand-in for MNIST), 3×3 places, fixed key", "RepObE\nMNIST"
+    for axes, title in zip(grid, (long, short), strict=True):
+        axes.set_title(title, fontsize=7.5)
+    canvas.break_titles(figure)
+    broken, whole = (axes.get_title() for axes in grid)
+    assert whole == short
+    assert broken.splitlines()[0] == "RepObE, images"
+    assert broken.replace("\n", " ") == long.replace("\n", " ")
+    figure.canvas.draw()
+    assert all(axes.title.get_window_extent().width <= axes.get_window_extent().width for axes in grid)
+    plt.close("all")
+
+
 @pytest.mark.parametrize("radii", [(0, 2, 4, 4.08, 8, 16, 31.9, 63.8, 255), (4.08, 25.5), (0, 0.5, 1, 2)])
 def test_any_radii_on_the_axis_can_be_read(radii):
     """In the smallest of its panels no number touches its neighbour, and there are two or more to read by."""

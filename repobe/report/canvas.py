@@ -1,6 +1,7 @@
 """Drawing code that all figures share: the theme, a grid of panels, means with their 95 % intervals."""
 
 import json
+import textwrap
 
 import matplotlib
 
@@ -59,6 +60,17 @@ def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel
     for row in grid:
         row[0].set_ylabel(ylabel)
     return figure, list(grid.flat[:count])
+
+
+def break_titles(figure) -> None:
+    """Breaks each panel's title into lines where it is wider than its panel, so that no two titles touch."""
+    figure.canvas.draw()  # lays the panels out
+    for axes in figure.axes:
+        wide, room = axes.title.get_window_extent().width, axes.get_window_extent().width
+        if wide > room:
+            lines = axes.get_title().split("\n")
+            letters = max(1, int(max(map(len, lines)) * room / wide))
+            axes.title.set_text("\n".join(part for line in lines for part in textwrap.wrap(line, letters)))
 
 
 def interval_line(axes, x, rows: pd.DataFrame, look: Style, label: str | None = None, line: str = "-"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from repobe.report.canvas import VALUES, mark_empty, theme
+from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.tables.results import read
 
@@ -42,6 +42,7 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
 
     title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them.
     """
+    break_titles(figure)
     figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title, "Description": alt})
