@@ -32,7 +32,7 @@ from figures import (
     fig_specification,
 )  # fmt: skip
 from repobe.phy.channels import AWGN
-from repobe.report import beaten, canvas, curves, galleries, styles
+from repobe.report import beaten, canvas, curves, galleries, saving, styles
 from repobe.report.headings import NOTHING
 from repobe.runs.files import arrays
 from repobe.systems import layer_table as layers
@@ -199,6 +199,13 @@ def test_panels_wrap_into_rows_and_name_their_axis_wherever_nothing_is_below():
     assert [place for place, axes in enumerate(grid) if axes.get_ylabel()] == [0, 4, 8, 12, 16, 20, 24]
     assert len(canvas.panels(3, 4, (1.9, 1.9), "", "")[0].axes) == 3
     plt.close("all")
+
+
+def test_no_figure_shows_a_training_of_half_the_epochs(tmp_path):
+    (tmp_path / "summary").mkdir()
+    rows = [{"method": method, "dataset": "mnist", "mean": 0.9} for method in ("repobe", "repobe_half", "half_repobe")]
+    write(pd.DataFrame(rows), tmp_path / "summary" / "evasion.csv")
+    assert saving.summary(tmp_path, "evasion")["method"].tolist() == ["repobe", "half_repobe"]
 
 
 def test_a_title_that_is_wider_than_its_panel_is_broken_and_another_stays_as_it_is():

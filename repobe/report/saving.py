@@ -17,6 +17,7 @@ import pandas as pd
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.tables.results import read
+from repobe.verdicts.gates import HALF
 
 
 def arguments() -> tuple[Path, Path]:
@@ -53,8 +54,12 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
 
 
 def summary(results: Path, name: str) -> pd.DataFrame:
-    """<results>/summary/<name>.csv: all of it, or of several folders (see `collect`) the rows that lead."""
+    """<results>/summary/<name>.csv: all of it, or of several folders (see `collect`) the rows that lead.
+
+    Without the trainings of half the epochs, which tell a gate whether more could change a verdict (D32).
+    """
     table = read(results / "summary" / f"{name}.csv")
+    table = table[~table["method"].str.endswith(HALF)]
     return table[table["leads"]] if "leads" in table else table
 
 
