@@ -305,6 +305,19 @@ def test_merge_says_nothing_of_runs_trained_once(made, tmp_path):
     assert merge(tmp_path / "both", [made]) == []
 
 
+def test_merge_writes_over_no_run_that_it_does_not_read(made, tmp_path):
+    """A folder with one run more than the source, as when new runs are merged into committed ones."""
+    merge(tmp_path / "committed", [made])
+    told = tmp_path / "committed" / "tables" / "provenance.json"
+    entries = json.loads(told.read_text())
+    told.write_text(json.dumps([*entries, entries[0] | {"run": "mnist/awgn/another/seed0"}]))
+    (told.parent / "sha256.json").unlink()  # of the file as it was
+    with pytest.raises(
+        ValueError, match=r"has runs that no source has \(1: mnist/awgn/another/seed0 …\); name .*commit"
+    ):
+        merge(tmp_path / "committed", [made])
+
+
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     change_a_digit(made / "tables" / "evasion.csv", 0, "value")
     with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was sealed"):

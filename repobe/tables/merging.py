@@ -20,7 +20,8 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
 
     If a run, or the cipher audit of random features, is in several sources, the last one wins; each returned line
     names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
-    tables. ValueError if a file of a source is missing or has changed since it was gathered.
+    tables. ValueError if a file of a source is missing or has changed since it was gathered, or if <out> has runs
+    that no source has.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -55,12 +56,23 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
     folder = out / "tables"
+    _refuse_loss(folder, provenance)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes.write(counted, folder / "outcomes.parquet")
     for name, frame in frames.items():
         results.write(frame, folder / name)
     results.seal(folder, pictures, list(provenance.values()))
     return lines
+
+
+def _refuse_loss(folder: Path, provenance: dict[str, dict]) -> None:
+    """ValueError if the tables that would be written over hold runs that the new ones do not."""
+    if not (folder / "provenance.json").exists():
+        return
+    lost = [entry["run"] for entry in results.told(folder / "provenance.json") if entry["run"] not in provenance]
+    if lost:
+        out = folder.parent
+        raise ValueError(f"{folder} has runs that no source has ({len(lost)}: {lost[0]} …); name {out} as a source too")
 
 
 def _cells(path: Path) -> pd.DataFrame:
