@@ -284,6 +284,17 @@ def test_merge_says_that_a_run_trained_twice_has_the_same_tables(made, tmp_path)
     assert agreed == "1 of 1 runs that were trained twice have the same tables, seconds aside"
 
 
+def test_a_column_that_only_other_runs_fill_makes_no_difference(made, tmp_path):
+    """As the losses of RepObE's Eq. 16 do, which history.csv has beside a run of NECST's or not."""
+    first, second = (trained_again(made, tmp_path / name) for name in "ab")
+    history = second / "runs/mnist/rayleigh/repobe/seed0/history.csv"
+    pd.read_csv(history).assign(eve=None).to_csv(history, index=False)
+    results.tables(second, [history.parent / "spec.yaml"])
+    assert "eve" in pd.read_csv(second / "tables/history.csv")
+    for sources in ([first, second], [second, first]):
+        assert merge(tmp_path / "both", sources)[1].startswith("1 of 1 runs that were trained twice have the same")
+
+
 def test_merge_names_the_tables_of_a_run_trained_twice_that_differ(made, tmp_path):
     first, second = trained_again(made, tmp_path / "a"), trained_again(made, tmp_path / "b", value=0.25)
     _, differs = merge(tmp_path / "both", [first, second])

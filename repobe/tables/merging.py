@@ -41,7 +41,7 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
             others = _others(old, made)
             if name != agreement.UNCOMPARED:
                 _compare(name, old[~others], new, twice, differing)
-            frames[name] = pd.concat([old[others], new], ignore_index=True)
+            frames[name] = pd.concat([old[others], new], ignore_index=True).fillna("")
         # No pandas for these millions of rows, but for the columns that name the run and for runs in two folders.
         mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
         images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
@@ -87,7 +87,9 @@ def _text(images: pa.Table) -> pd.DataFrame:
 
 def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], differing: dict[str, list[str]]) -> None:
     """Adds the table's name to each run of `twice` that has other rows in it."""
-    before, after = (agreement.marks(frame, *_runs(frame)) for frame in (old, new))
+    every = old.columns.union(new.columns)  # a column that a run has empty, as others' losses, is no difference
+    both = (frame.reindex(columns=every, fill_value="") for frame in (old, new))
+    before, after = (agreement.marks(frame, *_runs(frame)) for frame in both)
     for run in twice:
         if before.get(run) != after.get(run):
             differing.setdefault(run, []).append(name)
