@@ -119,20 +119,23 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
         airs = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
         return Draws(trained, noise_power(snr_db), airs, "rescored", eps, *place)
 
+    def read(heard: Draws, image: "Tensor", p: slice) -> float:
+        return sum(metrics.correct(output, label[p]).sum().item() for output in heard(image))
+
     attacked, natural = receiver(), receiver()  # one each, so that both hear the same noise
     right = unharmed = 0.0
     for p in batches(trained, len(adversarial)):
-        image = adversarial[p].to(data.device).float()
+        image, original = adversarial[p].to(data.device).float(), clean[p]
         if not ((image >= 0) & (image <= 1)).all():
             raise ValueError("images have values outside [0, 1] or NaN; bytes must be of type uint8")
-        if (far := (image - clean[p]).abs().max().item()) > eps + SLACK:
+        if (far := (image - original).abs().max().item()) > eps + SLACK:
             raise ValueError(f"an image is {far:.4g} from its original in L∞, further than eps = {eps:g}")
-        right += sum(metrics.correct(output, label[p]).sum().item() for output in attacked(image))
-        unharmed += sum(metrics.correct(output, label[p]).sum().item() for output in natural(clean[p]))
-    heard = draws * len(adversarial)
-    tell(f"repobe: accuracy on the same {len(adversarial)} images without an attack: {unharmed / heard:.4f}")
+        right += read(attacked, image, p)
+        unharmed += read(natural, original, p)
+    count = draws * len(adversarial)
+    tell(f"repobe: accuracy on the same {len(adversarial)} images without an attack: {unharmed / count:.4f}")
     return {"eps": eps, "snr_db": snr_db, "images": len(adversarial), "draws": draws,
-            "accuracy": round(right / heard, 4)}  # fmt: skip
+            "accuracy": round(right / count, 4)}  # fmt: skip
 
 
 def stored_images(path: Path) -> "Tensor":

@@ -64,7 +64,7 @@ def panels(count: int, most: int, size: tuple[float, float], xlabel: str, ylabel
 
 def break_titles(figure) -> None:
     """Breaks each panel's title into lines where it is wider than its panel, so that no two titles touch."""
-    figure.canvas.draw()  # lays the panels out
+    figure.draw_without_rendering()  # lays the panels out
     for axes in figure.axes:
         wide, room = axes.title.get_window_extent().width, axes.get_window_extent().width
         if wide > room:
