@@ -41,6 +41,7 @@ def page(tmp_path_factory) -> Path:
         | {"mean": mean, **bounds, "draws_sd": 0.01, "symbols_k": 8}
         for snr, mean in [(7, 0.9), (11, 0.1), (15, 0.95), (23, 0.3)]
     ]
+    evasion.append(evasion[0] | {"method": "repobe_half", "mean": 0.2})
     inversion = [
         key
         | {"snr_tap_db": 23, "attacker": attacker, "knowledge": "encoder", "metric": metric, "mean": mean, **bounds}
@@ -231,6 +232,14 @@ def test_the_page_names_methods_as_figures_do(page):
     cells_and_cards = re.findall(r">([^<>]*repobe_adversarial[^<>]*)<", text)
     assert cells_and_cards == []
     assert "RepObE, Eq. 16" in text
+
+
+def test_no_ranking_shows_a_training_of_half_the_epochs(page):
+    """Nor the table of equal channel uses; the table of every accuracy does."""
+    text = page.read_text(encoding="utf-8")
+    every, channel_uses = _section(text, "accuracy").split("<h3>Equal channel uses</h3>")
+    assert "RepObE, half the epochs" in every
+    assert "RepObE, half the epochs" not in _section(text, "leaderboard") + channel_uses
 
 
 def test_the_page_quotes_what_allows_a_reading(page):
@@ -426,11 +435,11 @@ def test_every_drawing_shows_and_nothing_is_fetched_or_complains(opened):
 def test_a_table_sorts_by_mouse_and_keyboard_and_says_so(opened):
     mean = _heading(opened, "accuracy", "mean")
     mean.click()
-    assert _column(opened, "accuracy", 8) == ["0.1000", "0.3000", "0.9000", "0.9500"]
+    assert _column(opened, "accuracy", 8) == ["0.1000", "0.2000", "0.3000", "0.9000", "0.9500"]
     heading = mean.find_element("xpath", "..")
     assert heading.get_attribute("aria-sort") == "ascending"
     mean.send_keys("\ue007")  # Enter
-    assert _column(opened, "accuracy", 8) == ["0.9500", "0.9000", "0.3000", "0.1000"]
+    assert _column(opened, "accuracy", 8) == ["0.9500", "0.9000", "0.3000", "0.2000", "0.1000"]
     assert heading.get_attribute("aria-sort") == "descending"
     # What has not run comes last, whichever way.
     for _ in range(2):

@@ -15,6 +15,7 @@ from repobe.report.cards import cards
 from repobe.report.cells import fixed, number, short, table
 from repobe.report.drawings import drawing
 from repobe.report.leaderboard import leaderboard
+from repobe.report.saving import leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
 from repobe.report.wording import ATTACKS, SPELLED
 from repobe.runs.files import replace
@@ -78,7 +79,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     weighed["command"] = ABLATIONS
     drawn = [drawing(path, results, figures) for path in sorted(figures.glob("fig*.svg"))]
     shown = [one for one in drawn if not one["empty"]]
-    lead = {name: _leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}
+    lead = {name: leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}
     page = (
         environment()
         .get_template("page.html.j2")
@@ -126,11 +127,6 @@ def _commands(provenance: pd.DataFrame, sets: dict[str, str], configfiles: Seque
     return {
         name: Commands([f"config/{name}.yaml"], list(provenance.loc[provenance["set"] == name, "run"])) for name in sets
     }
-
-
-def _leading(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that figures draw: all of a single folder, and of each dataset those of the first set that has it."""
-    return frame[frame["leads"]] if "leads" in frame else frame
 
 
 def _of_the_paper(frame: pd.DataFrame) -> pd.DataFrame:

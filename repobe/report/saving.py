@@ -54,11 +54,15 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
 
 
 def summary(results: Path, name: str) -> pd.DataFrame:
-    """<results>/summary/<name>.csv: all of it, or of several folders (see `collect`) the rows that lead.
+    """The rows of <results>/summary/<name>.csv that figures draw."""
+    return leading(read(results / "summary" / f"{name}.csv"))
+
+
+def leading(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that figures and leaderboards show: of several folders (see `collect`) those that lead.
 
     Without the trainings of half the epochs, which tell a gate whether more could change a verdict (D32).
     """
-    table = read(results / "summary" / f"{name}.csv")
     table = table[~table["method"].str.endswith(HALF)]
     return table[table["leads"]] if "leads" in table else table
 

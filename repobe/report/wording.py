@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from repobe.report.headings import channel_title, panel_title
 from repobe.report.styles import style
+from repobe.verdicts.gates import HALF
 
 QUANTITIES = {
     "natural_accuracy": "accuracy",
@@ -43,7 +44,9 @@ SPELLED = {
 
 
 def method(name: str) -> str:
-    """A method's label in the figures; a system that sends images says so."""
+    """A method's label in the figures; a system that sends images, or was trained for half as many epochs, says so."""
+    if name.endswith(HALF):
+        return f"{method(name.removesuffix(HALF))}, half the epochs"
     sends_images = name.endswith("_reconstruction")
     return style(name).label + (", images" if sends_images else "")
 
