@@ -28,9 +28,12 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
     pictures: dict[str, np.ndarray] = {}
     provenance: dict[str, dict] = {}
     lines = []
-    for tables in [source / "tables" for source in sources]:
+    folders = [source / "tables" for source in sources]
+    for tables in folders:
         _refuse_changed(tables)
-        entries = {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
+    runs = [_provenance(tables) for tables in folders]
+    _refuse_loss(out / "tables", set().union(*runs))
+    for tables, entries in zip(folders, runs, strict=True):
         cells = {name: _cells(tables / name) for name in CSV}
         made = set(_runs(cells["history.csv"])[1]) | set(_runs(cells["audit.csv"])[1])  # the cipher audit: no history
         trained = set(_runs(cells["history.csv"])[1])
@@ -56,7 +59,6 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
     folder = out / "tables"
-    _refuse_loss(folder, provenance)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes.write(counted, folder / "outcomes.parquet")
     for name, frame in frames.items():
@@ -65,12 +67,15 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
     return lines
 
 
-def _refuse_loss(folder: Path, provenance: dict[str, dict]) -> None:
-    """ValueError if the tables that would be written over hold runs that the new ones do not."""
+def _provenance(tables: Path) -> dict[str, dict]:
+    return {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
+
+
+def _refuse_loss(folder: Path, runs: set[str]) -> None:
+    """ValueError if the tables that would be written over hold runs other than `runs`."""
     if not (folder / "provenance.json").exists():
         return
-    lost = [entry["run"] for entry in results.told(folder / "provenance.json") if entry["run"] not in provenance]
-    if lost:
+    if lost := [run for run in _provenance(folder) if run not in runs]:
         out = folder.parent
         raise ValueError(f"{folder} has runs that no source has ({len(lost)}: {lost[0]} …); name {out} as a source too")
 
