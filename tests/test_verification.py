@@ -295,6 +295,17 @@ def test_a_column_that_only_other_runs_fill_makes_no_difference(made, tmp_path):
         assert merge(tmp_path / "both", sources)[1].startswith("1 of 1 runs that were trained twice have the same")
 
 
+def test_a_whole_number_with_a_point_makes_no_difference(made, tmp_path):
+    """As an SNR has beside a run that leaves it empty: pandas has no integers in a column with a gap."""
+    first, second = (trained_again(made, tmp_path / name) for name in "ab")
+    history = second / "runs/mnist/rayleigh/repobe/seed0/history.csv"
+    history.write_text(history.read_text().replace("1,0.9", "1.0,0.9"))
+    results.tables(second, [history.parent / "spec.yaml"])
+    texts = [(folder / "tables/history.csv").read_text() for folder in (first, second)]
+    assert [",1.0,0.9" in text for text in texts] == [False, True]
+    assert merge(tmp_path / "both", [first, second])[1].startswith("1 of 1 runs that were trained twice have the same")
+
+
 def test_merge_names_the_tables_of_a_run_trained_twice_that_differ(made, tmp_path):
     first, second = trained_again(made, tmp_path / "a"), trained_again(made, tmp_path / "b", value=0.25)
     _, differs = merge(tmp_path / "both", [first, second])
