@@ -8,7 +8,7 @@ READY = .venv/.ready
 # Packages of another Python would replace the pinned ones.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo quick tables mlflow quotes test lint coverage clean
+.PHONY: help demo quick tables pictures mlflow quotes test lint coverage clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -27,6 +27,10 @@ tables: $(READY) ## one report and all figures of the committed tables, no train
 	@.venv/bin/python -m figures results/all figures/all
 	@.venv/bin/python -m repobe report results/all figures/all
 	@.venv/bin/python -m repobe.report.closing results/all figures/all
+
+PICTURES = fig3a fig3d fig_specification
+pictures: tables ## the READMEs' pictures, drawn anew from the committed tables
+	cp $(PICTURES:%=figures/all/%.png) results/reference
 
 RESULTS ?= results
 mlflow: $(READY) ## the runs of results/, or of RESULTS=folder, in MLflow, at the address that it prints

@@ -4,6 +4,7 @@
 description for readers who cannot see the figure.
 """
 
+import hashlib
 import html
 import io
 import json
@@ -18,6 +19,8 @@ from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.tables.results import read
 from repobe.verdicts.gates import HALF
+
+NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 
 
 def arguments() -> tuple[Path, Path]:
@@ -41,16 +44,18 @@ def save_empty(stem: Path, numbers: pd.DataFrame, title: str) -> None:
 def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> None:
     """Writes <stem>.pdf, .svg and .png of stable bytes (no dates, a fixed salt) and the plotted numbers as <stem>.csv.
 
-    title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them.
+    title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them; the SHA-256
+    of the numbers into the PNG, so that a copy elsewhere can be held to the tables.
     """
     break_titles(figure)
     figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title, "Description": alt})
     stem.with_suffix(".svg").write_text(with_titles(svg.getvalue()), encoding="utf-8")
-    figure.savefig(stem.with_suffix(".png"), dpi=200)
+    plotted = numbers.to_csv(index=False).encode()
+    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={NUMBERS: hashlib.sha256(plotted).hexdigest()})
     plt.close(figure)
-    numbers.to_csv(stem.with_suffix(".csv"), index=False)
+    stem.with_suffix(".csv").write_bytes(plotted)
 
 
 def summary(results: Path, name: str) -> pd.DataFrame:
