@@ -18,9 +18,9 @@ from repobe.verdicts.readings import AS_DECIDED
 
 TITLE = "Claims under every reading"
 CLAIMS = {  # each claim in a few words
-    "c01": "c01: 2 points more than every\nrival under model inversion",
-    "c02": "c02: 3 points more than AT\nand TRADES under attack",
-    "c08": "c08: at most 1 point lost, at\nleast 5 gained under attack",
+    "c01": "c01: 2 points more than every rival under model inversion",
+    "c02": "c02: 3 points more than AT and TRADES under attack",
+    "c08": "c08: at most 1 point lost, at least 5 gained under attack",
 }
 SIDES = {"ahead": BLUE, "around 0": GREY, "behind": RED}  # where the whole interval lies
 PALE = 0.35  # hollow would look like the paper's printed points
