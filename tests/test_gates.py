@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from conftest import evasion
 
+from repobe.images.datasets import VALIDATION
 from repobe.verdicts import gates
 from repobe.verdicts.gates import Gates, rises
 
@@ -13,15 +14,26 @@ def history(*score: float, **departures) -> pd.DataFrame:
     return pd.DataFrame({"epoch": range(1, len(score) + 1), "validation_score": score, **(PLACE | departures)})
 
 
-def cost(**departures) -> pd.DataFrame:
-    return pd.DataFrame([PLACE | {"image_size": 64, "symbols_k": 128, "parameters": 1000} | departures])
+def cost(images: int = 55_000, epochs: int = 3, **departures) -> pd.DataFrame:
+    passes = {"train_seconds": 100.0, "images_per_second": images * epochs / 100}
+    return pd.DataFrame([PLACE | {"image_size": 64, "symbols_k": 128, "parameters": 1000} | passes | departures])
+
+
+def costs_of(histories: tuple[pd.DataFrame, ...], **images: int) -> pd.DataFrame:
+    """Each training's cost, on all images of its dataset but for the methods that are named."""
+    frames = [cost().iloc[:0]]
+    for one in histories:
+        place = one[list(PLACE)].iloc[0].to_dict()
+        number = images.get(place["method"], gates.TRAINING_IMAGES[place["dataset"]])
+        frames.append(cost(number, len(one), **place))
+    return pd.concat(frames)
 
 
 def read(*histories: pd.DataFrame, costs: pd.DataFrame | None = None, rows: pd.DataFrame | None = None) -> Gates:
     empty = history().iloc[:0]
     return Gates(
         pd.concat(histories) if histories else empty,
-        cost() if costs is None else costs,
+        costs_of(histories) if costs is None else costs,
         evasion({"value": 0.99}) if rows is None else rows,
     )
 
@@ -97,6 +109,26 @@ def test_a_training_of_half_the_epochs_decides_where_there_is_one():
         history(0.2, 0.7, method="repobe_half", seed=1, **place),
     ]
     assert read(*seeds, *halves).trained("cifar10", "awgn", "repobe").state == "yes"
+
+
+def test_a_training_on_a_part_of_the_images_needs_one_on_half_of_them():
+    """However flat its curve: more images could change a verdict as much as more epochs could."""
+    flat = history(0.2, 0.99, 0.99)
+    part = read(flat, costs=costs_of((flat,), repobe=20_000)).trained("mnist", "awgn", "repobe")
+    assert part.state == "no"
+    assert part.why == "repobe was trained on 20,000 of 55,000 images, with no training on half of them beside it"
+    near, far = history(0.2, 0.985, 0.986, method="repobe_half"), history(0.2, 0.98, 0.984, method="repobe_half")
+    for half, images, state_of in ((near, 10_000, "yes"), (far, 10_000, "no"), (near, 20_000, "no")):
+        costs = costs_of((flat, half), repobe=20_000, repobe_half=images)
+        assert read(flat, half, costs=costs).trained("mnist", "awgn", "repobe").state == state_of
+    found = read(flat, far, costs=costs_of((flat, far), repobe=20_001, repobe_half=10_001))  # half of an odd number
+    why = "repobe gained 0.6 points of validation over a training of half the images"
+    assert found.trained("mnist", "awgn", "repobe") == gates.Gate("no", why)
+
+
+def test_the_number_of_training_images_is_that_of_the_datasets():
+    """60,000 and 50,000 less what is kept for validation."""
+    assert gates.TRAINING_IMAGES == {"mnist": 60_000 - VALIDATION, "cifar10": 50_000 - VALIDATION}
 
 
 def test_a_reconstruction_is_trained_by_decibels():

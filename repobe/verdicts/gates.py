@@ -16,7 +16,8 @@ SSIM_TOLERANCE = 0.02
 # D32: in the last tenth of a training (at least one validation), the score gains at most the tolerance (in dB for
 # reconstruction) and at most a twentieth of its whole rise, which is half of what a steady rise would gain there.
 LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
-HALF = "_half"  # of a label: the same method, trained for half as many epochs (D30)
+HALF = "_half"  # of a label: the same method, trained for half as many epochs, or on half as many images (D30)
+TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # without the 5,000 that are kept for validation (D4)
 # D33: the most that the undefended network may lie below the printed accuracy.
 COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
 PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
@@ -43,27 +44,33 @@ class Gates:
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
-        """Whether more epochs could change a verdict: whether the validation score has levelled off, over all runs.
+        """Whether more training could change a verdict: whether the validation score has levelled off, over all runs.
 
-        If the tables have the same method trained for half as many epochs, what the second half gained decides.
+        If the tables have the same method trained for half as many epochs, what the second half gained decides. A
+        training on a part of the dataset's training images needs one on half as many images, which decides.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
+        half = place | {"method": method + HALF}
         rows, costs = _at(self.history, place), _at(self.cost, place)
         if len(costs) and (costs["parameters"] == 0).all():
             return Gate("yes")  # nothing to train
         if rows.empty:
             return Gate("unknown", f"these tables have no history of {method}")
         scores = _scores(rows)
-        halves = _scores(_at(self.history, place | {"method": method + HALF}))
+        halves = _scores(_at(self.history, half))
         decibels = _is_error(scores[0])
         allowed = DECIBEL_TOLERANCE if decibels else tolerance(dataset)
+        images, every = self._images(place), TRAINING_IMAGES.get(dataset, 0)
+        if images < every and not (halves and self._images(half) <= -(-images // 2)):
+            why = f"{method} was trained on {images:,} of {every:,} images, with no training on half of them beside it"
+            return Gate("no", why)
         if halves:
             gain = np.mean([_levels(one).max() for one in scores]) - np.mean([_levels(one).max() for one in halves])
             if gain <= allowed + ROUNDING:
                 return Gate("yes")
-            return Gate(
-                "no", f"{method} gained {_said(gain, decibels)} of validation over a training of half the epochs"
-            )
+            share = "images" if images < every else "epochs"
+            why = f"{method} gained {_said(gain, decibels)} of validation over a training of half the {share}"
+            return Gate("no", why)
         if min(len(score) for score in scores) < 2:
             return Gate("no", f"{method} was validated once, which shows no end of its rise")
         gain, whole = np.mean([rises(score) for score in scores], axis=0)
@@ -75,6 +82,12 @@ class Gates:
         return Gate(
             "no", f"{method} gained {said[0]} of its {said[1]} of validation after epoch {since:.3g} of {epochs[-1]:g}"
         )
+
+    def _images(self, place: dict) -> int:
+        """The number of images in an epoch of a training."""
+        costs = _at(self.cost, place)
+        passes = costs["images_per_second"] * costs["train_seconds"]  # images, one count for each epoch
+        return round(passes.min() / _at(self.history, place)["epoch"].max())
 
     def competent(self, dataset: str, channel: str) -> Gate:
         """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
