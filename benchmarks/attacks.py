@@ -23,7 +23,7 @@ DATASET = "digits"  # embedded: the same everywhere, learnt in seconds
 EPS, DRAWS, CLASSES = 0.016, 20, 10
 N0 = noise_power(23)
 LEARNT = Training(6, 64, 0.05)  # without it attacks end at once, because they stop at images that are misread
-QUERIES = 10  # of Square, for each step of the others
+QUERIES = 10  # of Square, for each step of the other attacks
 
 
 class Plain(nn.Module):
@@ -42,7 +42,7 @@ class Plain(nn.Module):
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """Milliseconds an image at S = 32; as many steps, queries and draws on either side."""
+    """Milliseconds an image at S = 32, with equal steps, queries and draws on both sides."""
     data = setup.data(DATASET)
     size, count = (16, 2) if setup.quick else (32, 10)
     system, keys = _trained(setup, data, size)
@@ -78,7 +78,7 @@ def rows(setup: Setup) -> Iterator[Row]:
 
 
 def _names(plain: list[torchattacks.attack.Attack]) -> str:
-    """The classes that run, those within a MultiAttack too."""
+    """The names of the attack classes, including those inside a MultiAttack."""
     return ", ".join(type(one).__name__ for attack in plain for one in getattr(attack, "attacks", [attack]))
 
 
@@ -93,7 +93,7 @@ def _trained(setup: Setup, data: Data, size: int) -> tuple[System, FixedKey]:
 
 
 def _plainly(system: System, key: Key, number: int) -> dict[str, tuple[int, list[Callable]]]:
-    """(steps or queries, attacks that run one after another) by the evaluation's kind; the receiver's key or none."""
+    """By the evaluation's kind: (steps or queries, the attacks that run in turn), with the receiver's key or none."""
     keyed, keyless = Plain(system, key).eval(), Plain(system, None).eval()
     step, common = EPS / number, {"eps": EPS, "steps": number}
     eot = {"alpha": 2.5 * step, "eot_iter": DRAWS}

@@ -38,7 +38,7 @@ def training(setup: Setup) -> dict[int, list[float]]:
 
 
 def _work(index: int, counts, rounds: int, device: torch.device, threads: int, quick: bool, barrier, told) -> None:
-    """One process: takes its part where at least index + 1 train at once, and waits where fewer do."""
+    """One process: trains when at least index + 1 train at once, and waits when fewer do."""
     torch.set_num_threads(threads)
     size, batch, calls = (16, 4, 1) if quick else (SIZE, BATCH, STEPS)
     step = steps.suite(STEP, Setup(device, quick=True).data("cifar10"), size, batch)

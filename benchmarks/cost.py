@@ -53,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
 def counted(config: dict, rates: Rates, told: Callable[[str], object] = str) -> list[dict]:
     """A row for each dataset, method and part: what all of its runs cost together.
 
-    Columns: dataset, method, part, runs, precision, flop, core_hours, gpu_hours, and, of the weights that the runs
-    leave, bytes. told: called with each run's name.
+    Columns: dataset, method, part, runs, precision, flop, core_hours, gpu_hours, and bytes, the size of the weights
+    that the runs leave. told: called with each run's name.
     """
     shapes = {
         name: shape(name, one.get("source"), Path(config["results_dir"])) for name, one in config["datasets"].items()
@@ -90,7 +90,7 @@ def _add(found: dict, spec: Spec, method: str, part: str, precision: str, flop: 
 
 
 def shares(rows: list[dict], by: str) -> dict[str, dict[str, float]]:
-    """Sums of flop, core_hours and gpu_hours by the values of a column, the dearest first."""
+    """Sums of flop, core_hours and gpu_hours by the values of a column, the most expensive first."""
     found: dict[str, dict[str, float]] = {}
     for row in rows:
         one = found.setdefault(row[by], dict.fromkeys(("flop", "core_hours", "gpu_hours"), 0.0))

@@ -30,7 +30,7 @@ COMMANDS = ("tables", "summary", "layer_table", "compare", "claims", "decisions"
 
 
 def copied(source: Path, results: Path, count: int) -> list[Path]:
-    """The specs of so many runs in `results`: those of `source`, and copies of them under further seeds."""
+    """The specs of `count` runs in `results`: those of `source`, and copies of them under further seeds."""
     runs = sorted(file.parent for file in source.glob("runs/*/*/*/seed*/outcomes.parquet"))
     if not runs:
         raise ValueError(f"{source}: no finished run; name a results folder that has some")
@@ -42,7 +42,7 @@ def copied(source: Path, results: Path, count: int) -> list[Path]:
 
 
 def _copy(run: Path, results: Path, seed: int) -> Path:
-    """The spec of the copy."""
+    """Copies a run under another seed; returns the copy's spec.yaml."""
     spec = replace(Spec.load(run / "spec.yaml"), seed=seed)
     folder = results / "runs" / spec.path
     folder.mkdir(parents=True)
@@ -72,7 +72,7 @@ def timed(command: list[str]) -> tuple[float, float]:
 
 
 def measured(source: Path, count: int, folder: Path) -> Iterator[tuple[str, float, float]]:
-    """(command, seconds of CPU, GiB at the peak) of each command that reads so many runs."""
+    """(command, seconds of CPU, GiB at the peak) of each command that reads `count` runs."""
     results = folder / f"{count}" / "results"
     specs = copied(source, results, count)
     # What follows `tables`, and how each is called.

@@ -15,7 +15,7 @@ IMAGES_A_SECOND = 500.0
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """One row a channel. Photographs matter, for noise codes slower: without files, digits over photographs."""
+    """One row a channel. It needs photographs, because noise codes more slowly; else, digits over photographs."""
     name = "cifar10" if setup.source("cifar10") == "cifar10" else "digits_rgb"
     pixels = setup.data(name).test[0][: 2 if setup.quick else 200].cpu()
     goal = Goal(IMAGES_A_SECOND) if name == "cifar10" else None

@@ -62,7 +62,7 @@ def _products(setup: Setup, kind: torch.dtype) -> tuple[float, float]:
 
 
 def _copied(setup: Setup) -> float:
-    """Bytes a second that a copy reads and writes, of more than caches hold."""
+    """Bytes a second that a copy reads and writes, of more data than the caches hold."""
     source = torch.ones(2**16 if setup.quick else 2**26, device=setup.device)
     target = torch.empty_like(source)
     times = setup.times({"copy": lambda: target.copy_(source)}, rounds=5)

@@ -21,12 +21,12 @@ def name(device: torch.device) -> str:
 
 
 def stem(machine: str) -> str:
-    """A machine's name as a file is called: lower-case letters, digits and hyphens."""
+    """A machine's name as a file name: lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
 
 
 def provenance(device: torch.device) -> dict[str, str]:
-    """What every row of a run says of it."""
+    """The columns that every row of a measurement shares: machine, threads, torch, commit and date."""
     threads = torch.get_num_threads()
     return {
         "machine": name(device),

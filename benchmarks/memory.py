@@ -26,7 +26,7 @@ EVERYWHERE = [
     ("repobe_reconstruction", "invert"),
     ("repobe", "audit"),
 ]
-# And in the last place only: all other methods and attacks, and messages that have a key each (escst's).
+# Measured in the last place only: all other methods and attacks, and messages with a key each (escst).
 LARGEST = [
     *((label, "train") for label in ("repobe", "adversarial_training", "necst", "necst_dp_09", "ibal", "vae")),
     *((label, "train") for label in ("jpeg2000", "necst_reconstruction", "ibal_reconstruction")),

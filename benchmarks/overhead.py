@@ -17,7 +17,7 @@ TOLD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\w+) (\S+): \d+ (?:steps|
 
 
 def rows(of: Path, cores: int) -> Iterator[Row]:
-    """of: a config, which is run now on so many cores, or the results folder of a run that nothing interrupted."""
+    """of: a config, which is run now on `cores` cores, or the results folder of a run without interruptions."""
     if of.is_dir():
         yield from _rows(str(of), of, _lasted(of), cores)
         return
@@ -42,7 +42,7 @@ def _rows(name: str, results: Path, wall: float, cores: int, demo: bool = False)
 
 
 def epochs(results: Path) -> float:
-    """Seconds that all trainings spent in their epochs, validation left out: history.csv says."""
+    """Seconds that all trainings spent in their epochs, without validation, as history.csv says."""
     total = 0.0
     for path in (results / "runs").rglob("history.csv"):
         with path.open(newline="", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def epochs(results: Path) -> float:
 def stages(results: Path) -> float:
     """Seconds between the first and the last progress line of every other stage of every run: attacks and decoders.
 
-    To whole seconds each, as logs tell them, too much as often as too little.
+    Logs give whole seconds, so each time is a little too long or too short; on average these errors cancel.
     """
     told: dict[tuple[str, str], list[datetime]] = {}
     for path in (results / "logs").rglob("*.log"):

@@ -29,7 +29,7 @@ class Passes:
 
 
 def look(draws: int, again: bool) -> Passes:
-    """The image through `draws` draws of the channel; `again`: it is sent anew for each of them."""
+    """One image through `draws` draws of the channel; again: each draw sends it anew."""
     return Passes(draws if again else 1, draws)
 
 

@@ -1,7 +1,7 @@
 """FLOP of one image through each piece of a run, counted by torch on a batch or two of the run's own networks.
 
-A multiplication and an addition are two FLOP, in convolutions and matrix products; all else counts as none. So does
-`flops` in cost.csv.
+A multiplication and an addition are two FLOP, in convolutions and matrix products; all else counts as none. `flops` in
+cost.csv counts in the same way.
 """
 
 import contextlib
@@ -31,17 +31,17 @@ from repobe.training import evaluation_classifier
 from repobe.training.loop import build, precision_of
 from repobe.training.method import Method
 
-COUNTED = 2  # images of a batch: FLOP are proportional to them, but for Eq. 13's dot products, a 100,000th of its step
+COUNTED = 2  # images of a batch: FLOP are proportional to them, except Eq. 13's dot products, a 100,000th of its step
 
 
 class _Untracked(contextlib.nullcontext):
-    """In place of the counter's own tracker of modules, whose hooks fail under the gradient of an image itself."""
+    """Replaces the counter's own module tracker, whose hooks fail if the image itself has a gradient."""
 
     parents = frozenset({"Global"})
 
 
 def flop(run: Callable[[], object]) -> int:
-    """FLOP of a call, forward and backward; attention as the matrix products that it is."""
+    """FLOP of a call, forward and backward; attention counts as its matrix products."""
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _Untracked()
     with sdpa_kernel(SDPBackend.MATH), counter:
@@ -53,8 +53,8 @@ def flop(run: Callable[[], object]) -> int:
 class Attacker:
     """The decoders that an inversion attacker trains.
 
-    taps: how many attackers share the best decoder, 0 where each decoder rebuilds for itself; seen: how many sets of
-    images are compared; known_plaintext: whether one of them hears known messages.
+    taps: how many attackers share the best decoder, 0 if each decoder rebuilds for itself; seen: how many sets of
+    images are compared; known_plaintext: whether one of the attackers hears known messages.
     """
 
     networks: tuple[Callable, ...]
@@ -67,9 +67,9 @@ class Attacker:
 class Pieces:
     """FLOP of one image.
 
-    prepared, update, score, finished: before a training, in it, at each of its looks, after it; sent, heard and their
-    `_back`: through transmitter and receiver, and the gradients on the way back; classified: without codec and link.
-    weights: bytes of the model's file; precision: that the training runs in.
+    prepared: before a training; update: in it; score: at each validation; finished: after it. sent, heard: through the
+    transmitter and the receiver; their `_back`: the gradients on the way back. classified: without codec and link.
+    weights: bytes of the model's file; precision: the precision of the training.
     """
 
     prepared: float
@@ -90,7 +90,7 @@ class Pieces:
     precision: str
 
     def of(self, passes: Passes) -> float:
-        """FLOP of so many passes."""
+        """FLOP of these passes."""
         forward = passes.sent * self.sent + passes.heard * self.heard
         return forward + passes.sent_back * self.sent_back + passes.heard_back * self.heard_back
 
@@ -146,7 +146,7 @@ def _passed(trained: Method, image: Tensor, n0: float) -> tuple[int, int, int, i
 
 
 def _attackers(trained: Method, spec: Spec, data: Data) -> tuple[Attacker, ...]:
-    """The attackers that a run's keys leave, as the stage itself chooses them."""
+    """The attackers that make sense for a run's keys, chosen as the stage itself chooses them."""
     found = []
     for name, attack in Situation(trained, spec, data, max(spec.inversion.snr_db)).attacks().items():
         if name == "encoder":
@@ -187,6 +187,6 @@ def judging(colours: int, classes: int) -> tuple[float, float]:
 
 @functools.cache
 def comparing(colours: int) -> float:
-    """FLOP of an image's fidelity, which are SSIM's."""
+    """FLOP of an image's fidelity: those of its SSIM."""
     image = torch.rand(COUNTED, colours, SCORED, SCORED)
     return flop(lambda: fidelity(image, image)) / COUNTED

@@ -1,6 +1,6 @@
 """RepObE's system as a user writes it from Sec. 3.1: plain torch modules, channels first, float32, over AWGN.
 
-Nothing of the suite is in it, so that what makes the suite fast does not make this fast too. A test gives both the same
+It uses nothing of the suite, so that what makes the suite fast does not make this fast too. A test gives both the same
 weights and compares what they compute.
 """
 

@@ -1,4 +1,4 @@
-"""How long FLOP take: by the training steps that a machine has measured, and by what a GPU is assumed to reach."""
+"""How long FLOP take: at the rates of a machine's measured training steps, or at the assumed rate of a GPU."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from benchmarks import table
 from repobe.runs.spec import Spec
 
 TRAINS = ("training", "selection")  # the parts of a run's stage `train`; all others are of `measure`
-STEPS = {"adversarial_training": "AT", "trades": "TRADES"}  # the measured step by method; of RepObE it depends
+STEPS = {"adversarial_training": "AT", "trades": "TRADES"}  # the measured step by method; RepObE has two
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Rates:
 
     @classmethod
     def measured(cls, path: Path, tflops: dict[str, float]) -> "Rates":
-        """From part `limits` of a machine's table; ValueError where it has none. tflops: of a GPU, by precision."""
+        """Reads part `limits` of a machine's table; ValueError if it has none. tflops: of a GPU, by precision."""
         rows = [row for row in table.read(path) if row["part"] == "limits" and row["meaning"] == table.SHARE]
         if not rows:
             raise ValueError(f"{path} has no training step of part limits; run `python -m benchmarks --only limits`")
@@ -39,7 +39,7 @@ class Rates:
         return " and ".join(f"{rate / 1e12:g} TFLOP/s in {precision}" for precision, rate in self.gpu.items())
 
     def on_core(self, spec: Spec, part: str, precision: str) -> float:
-        """Of the measured step that is most like a part of a run, at the S nearest to the run's."""
+        """FLOP/s of the measured step that is most like a part of a run, at the S nearest to the run's."""
         step = like(spec, part)
         sizes = [size for name, size, kind in self.steps if (name, kind) == (step, precision)]
         return self.steps[step, min(sizes, key=lambda size: abs(math.log(size / spec.image_size))), precision]
@@ -47,8 +47,9 @@ class Rates:
     def seconds(self, spec: Spec, parts: dict[str, float], precision: str) -> dict[str, float]:
         """Seconds of a run's two stages on one core, {"train": …, "measure": …}.
 
-        parts: FLOP, as benchmarks.stage_flop counts them; precision: of the training. A lower bound for networks of a
-        few dense layers (NECST, IBAL), because resizing the images, which has no FLOP, costs them more than layers do.
+        parts: FLOP, as benchmarks.stage_flop counts them; precision: of the training. This is a lower bound for
+        networks of a few dense layers (NECST, IBAL): resizing the images takes longer than their layers, and counts no
+        FLOP.
         """
         found = {"train": 0.0, "measure": 0.0}
         for part, flop in parts.items():
@@ -58,7 +59,7 @@ class Rates:
 
 
 def like(spec: Spec, part: str) -> str:
-    """The measured step that works most as a part does: under attack that of AT, which crafts; else the natural one."""
+    """The measured step that is most like a part: for attacks that of AT, which crafts; else the natural step."""
     if part == "training" and spec.hyper.get("adversarial"):
         return "RepObE Eq. 16"
     if part == "training":

@@ -15,7 +15,7 @@ MS_A_TRIAL = 1000.0
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """Milliseconds a trial, on the CPU, which is where an audit looks for keys."""
+    """Milliseconds a trial, on the CPU, where an audit searches for keys."""
     known = normalise_power(complex_normal((200, 1568), torch.zeros(1), torch.Generator().manual_seed(0)))
     audit = Audit(trials=2 if setup.quick else 50, snr_db=(7,), known_messages=(1, 10))
     for row in recovery(known, 28, AWGN(), audit, "benchmark"):

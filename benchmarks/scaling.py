@@ -16,7 +16,7 @@ JOBS = 10_000
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """The least work of each kind is what more of it is compared with."""
+    """For each kind of work, larger amounts are compared with the smallest."""
     data = setup.data("cifar10")
     batches = (4, 8) if setup.quick else (32, 128, 512)
     yield from _growing(setup, {b: (f"batch {b}", steps.suite(STEP, data, 32, b)) for b in batches}, "step, S = 32")
@@ -33,7 +33,7 @@ def rows(setup: Setup) -> Iterator[Row]:
 
 
 def _growing(setup: Setup, cases: dict[int, tuple[str, Callable]], what: str) -> Iterator[Row]:
-    """cases: (name, run) by how much work it is."""
+    """cases: (name, run) by the amount of work."""
     times = setup.times({name: run for name, run in cases.values()}, rounds=3)
     (least, (other, _)), *rest = cases.items()
     for work, (name, _) in rest:
@@ -56,7 +56,7 @@ def _evaluation(setup: Setup, count: int) -> Callable[[], object]:
 
 
 def _runs(setup: Setup) -> Iterator[Row]:
-    """Snakemake's planning alone, of the miniature's runs with ever more seeds."""
+    """Snakemake's planning only, for the runs of the miniature with more and more seeds."""
 
     def planned(seeds: int) -> tuple[int, float]:
         return workflow.planned(workflow.MINIATURE, seeds=list(range(seeds)))

@@ -19,13 +19,13 @@ RANDOM = 2048  # images of each split where no files are given
 
 @dataclass(frozen=True)
 class Setup:
-    """quick: one round of single calls, on random images; the figures mean nothing and every line runs."""
+    """quick: one round of single calls, on random images; every line runs, but the figures mean nothing."""
 
     device: torch.device
     quick: bool = False
 
     def times(self, candidates: dict[str, Callable[[], object]], rounds: int = 7, seconds: float = 0.2) -> Times:
-        """Of each candidate, as benchmarks.timing takes them."""
+        """The times of each candidate, measured by benchmarks.timing."""
         return interleaved(candidates, *((1, 0.0) if self.quick else (rounds, seconds)))
 
     def data(self, name: str) -> Data:
@@ -33,14 +33,14 @@ class Setup:
         return _data(name, self.device, self.source(name) == "random images")
 
     def source(self, name: str) -> str:
-        """What the table says of a dataset's images."""
+        """The text about a dataset's images in the table."""
         if name in EMBEDDED or ("REPOBE_DATA" in os.environ and not self.quick):
             return name
         return "random images"
 
 
 def first(data: Data, images: int) -> Data:
-    """The same with the first so many test images."""
+    """The same with only the first `images` test images."""
     image, label = data.test
     return replace(data, test=(image[:images], label[:images]), test_number=data.test_number[:images])
 

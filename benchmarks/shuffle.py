@@ -12,12 +12,12 @@ from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import ENCRYPTION, encrypt, step_by_step
 
 SIDE = 28  # of the feature map at S = 224
-CLONES = 2.0  # torch's gather alone takes 1.9 where each place stays where it is
+CLONES = 2.0  # torch's gather alone takes 1.9, even when no place moves
 KEYS, KEYS_MS = 128, 4.0
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """Every way in clones, the suite's against the paper's literal steps, and what deriving keys costs."""
+    """Every way, timed in clones; the suite's against the paper's literal steps; and the cost of deriving keys."""
     messages = 4 if setup.quick else 256
     feature = torch.randn(messages, SIDE * SIDE, 4, device=setup.device, requires_grad=True)  # as channels-last memory
     gradient = torch.randn_like(feature)
@@ -25,7 +25,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     keys = PerMessageKeys(bytes(32), SIDE, SIDE)
     each = keys.receiving(0, messages)
     places = key.permutation.to(setup.device)
-    idle = Key((0,), torch.arange(SIDE * SIDE), 0, 0)  # of 1×784 places, each stays
+    idle = Key((0,), torch.arange(SIDE * SIDE), 0, 0)  # 1×784 places, none of which moves
 
     def there_and_back(move: Callable[[Tensor], Tensor]) -> Callable[[], None]:
         def run() -> None:

@@ -51,7 +51,7 @@ class Shape:
 
 
 def shape(name: str, source: str | None, results: Path) -> Shape:
-    """A dataset's, as published or as its files have it.
+    """The shape of a dataset, as published or as its files have it.
 
     results: the results folder, whose file of the dataset is read if it exists. ValueError as in datasets.build.
     """
@@ -69,7 +69,7 @@ def shape(name: str, source: str | None, results: Path) -> Shape:
 
 
 def _of(path: Path) -> Shape:
-    """From the header of a dataset's file."""
+    """The shape from the header of a dataset's file."""
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["about"])
         sizes = {part: file.get_slice(f"{part}_image").get_shape() for part in ("train", "validation", "test")}
@@ -82,7 +82,7 @@ def _of(path: Path) -> Shape:
 class Counted:
     """The runs of a grid, each piece counted once for all channels and seeds.
 
-    every: all runs of the config, those too that `only` leaves out; shapes: by dataset.
+    every: all runs of the config, including those that `only` leaves out; shapes: by dataset.
     """
 
     def __init__(self, every: list[Spec], shapes: dict[str, Shape]) -> None:
@@ -90,8 +90,8 @@ class Counted:
         self._pieces: dict[tuple, Pieces] = {}
 
     def pieces(self, spec: Spec) -> Pieces:
-        """Of the run's network; channel, seed and SNR change none."""
-        name = spec.dataset, spec.label, spec.inversion.attackers  # which `inversion.only` leaves to some runs
+        """The pieces of the run's network; they do not depend on channel, seed or SNR."""
+        name = spec.dataset, spec.label, spec.inversion.attackers  # attackers: `inversion.only` gives them to some runs
         if name not in self._pieces:
             teacher = self.every[spec.teacher] if spec.teacher else None
             self._pieces[name] = pieces.counted(spec, self.shapes[spec.dataset].sample(), teacher)
@@ -109,9 +109,7 @@ class Counted:
         return spec.training.epochs * self._train(spec) * self.pieces(spec).update
 
     def selection(self, spec: Spec) -> float:
-        """What a training does beside: prototypes and the like before, validation, the last measurements; one image
-        for cost.csv.
-        """
+        """The rest of a training: preparation (prototypes …), validation, last measurements, one image for cost.csv."""
         piece, train = self.pieces(spec), self._train(spec)
         looks = spec.training.epochs * looks_an_epoch(spec.training.epochs, -(-train // spec.training.batch_size))
         validated = min(VALIDATED, self.shapes[spec.dataset].validation)
@@ -136,7 +134,7 @@ class Counted:
                 yield name, self._attack(spec, name, attack, min(attack.images, test), common) if eps else 0.0
 
     def _attack(self, spec: Spec, name: str, attack: Attack, images: int, common: int) -> float:
-        """Crafting, then fresh draws that score each image, and those that pick the attack of an ensemble."""
+        """Crafting, the fresh draws that score each image, and the draws that pick the attack of an ensemble."""
         piece = self.pieces(spec)
         scored = _sent(piece, max(SCORED_DRAWS, spec.evaluation.draws))
         work = images * piece.of(scored) + common * piece.of(_sent(piece, SELECTION))
@@ -175,8 +173,9 @@ class Counted:
         return len(spec.inversion.snr_db) * work
 
     def audit(self, spec: Spec) -> float:
-        """What no shuffle hides, and wrong keys; without the recovery of keys, which is no matter of FLOP: 2 to 16 ms
-        a trial (part `recovery` of the benchmarks).
+        """What no shuffle hides, and wrong keys.
+
+        Key recovery is left out, because FLOP do not determine its time: 2 to 16 ms a trial (part `recovery`).
         """
         piece, shape = self.pieces(spec), self.shapes[spec.dataset]
         if not piece.shuffles:

@@ -1,8 +1,8 @@
 """One stage of config/paper.yaml in this process, for the memory that it takes: what benchmarks.memory starts.
 
-What sets the peak is the config's: batches, S, draws, restarts, candidates, and how many messages inversion and audit
-hold. What does not raise it is cut short: epochs, updates, attack steps, images whose batch is forgotten before the
-next, encoding where only the messages are held (most batches send the one before again), and wrong keys.
+What sets the peak is as in the config: batches, S, draws, restarts, candidates, and how many messages inversion and
+audit hold. The rest is cut short: epochs, updates, attack steps, wrong keys, images whose batch is freed before the
+next, and encoding where only the messages are held (most batches send the one before again).
 """
 
 import json
@@ -36,8 +36,8 @@ from repobe.training.method import Method
 PAPER = ROOT / "config" / "paper.yaml"
 TRAIN = {"mnist": 55_000, "cifar10": 45_000}
 TEST = 10_000
-ENCODED = 40  # of so many batches one is really encoded, where only the messages are held
-PAIRS = 640  # that an attacker's decoder takes its updates from, of all that it holds
+ENCODED = 40  # one of so many batches is really encoded, if only messages are held
+PAIRS = 640  # that an attacker's decoder learns from, of all that it holds
 
 
 def specs() -> dict[tuple[str, str], Spec]:
@@ -73,7 +73,7 @@ def _training(spec: Spec, device: torch.device) -> int:
 
 
 def _weights(spec: Spec, data: Data) -> int:
-    """Bytes of a method's weights and buffers, and of its optimisers: a momentum a weight, two of Adam."""
+    """Bytes of a method's weights and buffers, and of its optimisers: one momentum per weight, or two for Adam."""
     student = loop.build(spec, data)
     student.optimise()
     held = [*student.parameters(), *student.buffers()]
@@ -92,10 +92,10 @@ def _evaluation(spec: Spec, stage: str, device: torch.device) -> int:
     spec = replace(spec, evaluation=replace(spec.evaluation, attacks=attacks))
     data = _data(spec.dataset, device, test=images)
     trained = _trained(spec, spec.image_size, data)
-    import torchattacks  # noqa: F401  no part of what an attack takes
+    import torchattacks  # noqa: F401  its memory does not count as the attack's
 
     peak = Peak(device)
-    evasion(trained, spec, data, {}, lambda _, compute: compute())
+    evasion(trained, spec, data, {}, lambda _, compute, **settings: compute())
     return peak.bytes()
 
 
@@ -112,7 +112,7 @@ def _inversion(spec: Spec, device: torch.device) -> int:
     trained = _sparing(_trained(spec, spec.image_size, data))
     judge = evaluation_classifier.network(data.colours, data.classes).to(device).eval()
     peak = Peak(device)
-    inversion(trained, spec, data, judge, lambda _, compute: compute())
+    inversion(trained, spec, data, judge, lambda _, compute, **settings: compute())
     return peak.bytes()
 
 
@@ -140,12 +140,12 @@ def _data(dataset: str, device: torch.device, train: int = 100, validation: int 
 
 
 def _trained(spec: Spec, size: int, data: Data) -> Method:
-    """With random weights: memory does not depend on what they know."""
+    """A method with random weights: memory does not depend on their values."""
     return loop.build(replace(spec, image_size=size), data).eval()
 
 
 def _sparing(trained: Method) -> Method:
-    """Encodes one batch of ENCODED, and where a batch is of another size; between them it sends the last one again."""
+    """Encodes one batch in ENCODED, and each batch of a new size; for all others it sends the last one again."""
     encode, sent, calls = trained.system.transmit, torch.empty(0), 0
 
     def transmit(image: Tensor, *rest) -> Tensor:

@@ -47,7 +47,7 @@ def specified(data: Data, method: str, size: int, training: Training, hyper: dic
 
 
 def trainable(spec: Spec, data: Data) -> Method:
-    """The untrained method of a spec; random prototypes in the place of a teacher's, at no other cost."""
+    """The untrained method of a spec; random prototypes replace a teacher's, and cost the same."""
     student = loop.build(spec, data)
     student.optimise()
     if spec.hyper.get("adversarial"):
@@ -57,7 +57,7 @@ def trainable(spec: Spec, data: Data) -> Method:
 
 
 def taking(student: Method, spec: Spec, data: Data) -> Callable[[], dict[str, Tensor]]:
-    """One step of the suite at each call, from the uint8 images on: as repobe.training.loop takes it."""
+    """One step of the suite at each call, from the uint8 images on, as repobe.training.loop does it."""
     n0 = [noise_power(snr_db) for snr_db in spec.snr_train_db]
 
     def endless() -> Iterator[dict[str, Tensor]]:
@@ -66,7 +66,7 @@ def taking(student: Method, spec: Spec, data: Data) -> Callable[[], dict[str, Te
                 pixels = augment(pixels) if data.augmented else pixels
                 with autocast(spec.training.precision, data.device):
                     terms = student.update(images(pixels, spec.image_size), label, n0[torch.randint(len(n0), ())])
-                yield terms  # outside autocast, which would stay on for whoever takes the next turn
+                yield terms  # outside autocast, which would stay on for the next candidate
 
     return functools.partial(next, endless())
 

@@ -1,7 +1,7 @@
 """A user's own training of RepObE, AT and TRADES: what one afternoon gives, and what the suite is compared with.
 
 torchvision's way to images (a Dataset of PIL images, Resize, ToTensor, DataLoader), float32, channels first,
-torchattacks in the loop. Of the suite it takes the losses of Sec. 3.3 alone, whose cost is nothing beside a network's.
+torchattacks in the loop. It takes only the losses of Sec. 3.3 from the suite; their cost is nothing beside a network's.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Loss = Callable[[System, Tensor, Tensor], Tensor]
 
 
 class Pictures(Dataset):
-    """What torchvision's MNIST and CIFAR10 are once loaded: arrays in memory, an item a PIL image and its transform."""
+    """Like torchvision's MNIST and CIFAR10 once loaded: arrays in memory; an item is a PIL image, transformed."""
 
     def __init__(self, pixels: Tensor, label: Tensor, transform) -> None:
         self.arrays = pixels.cpu().permute(0, 2, 3, 1).squeeze(3).numpy()
@@ -46,7 +46,7 @@ def loader(pixels: Tensor, label: Tensor, size: int, batch: int, augmented: bool
 
 
 def steps(model: System, batches: DataLoader, loss_of: Loss, updates: int) -> Iterator[float]:
-    """Trains without end, a step at each turn, and gives its loss; one learning-rate cycle of `updates` steps."""
+    """Trains without end, one step at a time, and yields its loss; one learning-rate cycle of `updates` steps."""
     device = next(model.parameters()).device
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, updates)

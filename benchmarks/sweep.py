@@ -22,7 +22,7 @@ GOAL = Goal(3.0)
 
 
 def rows(setup: Setup) -> Iterator[Row]:
-    """One channel draw an SNR, as a curve at a glance has; and the evaluation, which has five."""
+    """One channel draw an SNR, as for a quick look at the curve, and the evaluation, which has five."""
     small, large = (16, 24) if setup.quick else (32, 64)
     data = first(setup.data(DATASET), 8 if setup.quick else IMAGES)
     for size in (small, large):

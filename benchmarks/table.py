@@ -9,14 +9,14 @@ from repobe.runs import files
 from repobe.runs.plugins import ROOT
 
 FASTER, COST, SHARE, PROPORTIONAL = "times as fast", "times its cost", "of it", "times what proportional cost would be"
-CONFIGS = "cost-"  # so begin the files of benchmarks.cost, beside those of machines
+CONFIGS = "cost-"  # the files of benchmarks.cost begin so; the others are machines
 TABLES = ROOT / "results" / "benchmarks"  # of every machine and every counted config
 BEGIN, END = "<!-- written by `python -m benchmarks --readme` -->", "<!-- until here -->"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on a row's ratio, or on its value: where `of_value`, or where it has no ratio."""
+    """A bound on a row's ratio, or on its value if `of_value` or if it has no ratio."""
 
     bound: float
     at_least: bool = True
@@ -33,7 +33,7 @@ class Goal:
 class Row:
     """One measurement; beside: what it is compared with; ratio: of the two, with the least and greatest round.
 
-    meaning says how to read the ratio: FASTER is the other's time over ours, the rest are ours over the other's.
+    meaning says how to read the ratio: FASTER is the other's time over ours, all others are ours over the other's.
     """
 
     part: str
@@ -80,13 +80,13 @@ def scaled(times: list[float], factor: float) -> list[float]:
 
 
 def plain(row: Row) -> dict[str, str]:
-    """A row as the CSV has it: four significant digits, nothing where there is nothing."""
+    """A row as in the CSV: four significant digits, empty where there is no value."""
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     return {name: _short(value) if isinstance(value, float) else value or "" for name, value in values.items()}
 
 
 def merge(path: Path, rows: list[dict[str, str]], parts: list[str]) -> None:
-    """Writes a machine's file: these rows in the place of those that it had of the same parts, parts in order."""
+    """Writes a machine's file: these rows replace its former rows of the same parts; parts keep their order."""
     measured = {row["part"] for row in rows}
     kept = [row for row in read(path) if row["part"] not in measured] if path.exists() else []
     path.parent.mkdir(parents=True, exist_ok=True)

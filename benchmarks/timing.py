@@ -14,8 +14,8 @@ Times = dict[str, list[float]]  # seconds a call of each candidate, one figure a
 def interleaved(candidates: dict[str, Callable[[], object]], rounds: int = 7, seconds: float = 0.2) -> Times:
     """Seconds a call of each candidate: in each round the mean of a block of calls that lasts about `seconds`.
 
-    Within a block memory that was freed is used again; a lone call after another candidate's would pay for its pages.
-    The first call of a candidate, which chooses kernels, counts in no round.
+    Within a block, freed memory is used again; a single call after another candidate's would pay for new pages. The
+    first call of a candidate, which chooses kernels, is not counted.
     """
     calls = {}
     for name, run in candidates.items():
@@ -29,7 +29,7 @@ def interleaved(candidates: dict[str, Callable[[], object]], rounds: int = 7, se
 
 
 def clocked(run: Callable[[], object], calls: int) -> float:
-    """Seconds of so many calls one after another, the GPU's work included and the garbage collector's left out."""
+    """Seconds of `calls` calls one after another, with the GPU's work and without the garbage collector's."""
     collecting = gc.isenabled()
     gc.disable()
     try:

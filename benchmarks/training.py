@@ -20,7 +20,7 @@ ROUNDS = 3
 
 def rows(setup: Setup) -> Iterator[Row]:
     """Milliseconds an image of every step at every size."""
-    on_cpu = setup.device.type == "cpu"  # what the goals are of
+    on_cpu = setup.device.type == "cpu"  # the goals are for a CPU
     for dataset, size in cases(setup):
         batch = batch_of(setup, size)
         for name in steps.STEPS:
@@ -35,19 +35,19 @@ def rows(setup: Setup) -> Iterator[Row]:
 
 
 def _goal(name: str, size: int, precision: str) -> Goal | None:
-    """Of some steps, on one thread of a CPU."""
+    """The goal of a step, on one thread of a CPU; only some steps have one."""
     if (name, size, precision) == ("RepObE Eq. 16", 224, "bfloat16"):
         return Goal(MS_AT_224, at_least=False, of_value=True)
     return Goal(GOALS["natural" if "natural" in name else "adversarial"][precision]) if size == 64 else None
 
 
 def cases(setup: Setup) -> tuple[tuple[str, int], ...]:
-    """(dataset, S) of what is measured."""
+    """The (dataset, S) that are measured."""
     return (("cifar10", 16),) if setup.quick else CASES
 
 
 def batch_of(setup: Setup, size: int) -> int:
-    """Images of a step."""
+    """The number of images in a step."""
     return CUDA_BATCH if setup.device.type == "cuda" else BATCH[size]
 
 

@@ -16,7 +16,7 @@ MINIATURE = ROOT / "config" / "miniature.yaml"
 
 
 def planned(config: Path, **departures) -> tuple[int, float]:
-    """(jobs, seconds) of a dry run of a config, of which nothing has run yet. departures: other values of its keys."""
+    """(jobs, seconds) of a dry run of a config that has not run yet. departures: other values of its keys."""
     with tempfile.TemporaryDirectory() as scratch:
         chosen = _config(config, Path(scratch), **departures)
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def _config(config: Path, folder: Path, **departures) -> str:
 
 
 def _snakemake(*arguments: str) -> str:
-    """What it says; ValueError with its last lines where it fails."""
+    """Its output; ValueError with the last lines if it fails."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # its jobs call `python`
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--nolock", *arguments],

@@ -31,15 +31,15 @@ __all__ = ["Run", "Transmission", "load"]
 
 @dataclass(frozen=True, eq=False)
 class Transmission:
-    """Messages on the air, with what the receiver needs to read them: who sent them, and which numbers they have.
+    """Messages on the air, with their sender and their message numbers, which the receiver needs to read them.
 
-    symbols: Complex[b, k], with mean power 1 for each message as sent; of a digital run (JPEG2000), the decoded images
+    symbols: Complex[b, k], with mean power 1 for each message as sent; for a digital run (JPEG2000), the decoded images
     Float[b, c, n, n] instead, because its code is public. run: the folder of the run that sent them. session, first:
-    message i of these has the number first + i of that session, which decides its key where every message has its own.
-    snr_db: None before the channel; for a digital run, the SNR that it was coded for. received: whether the channel has
-    been crossed.
+    message i has the number first + i in that session; with a key for each message, this number decides the key.
+    snr_db: None before the channel; for a digital run, the SNR that it was coded for. received: whether the symbols
+    have crossed the channel.
 
-    To put symbols of your own in their place, for instance after a channel of your own: dataclasses.replace.
+    To put in symbols of your own, for instance after a channel of your own, use dataclasses.replace.
     """
 
     symbols: Tensor = field(repr=False)
@@ -56,7 +56,7 @@ class Transmission:
 class Run:
     """A trained run: its transmitter, its channel and its receiver, with their shared keys. `load` makes it.
 
-    spec: what the run is; method: the trained Method, for what is not offered here (gradients, for instance);
+    spec: describes the run; method: the trained Method, for what this class does not offer (gradients, for instance);
     data: the run's dataset; data.test is (uint8 [n, c, h, w], labels int64 [n]).
     """
 
@@ -70,12 +70,12 @@ class Run:
     def transmit(
         self, images: Tensor, snr_db: float | None = None, generator: torch.Generator | None = None
     ) -> Transmission:
-        """Encodes images, encrypts them if the run has a key, and gives what is on the air.
+        """Encodes images, encrypts them if the run has a key, and returns what is on the air.
 
         images: Image [b, c, h, w] of any size h×w, resized to S×S; c as in the run's dataset. Floating point in [0, 1],
         or uint8, which is divided by 255; a tensor on any device, or an array. snr_db: only for a digital run, which
-        chooses its code by the SNR. generator: of random numbers, for transmitters that draw some; on the run's device.
-        Every call uses fresh message numbers, and so, under a key for each message, fresh keys.
+        chooses its code by the SNR. generator: gives random transmitters their numbers; on the run's device. Every call
+        uses fresh message numbers and so, with a key for each message, fresh keys.
 
         ValueError: another shape, number of channels or type, a value outside [0, 1] or NaN, or snr_db missing.
         """
@@ -103,9 +103,9 @@ class Run:
     def channel(self, symbols: Transmission, snr_db: float, generator: torch.Generator | None = None) -> Transmission:
         """One draw of the run's channel: fading if it has any, noise, and the equaliser if the receiver knows h.
 
-        symbols: what `transmit` gave. snr_db: the average SNR of a complex symbol in dB, 10 log10(1/n0).
-        generator: of the draw, on the run's device; equal seeds and equal shapes give equal draws. Default: torch's
-        global one.
+        symbols: what `transmit` returned. snr_db: the average SNR of a complex symbol in dB, 10 log10(1/n0). generator:
+        for the draw, on the run's device; equal seeds and equal shapes give equal draws. Default: torch's global
+        generator.
 
         ValueError: an SNR that is no number, symbols that have crossed the channel already, another run's symbols, or a
         digital run's symbols that were coded for another SNR.
@@ -126,11 +126,11 @@ class Run:
         return replace(symbols, symbols=heard, snr_db=snr_db, received=True)
 
     def receive(self, heard: Transmission, key: bool = True) -> Tensor:
-        """What the receiver reads: Logits [b, classes], or of a reconstruction run Image [b, c, S, S] in [0, 1].
+        """What the receiver reads: Logits [b, classes], or for a reconstruction run Image [b, c, S, S] in [0, 1].
 
-        heard: what `channel` gave; it names its own messages, so that no wrong key can be taken by accident. key: False
-        decodes without the key, as an eavesdropper does who has the receiver's network and nothing else; without a
-        cipher that is the same. The result is on the run's device.
+        heard: what `channel` returned; it holds its message numbers, so the receiver always takes the right keys. key:
+        False decodes without the key, like an eavesdropper who has only the receiver's network; without a cipher it
+        changes nothing. The result is on the run's device.
 
         ValueError: symbols that have not crossed the channel, or another run's.
         """
@@ -152,7 +152,7 @@ class Run:
     def test(self, images: int) -> tuple[Tensor, Tensor]:
         """(Image [n, c, S, S] in [0, 1], labels int64 [n]): the first test images, in the order of the suite's attacks.
 
-        Every beginning of that order holds all classes evenly. On the run's device.
+        For every m, the first m images of that order hold all classes evenly. On the run's device.
         """
         from repobe.images.resizing import images as resized
 
@@ -162,9 +162,9 @@ class Run:
     def classifier(self, snr_db: float, draws: int = 1, generator: torch.Generator | None = None) -> torch.nn.Module:
         """The whole link as a classifier to attack: Image [b, c, S, S] in [0, 1] to Logits [b, classes].
 
-        Differentiable, with the run's keys, as the suite's white-box attacks have it. Each call draws the channel anew,
-        `draws` times for each image. The logits of several draws are the log of their mean probability, so that
-        one gradient is an expectation over transformation (Athalye et al. 2018). generator: of the draws, on the run's
+        Differentiable, with the run's keys, as in the suite's white-box attacks. Each call draws the channel anew,
+        `draws` times for each image. The logits of several draws are the log of their mean probability, so that one
+        gradient is an expectation over transformation (Athalye et al. 2018). generator: for the draws, on the run's
         device.
 
         ValueError: a reconstruction run, or an SNR that is no number.
@@ -218,12 +218,12 @@ def load(run: str | PathLike[str], device: str = "auto", session: str = "api") -
     """Opens a trained run.
 
     run: its folder, <results>/runs/<dataset>/<channel>/<method>/seed<k>; the dataset's file must be in <results>/data,
-    where training left it. Or the name of a model of the zoo, as cifar64/awgn/repobe_adversarial; its dataset is made
-    from the folder REPOBE_DATA, or downloaded, when it is first used. device: cpu, cuda, cuda:1 …; auto takes a GPU if
+    where training left it. Or the name of a model of the zoo, such as cifar64/awgn/repobe_adversarial; its dataset is
+    made from the folder REPOBE_DATA, or downloaded, at its first use. device: cpu, cuda, cuda:1 …; auto takes a GPU if
     there is one. Torch is set to the run's number of threads, so that results equal those of its evaluation. session: a
-    name that both ends agree on, under which messages are numbered from 0. A key for each message follows from the
-    session and the number: a run that is loaded again under the same session reuses its keys, which makes an experiment
-    repeatable. Give each session its own name.
+    name that both ends agree on; its messages are numbered from 0. Session and number determine a message's own key. So
+    a run that is loaded again under the same session reuses its keys, which makes an experiment repeatable. Give each
+    session its own name.
 
     ValueError: a file is missing, misplaced or damaged, or torch cannot use the device; the message names it.
     """

@@ -30,7 +30,7 @@ HELP = {
 def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand; what the user can fix is one line on stderr and exit code 2."""
     parser = _parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks how the line may go on
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         import argcomplete
 
         argcomplete.autocomplete(parser)
@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("repobe: interrupted")
         return 130  # as a shell counts it: 128 + SIGINT
-    except BrokenPipeError:  # whoever reads has what they wanted, as in `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it ends
+    except BrokenPipeError:  # the reader has closed the pipe, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         return 0
     except (ValueError, OSError) as error:
         tell(f"repobe: {own_files.blamed(error, getattr(options, 'spec', None))}{in_a_line(error)}")

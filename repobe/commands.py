@@ -1,6 +1,6 @@
 """The subcommands, as Snakemake and people call them: each takes the parsed arguments and calls one room.
 
-The first line of a docstring is the help. Torch and pandas take seconds to import: only who needs them does.
+The first line of a docstring is the help. Torch and pandas take seconds to import, so each stage imports what it needs.
 """
 
 import argparse

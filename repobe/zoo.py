@@ -62,10 +62,10 @@ def folder_of(run: str | os.PathLike[str]) -> Path:
     """The folder of a run, given as a folder or as the name of one of the zoo's models.
 
     For a model of the zoo, it also makes the dataset's file if that is missing, from the folder REPOBE_DATA or by a
-    download. ValueError: the name is of neither.
+    download. ValueError: the name is neither.
     """
     folder = Path(run)
-    if folder.is_absolute() or folder.exists() or len(folder.parts) != 3:  # no name of the zoo
+    if folder.is_absolute() or folder.exists() or len(folder.parts) != 3:  # not a name of the zoo
         return folder
     known = models()
     if (name := folder.as_posix()) not in known:
@@ -85,11 +85,12 @@ def folder_of(run: str | os.PathLike[str]) -> Path:
 
 
 def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, device: str) -> dict:
-    """Accuracy on adversarial images of any origin, scored on the channel draws on which the suite scores its own.
+    """Accuracy on adversarial images of any origin, on the same channel draws as the suite's own.
 
-    It tells the accuracy on the same images without an attack too.
+    Also returns the accuracy on the same images without an attack.
     adversarial: Image [n, c, S, S] in [0, 1], of the first n test images in the suite's order (`run.data.test`); eps:
-    the radius that they promise to keep, L∞ in [0, 1] pixels. Gives the fields of an entry of best_known.yaml.
+    the largest allowed distance from the originals, L∞ in [0, 1] pixels. Returns the fields of an entry of
+    best_known.yaml.
     ValueError: another shape, values outside [0, 1], an image further than eps from its original, or a run that does
     not classify.
     """

@@ -80,11 +80,13 @@ def clean(trained, images: int = 24) -> float:
     return unattacked(method, spec, test, data.test[1], SNR_DB)["natural_accuracy"][:, :images].mean()
 
 
-def rows_of(trained, attacks: dict[str, Attack], surrogates=None) -> list[dict]:
+def rows_of(
+    trained, attacks: dict[str, Attack], surrogates=None, keep=lambda _, compute, **settings: compute()
+) -> list[dict]:
     """Rows of evasion.csv at 7 dB."""
     method, spec, data = trained
     spec = replace(spec, snr_db=(SNR_DB,), evaluation=replace(spec.evaluation, attacks=attacks))
-    return evaluation.evasion(method, spec, data, surrogates or {}, lambda _, compute: compute())[0]
+    return evaluation.evasion(method, spec, data, surrogates or {}, keep)[0]
 
 
 def test_our_pgd_is_bit_equal_to_torchattacks_at_one_seed(classifier):
@@ -259,7 +261,7 @@ def test_under_a_key_for_each_message_strong_crafts_the_papers_images_with_keys_
     attacks = {"paper": Attack("pgd", 4), "strong": Attack("eot_pgd", 4, steps=1, eot=1)}
     spec = replace(spec, evaluation=replace(spec.evaluation, draws=1, attacks=attacks), snr_db=(23,))
     short = replace(digits, test=(digits.test[0][:8], digits.test[1][:8]))
-    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, lambda _, compute: compute())
+    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, lambda _, compute, **settings: compute())
     assert {"paper", "strong"} <= {row["attack"] for row in rows}
 
 
@@ -399,7 +401,7 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     method, spec = build(specs["repobe"], digits).eval(), specs["repobe"]
     source = tmp_path / "spec.yaml"
     source.write_text(spec.dump())
-    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, lambda _, compute: compute())
+    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, lambda _, compute, **settings: compute())
     done, real = [], evaluation.attacked
 
     def killed(*args):
@@ -421,6 +423,51 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     done.clear()
     evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
     assert done == [7, 23]
+
+
+@pytest.mark.parametrize(
+    ("changed", "measured"),
+    [
+        ({}, []),
+        ({"square": Attack("square", 24, steps=2, eot=1)}, ["square"]),
+        ({"strong": Attack("eot_pgd", 24, steps=2, eot=1)}, ["strong"]),
+        ({"strong": Attack("eot_pgd", 24, eps=(0.016, 0.1), steps=1, eot=1)}, ["strong"]),  # of them 0.1 alone
+        # EOT-PGD considers the images of the paper's attack.
+        ({"paper": Attack("pgd", 24, steps=1)}, ["paper", "strong"]),
+        # The ensemble is of the images that all attacks share: 20 now.
+        ({"keyless": Attack("keyless", 20)}, ["paper", "keyless", "strong"]),
+    ],
+)
+def test_what_was_measured_is_kept_and_a_changed_attack_measures_itself_alone(
+    changed, measured, trained, tmp_path, monkeypatch
+):
+    """Whatever was kept, the rows are those of a run that was never measured before."""
+    (source := tmp_path / "model").write_text("weights")
+    attacks = {
+        "paper": Attack("pgd", 24),
+        "keyless": Attack("keyless", 24),
+        "strong": Attack("eot_pgd", 24, steps=1, eot=1),
+    }
+    rows_of(trained, attacks, keep=Partial(tmp_path / "kept", source))
+    done, real = [], evaluation.attacked
+    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[1]) or real(*args))
+    rows = rows_of(trained, attacks | changed, keep=Partial(tmp_path / "kept", source))
+    assert done == measured
+    assert rows == rows_of(trained, attacks | changed)
+
+
+def test_an_attack_of_ones_own_is_measured_again_when_its_file_changes(trained, tmp_path, monkeypatch):
+    (source := tmp_path / "model").write_text("weights")
+    own = tmp_path / "own.py"
+    text = "def attack(model, x, y, eps, settings):\n    return [x]\n"
+    done, real = [], evaluation.attacked
+    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[1]) or real(*args))
+    for content, measured in ((text, ["paper", "mine"]), (text, []), (text + "# other\n", ["mine"])):
+        own.write_text(content)
+        attacks = {"paper": Attack("pgd", 8), "mine": Attack(str(own), 8)}
+        done.clear()
+        rows_of(trained, attacks, keep=Partial(tmp_path / "kept", source))
+        assert done == measured
 
 
 def test_an_evaluation_starts_again_if_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ def hasty(monkeypatch):
     monkeypatch.setattr(attackers, "CONVOLVED", (1e-3, 2))
 
 
-def at_once(_, compute):
+def at_once(_, compute, **settings):
     return compute()
 
 

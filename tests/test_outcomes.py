@@ -88,7 +88,7 @@ def test_an_evaluation_counts_each_image_of_each_setting_and_tells_each_step(spe
     spec = specs["repobe"]
     told = []
 
-    def keep(name, compute):
+    def keep(name, compute, **settings):
         told.append(name)
         return compute()
 

@@ -234,12 +234,12 @@ def test_the_page_names_methods_as_figures_do(page):
     assert "RepObE, Eq. 16" in text
 
 
-def test_no_ranking_shows_a_training_of_half_the_epochs(page):
+def test_no_ranking_shows_a_half_training(page):
     """Nor the table of equal channel uses; the table of every accuracy does."""
     text = page.read_text(encoding="utf-8")
     every, channel_uses = _section(text, "accuracy").split("<h3>Equal channel uses</h3>")
-    assert "RepObE, half the epochs" in every
-    assert "RepObE, half the epochs" not in _section(text, "leaderboard") + channel_uses
+    assert "RepObE, half the training" in every
+    assert "RepObE, half the training" not in _section(text, "leaderboard") + channel_uses
 
 
 def test_the_page_quotes_what_allows_a_reading(page):

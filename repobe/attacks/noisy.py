@@ -57,7 +57,7 @@ class FrozenClassifier(nn.Module):
         super().__init__()
         self.system, self.n0, self.seed, self.draws, self.known = system, n0, seed, draws, image.flatten(1)
         self.fixed, key = isinstance(keys, FixedKey), keys.receiving(0, len(image))
-        self.key = key and key.to(image.device)  # there once: each query picks its images' keys without the host
+        self.key = key and key.to(image.device)  # moved once, so that no query waits for the host
         self.gain = self.noise = None
         if not (system.digital or system.random_transmitter):
             generator = torch.Generator(image.device).manual_seed(seed)

@@ -10,10 +10,10 @@ class MessageKeys(Protocol):
     """The keys of some messages, one each or one for all."""
 
     def __getitem__(self, which: slice | Tensor) -> Self:
-        """Those of a slice or of an index of the messages, which lies where the keys do."""
+        """The keys of some messages: `which` is a slice, or an index on the device of the keys."""
 
     def to(self, device: torch.device) -> Self:
-        """The same keys on a device; themselves where they are there."""
+        """The same keys on a device; this object if they are there already."""
 
 
 @runtime_checkable

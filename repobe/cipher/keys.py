@@ -26,8 +26,8 @@ class Key:
     """K = (K_r, K_c, r, c) for H×W feature maps: one for all messages, or one for each of b messages.
 
     rows: Int64[H] or [b, H], each a permutation of range(H); columns: of range(W); the offset bases r in [0, H) and
-    c in [0, W), Int64[] or [b]. ValueError where they are not whole numbers or not these. The text form hides all
-    values, so that no log shows them.
+    c in [0, W), Int64[] or [b]. ValueError if they are not integers, or not permutations or offsets in these ranges.
+    The text form hides all values, so that no log shows them.
     """
 
     rows: Tensor = field(repr=False)
@@ -56,7 +56,7 @@ class Key:
 
     @classmethod
     def _valid(cls, rows: Tensor, columns: Tensor, r: Tensor, c: Tensor) -> Self:
-        """A key from parts that are right by construction: the checks sort, which costs more than deriving the key."""
+        """A key from parts known to be valid. It skips the checks, whose sorting costs more than deriving the key."""
         key = object.__new__(cls)
         vars(key).update(rows=rows, columns=columns, r=r, c=c)
         return key
@@ -78,17 +78,17 @@ class Key:
 
     @property
     def messages(self) -> int | None:
-        """How many messages it has a key each for; None where one key serves all."""
+        """The number of messages that have a key each; None if one key serves all."""
         return len(self.rows) if self.rows.ndim == 2 else None
 
     def __getitem__(self, which: int | slice | Tensor) -> Self:
-        """The keys of those messages, or of one; the one key itself where it serves all."""
+        """The keys of those messages, or of one message; this key itself if it serves all."""
         if self.messages is None:
             return self
         return self._valid(self.rows[which], self.columns[which], self.r[which], self.c[which])
 
     def to(self, device: torch.device) -> Self:
-        """The same keys on a device; themselves where they are there."""
+        """The same keys on a device; this object if they are there already."""
         parts = (part.to(device) for part in (self.rows, self.columns, self.r, self.c))
         return self if self.rows.device == device else self._valid(*parts)
 
@@ -97,8 +97,7 @@ class Key:
         """Int64[H·W] or [b, H·W]: encrypted place i·W + j carries plain place permutation[i·W + j].
 
         The four steps of Eqs. 4-7 in closed form: F_en[i, j] = F[K_r[i'], (K_c[j] + i' + c) mod W] with
-        i' = (i + j + r) mod H. i' takes only H values, so that all but one lookup and one sum is done for H or W
-        numbers and not for H·W.
+        i' = (i + j + r) mod H. i' takes only H values, so only one lookup and one sum run over all H·W places.
         """
         height, width = self.shape
         device = self.rows.device
@@ -131,8 +130,8 @@ class Key:
 class CountedKeys(ABC):
     """A fresh key for each message, which both ends derive from a 256-bit secret and the number of the message.
 
-    A counter that was sent once is refused: a key serves one message. ValueError where the secret is not 32 bytes.
-    This object remembers what was sent; another process must continue the count itself.
+    Sending the same message number twice is refused, because a key serves one message. ValueError if the secret is not
+    32 bytes. This object remembers what was sent; another process must continue the count itself.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -152,7 +151,7 @@ class CountedKeys(ABC):
         """The keys of messages first … first+count−1."""
 
     def session(self, *name: object) -> Self:
-        """Keys of their own, counted from 0, for a session that both ends name; the same name continues its counter."""
+        """The keys of a session that both ends name, counted from 0; the same name continues its counter."""
         if repr(name) not in self._sessions:
             self._sessions[repr(name)] = self._open(name)
         return self._sessions[repr(name)]

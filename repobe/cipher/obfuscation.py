@@ -2,8 +2,8 @@
 
 F ─ rows by K_r (4) ─ shift row i by i+c (5) ─ columns by K_c (6) ─ shift column j by j+r (7) ─▶ F_en
 
-The eight steps stand below as printed, for tests and the audit. What runs is Key.permutation, the one permutation of
-places that the four steps of encryption make.
+The eight steps are below as printed, for tests and the audit. The suite itself runs Key.permutation, which combines the
+four steps of encryption in one permutation of places.
 """
 
 import functools

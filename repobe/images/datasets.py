@@ -31,8 +31,8 @@ Split = tuple[Tensor, Tensor]  # uint8 [n, c, h, w], int64 [n]
 class Data:
     """A dataset on its device. `augmented`: its training crops and flips (D10).
 
-    Validation and test images stand in a drawn order whose every beginning holds all classes evenly (D29), so the
-    first so many are a fair sample. `test_number`, int64 [n]: which image of the dataset's own test split each is.
+    Validation and test images are in a drawn order whose first m images, for every m, hold all classes evenly (D29), a
+    fair sample. `test_number`, int64 [n]: the index of each test image in the dataset's own test split.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Data:
     validation: Split
     test: Split
     test_number: Tensor
-    sha256: str = ""  # of the whole file's images and labels; of random data none
-    limited: bool = False  # whether the training split is a drawn part, in the order that it was drawn in
+    sha256: str = ""  # of all images and labels in the file; empty for random data
+    limited: bool = False  # whether the training split is a drawn part, in drawn order
 
     @property
     def colours(self) -> int:
@@ -70,8 +70,8 @@ class Data:
 def build(name: str, folder: Path | None, out: Path, source: Path | None = None) -> None:
     """Writes a dataset's file.
 
-    folder: where the files of a known dataset lie; None downloads them into the user's cache. source: of a dataset of
-    the user's own, its folder of class folders or its .npz file (see `own`).
+    folder: holds the files of a known dataset; None downloads them into the user's cache. source: for a dataset of the
+    user's own, its folder of class folders or its .npz file (see `own`).
 
     ValueError names what is unknown, missing, cut or corrupt, and the fix.
     """
@@ -98,7 +98,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
 
 
 def _held_out(name: str, train: Split, test: Split, validation: int) -> dict[str, Split]:
-    """The three splits: so many drawn training images become the validation split."""
+    """The three splits: `validation` drawn training images become the validation split."""
     order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(seed("split", name)))
     held, kept = order[:validation].sort().values, order[validation:]
     parts = {"train": kept, "validation": held}

@@ -20,7 +20,7 @@ from repobe.images.subsets import stratified
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
 GREY = ("1", "L")
-TEST = 1 / 5  # of every class, where the source has no test split: as of the embedded digits
+TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 Split = tuple[Tensor, Tensor]

@@ -1,8 +1,8 @@
 """Whether files are the dataset that they are named after: MNIST, Fashion-MNIST and KMNIST share names and sizes.
 
-Of the .gz files of all three, torchvision's source publishes MD5 checksums. CONTENT has SHA-256 checksums of what is
-inside, computed from the real MNIST and from the real CIFAR-10 in parquet shards, because a .gz can be packed anew. Of
-what neither knows, the content must at least be as its authors say: as many images of every class.
+torchvision's source has MD5 checksums of the .gz files of all three. CONTENT has SHA-256 checksums of what is inside,
+from the real MNIST and from the real CIFAR-10 in parquet shards, because a .gz can be packed again. Content that
+neither knows must at least be plausible: equally many images of every class.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def check_images(path: Path, name: str, part: str, image: np.ndarray, label: np.
 
 
 def _check_plausible(path: Path, values: np.ndarray, classes: int | None) -> None:
-    """ValueError for labels without as many of each class, and for images that are all one grey."""
+    """ValueError for labels that are not equally many in each class, and for images that are all one grey."""
     counts = np.bincount(values.ravel(), minlength=classes or 0) if classes else np.empty(0)
     if classes and (len(counts) > classes or (counts != len(values) // classes).any()):
         raise ValueError(f"{path} does not hold as many labels of each of {classes} classes; get it anew")

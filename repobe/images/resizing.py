@@ -1,4 +1,4 @@
-"""uint8 pixels as the S×S images that are sent, and both as the 32×32 images that are compared."""
+"""Resizes uint8 pixels to the S×S images that are sent, and images to the 32×32 pixels that are compared."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
-PIXELS = 2_500_000  # of a batch that no gradient step needs whole: 250 images up to S = 100, 49 of 224
+PIXELS = 2_500_000  # in a batch that may be split: 250 images up to S = 100, 49 at 224
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -23,19 +23,19 @@ def images(pixels: Tensor, size: int) -> Tensor:
 
 
 def at_once(size: int, most: int, copies: int = 1) -> int:
-    """How many S×S images make a batch: `most`, or as many as memory has room for; each stands for `copies` of it.
+    """The batch size for S×S images: `most`, or as many as memory has room for; each image counts `copies` times.
 
-    Memory grows with the pixels, 22 MB an image of 224 in a white-box attack. The device has no say, because the noise
-    that an image meets depends on its batch.
+    Memory grows with the pixels: a white-box attack takes 22 MB for an image at S = 224. The batch size does not depend
+    on the device, because the noise of an image depends on its batch.
     """
     return max(1, min(most, PIXELS // (size**2 * copies)))
 
 
 def gathered(parts: Iterable[Tensor], count: int) -> Tensor:
-    """What batches give, one after another, in one tensor of `count` rows; each part is copied there as it comes.
+    """Puts the results of batches, one after another, into one tensor of `count` rows, each as it comes.
 
-    A list for torch.cat would keep small results in the gaps that large images leave, so that the next images need new
-    memory: glibc's heap grew by 12 MB with each batch at 224, and an audit of 30,000 images by 11 GB.
+    A list for torch.cat would keep small results in the gaps that large images leave, and the next images would need
+    new memory: glibc's heap grew by 12 MB with each batch at 224, and an audit of 30,000 images by 11 GB.
     """
     parts = iter(parts)
     first = next(parts)
@@ -54,7 +54,7 @@ def gathered(parts: Iterable[Tensor], count: int) -> Tensor:
 
 
 class Resized:
-    """A split as S×S images, each made of its pixels when it is asked for, so that no whole split is held at S×S.
+    """A split as S×S images, each resized when it is asked for, so that memory never holds the whole split at S×S.
 
     pixels: uint8 [n, c, h, w]; an index (a slice, or Int64[b]) gives Float[b, c, S, S] in [0, 1].
     """
@@ -77,7 +77,7 @@ class Resized:
 def scored(pixels: Tensor, size: int) -> Tensor:
     """Float[b, c, 32, 32]: the S×S images that are sent, at the size that they are compared at (D14).
 
-    Through S×S, else enlarging and shrinking alone would cost a perfect receiver of CIFAR-10 all above 31 dB.
+    It resizes through S×S; otherwise enlarging and shrinking alone would limit a perfect receiver of CIFAR-10 to 31 dB.
     """
     parts = pixels.split(at_once(size, 1000))
     return gathered((resize(images(part, size), SCORED).clamp(0, 1) for part in parts), len(pixels))

@@ -67,7 +67,7 @@ def _patches(photos: list[Tensor], band: tuple[float, float], count: int, name: 
 
 
 def read(name: str, folder: Path | None) -> tuple[Split, Split]:
-    """(train, test) of a known dataset; without a folder from the user's cache, fetched where it is not there whole.
+    """(train, test) of a known dataset; without a folder, from the user's cache, downloaded where it is not complete.
 
     ValueError names the file and the fix.
     """
@@ -83,7 +83,7 @@ def read(name: str, folder: Path | None) -> tuple[Split, Split]:
 
 
 def download(name: str, cache: Path) -> None:
-    """torchvision's own download, which fetches anew what fails torchvision's checksums; ValueError says the fix."""
+    """torchvision's own download, which fetches a file again if its checksum is wrong; ValueError names the fix."""
     from torchvision import datasets
 
     try:
@@ -91,7 +91,7 @@ def download(name: str, cache: Path) -> None:
             getattr(datasets, CIFAR[name][0])(cache, download=True)
             return
         kind = getattr(datasets, IDX[name])
-        for file, md5 in kind.resources:  # packed as they are: what torchvision unpacks, it never checks again
+        for file, md5 in kind.resources:  # kept packed, because torchvision never checks unpacked files
             _fetch(kind.mirrors, file, cache / IDX[name] / "raw", md5)
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -102,7 +102,7 @@ def download(name: str, cache: Path) -> None:
 
 
 def _fetch(mirrors: list[str], file: str, folder: Path, md5: str) -> None:
-    """Downloads a file from the first mirror that has it, unless it is there whole; else the last mirror's error."""
+    """Downloads a file from the first mirror that has it, unless it is there whole; raises the last mirror's error."""
     from torchvision.datasets.utils import download_url
 
     errors = []

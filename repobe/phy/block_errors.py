@@ -16,8 +16,8 @@ from repobe.runs.seeds import seed
 
 COLUMNS = ["channel", "bits", "modulation", "rate", "snr_db", "block_error_rate", "blocks"]
 CHANNELS = {name: kind for name, kind in channels.BY_NAME.items() if not kind.block}
-# 1536 bits, a length of the standard: k = 1568 symbols carry one such block per bit of the modulation. And 240 bits for
-# the 128 symbols of S = 64: shorter than the standard's shortest, by the standard's own formula.
+# 1536 bits is a length of the standard: k = 1568 symbols carry one such block per bit of the modulation. 240 bits, for
+# the 128 symbols of S = 64, is shorter than the standard's shortest length; the standard's own formula still applies.
 LENGTHS = (1536, 240)
 STEP_DB = 0.5
 ERRORS = 100  # then the relative standard error of a rate is a tenth, which is enough
@@ -25,7 +25,7 @@ BATCH = 100
 
 
 def simulate(blocks: int, lengths: tuple[int, ...] = LENGTHS) -> pd.DataFrame:
-    """The table: a row for each channel, code, modulation and SNR, of `blocks` blocks or fewer if ERRORS have failed.
+    """The table: a row per channel, code, modulation and SNR, from `blocks` blocks, or fewer once ERRORS have failed.
 
     A curve begins at the SNR where the channel's capacity equals the code's rate: below it nothing arrives (Shannon's
     strong converse). It ends with its first row without an error.

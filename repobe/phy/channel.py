@@ -61,7 +61,7 @@ class Channel(ABC):
         return self.gain(x, generator), complex_normal(x.shape, x, generator)
 
     def draw_twice(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor | None, Tensor]:
-        """(h, noise of unit power) for Symbols x Complex[2b, k], of which both halves meet the same draw."""
+        """(h, noise of unit power) for Symbols x Complex[2b, k]: both halves of the batch get the same draw."""
         h, noise = self.draw(x[: len(x) // 2], generator)
         return None if h is None else torch.cat([h, h]), torch.cat([noise, noise])
 
@@ -109,5 +109,5 @@ class Fading(Channel, ABC):
 
 @functools.cache
 def _bit_error_rate(channel: Fading, n0: float, spread: float) -> float:
-    """Remembered, because training asks for it at every update."""
+    """Cached, because training asks for it at every update."""
     return fading.bit_error_rate(channel.power_distribution, n0, spread)

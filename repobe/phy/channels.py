@@ -63,7 +63,7 @@ class RayleighFading(Fading, ABC):
     def outage_rate(self, n0, outage):
         """A message is lost with probability 1 − exp(−(2^R − 1) n0).
 
-        What arrives, R exp(−(2^R − 1) n0), is greatest at R = W(1/n0)/ln 2, where W is Lambert's function.
+        The delivered rate R exp(−(2^R − 1) n0) is greatest at R = W(1/n0)/ln 2, where W is Lambert's function.
         """
         from scipy.special import lambertw
 
@@ -178,9 +178,9 @@ BY_NAME: dict[str, type[Channel]] = {
 
 
 def named(label: str, source: str | None = None) -> Channel:
-    """The channel of that label in a config; source: the file of its class where it is not this one.
+    """The channel with that label in a config; source: the file of its class, if it is not this one.
 
-    ValueError where there is no such channel, where a parameter is out of range, or where the class is not whole.
+    ValueError if there is no such channel, if a parameter is out of range, or if the class is incomplete.
     """
     name, parameters = names.channel(label, source)
     if source is None:

@@ -15,7 +15,7 @@ Quantile = Callable[[np.ndarray], np.ndarray]  # its inverse
 PANELS, NODES = 256, 16  # of the quadrature: relative errors stay below 1e-6 for K and m up to 1000
 FAR = 40.0  # standard deviations; the Gaussian tail beyond is 0 in double precision
 RARE = 1e-15  # gains that are less probable add nothing to a mean
-QUANTILES = 2000  # gains in a mean over fading of something that is known by a table only
+QUANTILES = 2000  # gains, to average over fading what only a table gives
 
 
 def ergodic_capacity(distribution: Distribution, quantile: Quantile, n0: float) -> float:
@@ -27,7 +27,7 @@ def ergodic_capacity(distribution: Distribution, quantile: Quantile, n0: float) 
 def outage_rate(distribution: Distribution, quantile: Quantile, n0: float, outage: float) -> float:
     """The rate R, in bits a symbol, of a code that meets one h: it is lost if log₂(1 + g/n0) < R.
 
-    outage: the probability of that; at 0, the R at which most arrives, the maximum of R · P(log₂(1 + g/n0) ≥ R).
+    outage: the probability of loss; at 0, R maximises the delivered rate R · P(log₂(1 + g/n0) ≥ R).
     """
     if outage:
         return float(np.log2(1 + quantile(np.array(outage)) / n0))

@@ -1,7 +1,7 @@
 """Quasi-cyclic LDPC codes of IEEE 802.16e at any length, and a normalised min-sum decoder.
 
-The parity checks are the standard's base matrices: each entry a square of Z×Z, all zero (−1) or an identity shifted by
-⌊p·Z/96⌋ (IEEE Std 802.16e-2005, 8.4.9.2.5). The standard has lengths 24·Z for Z = 24, 28 … 96.
+The parity checks are the standard's base matrices. Each entry stands for a Z×Z square: all zero (−1), or an identity
+shifted by ⌊p·Z/96⌋ (IEEE Std 802.16e-2005, 8.4.9.2.5). The standard has lengths 24·Z for Z = 24, 28 … 96.
 """
 
 import numpy as np
@@ -94,8 +94,9 @@ class Code:
     def encode(self, message: Tensor) -> Tensor:
         """Bool[b, message] to the codeword Bool[b, bits] that begins with it.
 
-        In the sum of all rows of squares every parity square cancels but the first, whose two outer shifts are equal
-        and whose middle shift is 0. Then each row, from the top of the staircase down, gives the next parity square.
+        The sum of all rows of squares leaves only the first parity square: the two outer shifts of its column are equal
+        and cancel, and the middle shift is 0. Then each row, from the top of the staircase down, gives the next parity
+        square.
         """
         known = self.base.shape[1] - len(self.base)
         squares = message.unflatten(1, (known, self.z))

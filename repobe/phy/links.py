@@ -1,8 +1,8 @@
 """Digital links: how many bytes a message may have, and which messages arrive.
 
-A transmitter knows the SNR before it codes a message, and so the rate; it never knows h. A message arrives whole or not
-at all, and the receiver knows which. At each SNR a link offers several rates, each a number of bytes and a probability
-that they arrive, and takes the one of the greatest value.
+The transmitter knows the SNR, and so the rate, before it codes a message; it never knows h. A message arrives whole or
+not at all, and the receiver knows which. At each SNR a link offers several rates, each with a number of bytes and a
+probability that they arrive, and takes the rate with the greatest value.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,16 @@ from repobe.phy.fading import equally_likely
 from repobe.phy.ldpc import BASE, BASE_COLUMNS
 from repobe.phy.qam import BITS
 
-# Of a code over block fading: how often it may be lost, from hardly ever to nearly always.
+# Outage probabilities that a code over block fading may have, from very rare to nearly certain.
 OUTAGES = np.geomspace(0.001, 0.9, 60)
 
-# (bytes of a message, how likely they arrive) to what sending them is worth; arrays of one entry for each offer.
+# (bytes of a message, probability that they arrive) to the value of sending them; arrays with one entry per offered
+# rate.
 Value = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def expected_bytes(size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
-    """The value of an offer to whom every byte is worth the same."""
+    """The value of an offered rate if every byte is worth the same."""
     return size * delivery
 
 
@@ -42,8 +43,9 @@ def _power_gain(channel: Channel, like: Tensor, generator: torch.Generator | Non
 class Ideal:
     """A code that reaches capacity: no message is lost at k times the ergodic capacity in bits.
 
-    Over block fading, where a code meets one unknown h, it takes the rate of the greatest value among those that are
-    lost with a probability of OUTAGES; if `outage` is not 0, among those within it.
+    Over block fading, where a code meets one unknown h, it takes the rate of the greatest value among those with an
+    outage in OUTAGES and the one that delivers most; if `outage` is not 0, among those whose outage is at most
+    `outage`.
     """
 
     def __init__(self, channel: Channel, k: int, outage: float = 0.0, value: Value = expected_bytes) -> None:
@@ -51,7 +53,7 @@ class Ideal:
         self.offers = cache(self._offers)
 
     def _offers(self, n0: float) -> tuple[np.ndarray, np.ndarray]:
-        """(rates in bits a symbol, how likely a message of each arrives)."""
+        """(rates in bits a symbol, the probability that a message of each arrives)."""
         channel = self.channel
         if not channel.block:
             return np.array([channel.ergodic_capacity(n0)]), np.ones(1)
@@ -95,7 +97,7 @@ class Scheme:
 
 
 class Coded:
-    """LDPC blocks over QAM, with the length, modulation and rate of the greatest value in a table of block error rates.
+    """LDPC blocks over QAM; length, modulation and rate have the greatest value by a table of block error rates.
 
     If `outage` is not 0, messages are lost with at most that probability.
 
@@ -138,7 +140,7 @@ class Coded:
         return (1 - lost) ** scheme.blocks
 
     def _offers(self, n0: float) -> tuple[list[Scheme], np.ndarray]:
-        """(schemes, how likely a message of each arrives, over h too)."""
+        """(schemes, the probability that a message of each arrives, over h too)."""
         chance = {scheme: float(self.survival(scheme, self.gains / n0).mean()) for scheme in self.curves}
         fit = {s: p for s, p in chance.items() if p > 0 and (self.outage == 0 or p >= 1 - self.outage)}
         return list(fit), np.array(list(fit.values()))

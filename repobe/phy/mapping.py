@@ -12,7 +12,7 @@ def symbols(features: Tensor) -> Tensor:
     Channels 2a and 2a+1 are the real and the imaginary part of symbol a of a place, so that shuffling places shuffles
     whole symbols (D13). Copies nothing if the features are channels last.
     """
-    features = features.float() if features.dtype == torch.bfloat16 else features  # the air is never rounded to it
+    features = features.float() if features.dtype == torch.bfloat16 else features  # symbols are never in bfloat16
     places = features.permute(0, 2, 3, 1).unflatten(3, (-1, 2)).contiguous()
     return normalise_power(torch.view_as_complex(places).flatten(1))
 

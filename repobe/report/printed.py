@@ -17,7 +17,7 @@ from repobe.verdicts.gates import size_of
 
 NUMBERS = ("id", "Fig.", "what", "paper", "ours", "measured at", "verdict")
 CLAIMS = ("id", "claim", "measured at", "verdict")
-# What is in a group differs in its SNR only, or is the lowest and the highest over all SNRs.
+# The numbers of a group differ only in their SNR, or are the lowest and the highest over all SNRs.
 GROUP = ["figure", "dataset", "channel", "method", "quantity", "extreme", "set", "size"]
 
 

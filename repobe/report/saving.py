@@ -44,8 +44,8 @@ def save_empty(stem: Path, numbers: pd.DataFrame, title: str) -> None:
 def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> None:
     """Writes <stem>.pdf, .svg and .png of stable bytes (no dates, a fixed salt) and the plotted numbers as <stem>.csv.
 
-    title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them; the SHA-256
-    of the numbers into the PNG, so that a copy elsewhere can be held to the tables.
+    title and alt (what the figure shows, in words) go into the SVG and the PDF, where the report reads them. The
+    SHA-256 of the numbers goes into the PNG, so that a copy elsewhere can be compared with the tables.
     """
     break_titles(figure)
     figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
@@ -64,9 +64,9 @@ def summary(results: Path, name: str) -> pd.DataFrame:
 
 
 def leading(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that figures and leaderboards show: of several folders (see `collect`) those that lead.
+    """The rows that figures and leaderboards show; if there are several folders (see `collect`), those that lead.
 
-    Without the trainings of half the epochs, which tell a gate whether more could change a verdict (D32).
+    Leaves out half trainings (`HALF`), which only tell a gate whether more training could change a verdict (D32).
     """
     table = table[~table["method"].str.endswith(HALF)]
     return table[table["leads"]] if "leads" in table else table

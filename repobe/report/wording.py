@@ -44,9 +44,9 @@ SPELLED = {
 
 
 def method(name: str) -> str:
-    """A method's label in the figures; a system that sends images, or was trained for half as many epochs, says so."""
+    """A method's label in the figures; a system that sends images, or had half the training (D30), says so."""
     if name.endswith(HALF):
-        return f"{method(name.removesuffix(HALF))}, half the epochs"
+        return f"{method(name.removesuffix(HALF))}, half the training"
     sends_images = name.endswith("_reconstruction")
     return style(name).label + (", images" if sends_images else "")
 

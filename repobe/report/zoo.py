@@ -93,7 +93,7 @@ def _only(rows: pd.DataFrame) -> float | None:
 
 
 def _printed(spec: Spec, quantity: str, snr_db: float) -> float | None:
-    """The number that the paper prints at one SNR, of a method on a dataset and channel."""
+    """The number that the paper prints at one SNR for a method on a dataset and channel."""
     rows = paper.numbers()
     place = {"dataset": spec.dataset, "channel": spec.channel, "method": spec.label, "quantity": quantity,
              "snr_db": f"{snr_db:g}"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Takes finished results over by their content, where a copy has lost the times that Snakemake goes by.
+"""Adopts finished results by their content, if a copy has lost the file times that Snakemake goes by.
 
 A copy with its times (`cp -a`, `rsync -a`) needs none of this.
 """
@@ -18,11 +18,11 @@ from repobe.runs.status import STAGES, state_of
 
 
 def adopt(*configs: Path) -> str:
-    """Gives the files of every finished run times in the order in which they were made, so that nothing runs again.
+    """Sets the file times of every finished run in the order in which the files are made, so that nothing runs again.
 
-    Returns a line for each run that is not adopted, with the reason, and one with the counts. A run is adopted if it is
-    of this config, was made by today's code from the data that lie there, and if every file is as it was written.
-    ValueError where a config has a mistake.
+    Returns a line for each run that is not adopted, with the reason, and one with the counts. A run is adopted if it
+    belongs to this config, if today's code made it from the data that are there now, and if every file is unchanged.
+    ValueError if a config has a mistake.
     """
     values = load(*configs)
     results, specs = Path(values["results_dir"]), every_run(values)

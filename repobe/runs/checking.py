@@ -30,10 +30,10 @@ def _adapter(kind: Any) -> TypeAdapter:
 
 
 def checked(kind: Any, values: Any, where: str = "", strict: bool = False) -> Any:
-    """`values` as `kind`, with every number in its one spelling; ValueError, one line, names the key and the fix.
+    """`values` as `kind`, every number in its one spelling; ValueError, in one line, names the key and the fix.
 
-    where: the place of the values in the file, before every key. strict: accept no 1 as true and no "7" as 7 also where
-    `kind` holds plain types such as int, as a method's Hyper does; the values are then those of JSON.
+    where: the place of the values in the file; messages put it before the key. strict: also refuse 1 for true and "7"
+    for 7 if `kind` holds plain types such as int, as a method's Hyper does; the values must then be JSON's types.
     """
     try:
         adapter = _adapter(kind)
@@ -45,7 +45,7 @@ def checked(kind: Any, values: Any, where: str = "", strict: bool = False) -> An
 
 
 def _line(error: ErrorDetails, where: str, kind: Any) -> str:
-    """One line of a mistake: the key, the value, what it should be."""
+    """One line about a mistake: the key, the value, what it should be."""
     loc = [part for part in error["loc"] if part != "[key]"]
     of_key = len(loc) < len(error["loc"])
     outer = [str(part) for part in ([where] if where else []) + (loc[:-1] if of_key else loc)]
@@ -63,7 +63,7 @@ def _line(error: ErrorDetails, where: str, kind: Any) -> str:
 
 
 def _meaning(kind: Any, loc: list) -> str:
-    """What the schema says of a key, in brackets; empty where it says nothing."""
+    """The schema's description of a key, in brackets; empty if it has none."""
     schema = _adapter(kind).json_schema()
     said = _at(schema, loc[:-1])["properties"][loc[-1]].get("description")
     return f" ({said})" if said else ""

@@ -1,8 +1,8 @@
-"""SHA-256 checksums: written where a stage ends, compared by whoever reads one of its files, and by `verify`.
+"""SHA-256 checksums: a stage writes them at its end; the readers of its files, and `verify`, compare them.
 
-Each stage leaves a list {name: SHA-256} beside its files, <stage>.sha256.json (of gathered tables, sha256.json). A file
-that no list names is taken as it is, because results of earlier versions have no lists. A file that is rewritten while
-a stage works carries its own checksum at its end instead (`sealed`), because a kill could separate it from a list.
+Each stage leaves a list {name: SHA-256} beside its files, <stage>.sha256.json (for gathered tables, sha256.json). A
+file that is in no list is accepted, because results of earlier versions have no lists. A file that is rewritten while a
+stage works carries its own checksum at its end instead (`sealed`), because after a kill a list might not match it.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def recorded(folder: Path) -> dict[str, str]:
 
 
 def check(path: Path) -> None:
-    """ValueError if a file is no longer what its stage wrote. A file that is missing is for its reader to name."""
+    """ValueError if a file is no longer what its stage wrote. If it is missing, its reader reports that."""
     expected = recorded(path.parent).get(path.name)
     if expected is not None and path.is_file() and of(path) != expected:
         raise ValueError(f"{path} is not what was written (its SHA-256 differs from its list's); {FIX}")

@@ -38,7 +38,7 @@ def _both(rooms: tuple[str, ...], method: str) -> str:
 
 
 def same_method(method: str, run: Path) -> bool:
-    """Whether the method's own file is, in content, the one that trained a run: its time may be that of a copy."""
+    """Whether the method's own file has the content that trained a run; its time may be that of a copy."""
     return recorded(run / "cost.csv").partition("-")[2] == _of_file(ROOT / source_of(method))
 
 
@@ -48,12 +48,12 @@ def of_classifier() -> str:
 
 
 def same_classifier(weights: Path) -> bool:
-    """Whether that code is, in content, the one that trained the evaluation classifier in this file."""
+    """Whether that code has the content that trained the evaluation classifier in this file."""
     return weights.exists() and about(weights).get("code") == of_classifier()
 
 
 def recorded(table: Path) -> str:
-    """The code that made a run's table; empty where the table is not there, says none or has no rows."""
+    """The code that made a run's table; empty if the table is missing, has no rows or names no code."""
     if not table.exists():
         return ""
     with table.open(newline="", encoding="utf-8") as file:
@@ -66,7 +66,7 @@ def _of_file(path: Path) -> str:
 
 
 def digest(files: list[Path]) -> str:
-    """Eight hexadecimal digits of what these Python files do; OSError or SyntaxError name a file that is none."""
+    """Eight hexadecimal digits of what these Python files do; OSError or SyntaxError name a faulty file."""
     found = hashlib.sha256()
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
@@ -80,9 +80,9 @@ def digest(files: list[Path]) -> str:
 
 
 def mixed(codes: dict[str, str]) -> list[str]:
-    """The runs whose code differs from that of most, from {run: <rooms>-<file>}: by rooms, or by file within a method.
+    """The runs of {run: <rooms>-<file>} whose code differs from the majority's: by rooms, or within a method by file.
 
-    A run is named <dataset>/<channel>/<method>/seed<k>; what has no code recorded is left out.
+    A run is named <dataset>/<channel>/<method>/seed<k>; runs without recorded code are left out.
     """
     known = {run: code.split("-") for run, code in codes.items() if code}
     odd = set(_unlike({run: rooms for run, (rooms, _) in known.items()}))

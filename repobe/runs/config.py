@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, WrapValidator, with_config
-from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
+from typing_extensions import TypedDict  # pydantic accepts typing's own only from Python 3.12 on
 
 from repobe.runs import addresses, contracts, names, own_data, plugins, values
 from repobe.runs.checking import checked
@@ -26,7 +26,7 @@ TYPES = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, di
 
 
 def _mapping(name: str, **keys: Any) -> Any:
-    """The type of a mapping that has these keys and no others; those that are NotRequired may lack."""
+    """The type of a mapping that has these keys and no others; keys that are NotRequired may be missing."""
     return with_config(ConfigDict(extra="forbid"))(TypedDict(name, keys))  # type: ignore[operator]
 
 
@@ -116,7 +116,7 @@ CONFIG = _mapping(
 
 
 def load(*paths: Path) -> dict:
-    """Reads a config and checks it; of several, each overrides those before it. ValueError names file and key."""
+    """Reads a config and checks it; a later file overrides those before it. ValueError names file and key."""
     config: Any = {}
     for path in paths:
         config = merged(config, read(path))
@@ -156,14 +156,14 @@ def check(config: Any) -> dict:
 
 
 def _check_dataset(name: str, source: str | None, results: Path) -> None:
-    """ValueError unless the suite knows the dataset, or its source can be one and the suite has none of that name."""
+    """ValueError unless the dataset is the suite's, or has another name and a source that can be one."""
     if source is not None and name in names.DATASETS:
         raise ValueError(f"datasets.{name}.source: '{name}' is a dataset of the suite; give yours another name")
     if source is None and name not in names.DATASETS:
         known, near = ", ".join(names.DATASETS), names.nearest(name, names.DATASETS)
         raise ValueError(f"datasets.{name}: '{name}' is not one of {known}; {near}a dataset of your own needs a source")
     if source is None or (not Path(source).exists() and data_file(results, name).exists()):
-        return  # what was made from a source that is gone is still there
+        return  # the source is gone, but its dataset is already made
     try:
         own_data.refuse(Path(source))
     except (ValueError, OSError) as error:
@@ -171,7 +171,7 @@ def _check_dataset(name: str, source: str | None, results: Path) -> None:
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:
-    """ValueError unless the method's Hyper has every parameter, with that type, and no rate is beyond all sense."""
+    """ValueError unless the method's Hyper has every parameter, with that type, and every rate is within its bounds."""
     known = hyper_parameters(method, where)
     if unknown := sorted(set(hyper) - set(known)):
         what = f"{method} knows {', '.join(known) or 'none'}"
@@ -184,7 +184,7 @@ def _check_hyper(method: str, hyper: dict, where: str) -> None:
 
 
 def source_of(method: str) -> str:
-    """The file of a method: relative to the root of the repository, or as the config has it."""
+    """The file of a method: relative to the root of the repository, or as the config gives it."""
     if plugins.is_file(method):
         return method
     return "repobe/training/algorithm.py" if method == "repobe" else f"baselines/{method}.py"
@@ -198,7 +198,7 @@ def methods() -> list[str]:
 def hyper_parameters(method: str, where: str) -> dict[str, Any]:
     """The fields of a method's Hyper with their types, parsed from its file: importing would import torch, in seconds.
 
-    A type that is not made of Python's own is Any: what it refuses is refused when the run starts.
+    A type that is not made of Python's own is Any: its values are checked only when the run starts.
     """
     path = source_of(method)
     if not plugins.is_file(method) and not (ROOT / path).exists():

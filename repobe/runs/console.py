@@ -1,11 +1,11 @@
-"""What a stage says to its user: lines on stderr, which is the log of a job of the workflow."""
+"""What a stage tells its user: lines on stderr, which is the log of a job of the workflow."""
 
 import errno
 import sys
 
 
 def tell(line: str) -> None:
-    """Says a line on stderr; on stdout, which is the console, where the log's disk is full."""
+    """Prints a line on stderr, or on stdout (the console) if the disk of the log is full."""
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:

@@ -1,7 +1,8 @@
-"""What the suite asks of a user's own Python file, compared with what the file has, without running it.
+"""Compares a user's own Python file with what the suite asks of it, without running it.
 
-The suite's own code says what is asked: an attack takes what `attacks.evasion.square` takes, and a function that a
-method or a channel overrides takes what the suite's takes. So a wrong signature is found before the training.
+The suite's own code defines what is asked: an attack has the parameters of `attacks.evasion.square`, and a function
+that a method or a channel overrides has the parameters of the suite's function. So a wrong signature is found before
+the training.
 """
 
 import ast
@@ -23,7 +24,7 @@ def refuse_attack(path: str) -> None:
 
 
 def refuse_method(path: str) -> None:
-    """ValueError unless the file's class Method has an `update`, and all that it overrides has the right parameters."""
+    """ValueError unless the file's class Method has an `update`, and its overrides have the right parameters."""
     _refuse_class(path, plugins.defines(path, ast.ClassDef, "Method"), METHOD, "Method", MADE)
 
 
@@ -33,7 +34,7 @@ def refuse_channel(path: str, name: str) -> None:
 
 
 def _refuse_class(path: str, given: ast.ClassDef, home: str, base: str, more: str = "") -> None:
-    """home: the suite's file of the abstract classes; base: the most general of them; more: functions demanded too."""
+    """home: the suite's file of the abstract classes; base: the most general of them; more: further functions."""
     parents = [ast.unparse(parent).rpartition(".")[2] for parent in given.bases]
     if not parents:
         module = home.removesuffix(".py").replace("/", ".")

@@ -8,7 +8,7 @@ from repobe.runs.console import tell
 
 
 def choose(name: str, threads: int) -> torch.device:
-    """The device called `name`, with `threads` CPU threads; `auto`, a GPU where there is one, is named on stderr.
+    """The device called `name`, with `threads` CPU threads; `auto` takes a GPU if there is one, and says so on stderr.
 
     ValueError where torch cannot use the device: a stage that asks for a GPU never runs on a CPU.
     """
@@ -33,15 +33,15 @@ def choose(name: str, threads: int) -> torch.device:
 def settle_arithmetic() -> None:
     """Makes a GPU's float32 float32, and its convolutions the same in every run (D35).
 
-    TF32 would round their inputs to 10 bits of mantissa; cuDNN's search for the fastest algorithm may choose another
-    one, which sums in another order, after every start, so that a resumed training would be another.
+    TF32 would round their inputs to 10 bits of mantissa. cuDNN's search for the fastest algorithm may choose a
+    different one after every start. It would sum in a different order, so that a resumed training would differ.
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
 
 
 def arithmetic(device: torch.device) -> dict[str, bool | int]:
-    """What decides a GPU's last bits, for provenance; nothing of a CPU, where the number of threads does."""
+    """The settings that decide a GPU's last bits, for provenance; none for a CPU, where threads decide."""
     if device.type != "cuda":
         return {}
     cudnn = torch.backends.cudnn
@@ -54,12 +54,12 @@ def arithmetic(device: torch.device) -> dict[str, bool | int]:
 
 
 def called(device: torch.device) -> str:
-    """The name of that very GPU, or cpu."""
+    """The name of this GPU, or cpu."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def random_state(device: torch.device) -> torch.Tensor | None:
-    """The state of the global random stream of that GPU; None of the CPU, whose stream is torch's own."""
+    """The state of the global random stream of that GPU; None for the CPU, whose stream is torch's own."""
     return None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
 
 

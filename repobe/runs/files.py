@@ -11,11 +11,11 @@ LONGEST = 100_000_000  # bytes of a header, as safetensors itself allows
 
 
 def replace(path: Path, content: bytes | str) -> None:
-    """Writes `content` to `path`. A killed job or a full disk leaves the former file, never half a file.
+    """Writes `content` to `path`. A killed job or a full disk leaves the old file, never half a file.
 
     OSError names the file and the fix.
     """
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # its own, where two processes write one file
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # unique: two processes may write one file
     try:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)

@@ -1,7 +1,7 @@
 """Which GPU of a machine a job takes: the one that the fewest jobs hold.
 
-A job holds a GPU by a lock on a file of this machine, which the kernel releases when the process ends, however it
-ends. So jobs of several snakemakes of one user spread too.
+A job holds a GPU by a lock on a file of this machine. The kernel releases the lock when the process ends, however it
+ends. So the jobs of several snakemakes of one user also spread over the GPUs.
 """
 
 import fcntl
@@ -32,9 +32,9 @@ def visible() -> list[str]:
 
 
 def take(count: int, device: str) -> None:
-    """Leaves this process and its children one GPU, or none where count is 0; before the first use of CUDA.
+    """Leaves this process and its children one GPU, or none if count is 0; call it before the first use of CUDA.
 
-    device: as the option --device spells it; one that names its GPU (cuda:1) has it and takes no other.
+    device: the value of the option --device; if it names a GPU (cuda:1), nothing changes.
     """
     if device == "cpu" or ":" in device:
         return

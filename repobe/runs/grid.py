@@ -1,4 +1,4 @@
-"""The runs of a config: one Spec for each dataset, channel, method and seed, and for each SNR where that is matched."""
+"""The runs of a config: one Spec for each dataset, channel, method and seed, and for each SNR of matched training."""
 
 import fnmatch
 import itertools
@@ -14,7 +14,7 @@ def grid(config: dict) -> list[Spec]:
 
 
 def kept(config: dict, specs: list[Spec]) -> list[Spec]:
-    """Those of a config's runs that its `only` keeps. ValueError for a pattern of it that matches none."""
+    """The runs of a config that its `only` keeps. ValueError for a pattern of `only` that matches no run."""
     only, runs = config.get("only", "*"), _names(specs)
     _refuse_idle_patterns("only", only, runs)
     return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
@@ -77,7 +77,7 @@ def every_run(config: dict) -> list[Spec]:
 
 
 def _names(specs: list[Spec]) -> list[str]:
-    """What patterns match: dataset/channel/method/seed<k>, of a matched run too."""
+    """The names that patterns match: dataset/channel/method/seed<k>, also for a matched run."""
     return [spec.sibling(spec.label) for spec in specs]
 
 
@@ -89,7 +89,7 @@ def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
 
 
 def _refuse_odd_teachers(methods: dict) -> None:
-    """ValueError where `after` is missing, leads back to the same label, or names what does not classify."""
+    """ValueError if `after` is missing, leads back to the same label, or names a method that does not classify."""
     for label, described in methods.items():
         after, seen = described.get("after"), [label]
         while after and after not in seen:

@@ -18,9 +18,9 @@ UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 def alone(folder: Path, name: str = "") -> Iterator[None]:
     """Holds <folder>/.<name>lock inside the block; waits while another process holds it, and says so on stdout.
 
-    name: of one thing in a folder of several; without it, the folder is a run. A training that outlived its snakemake
-    thus ends first, and its successor finds what it left; what a killed process left half written is removed. OSError
-    names the file and the fix.
+    name: one item in a folder of several; without it, the folder is a run. So a training that outlived its snakemake
+    ends first, and its successor finds the results; half-written files of a killed process are removed. OSError names
+    the file and the fix.
     """
     path = folder / f".{name}lock"
     with _opened(path) as file:

@@ -15,8 +15,8 @@ class Peak:
     """The peak memory since this object was made, so without torch's import and the data.
 
     On a GPU: the memory that torch's allocator gave out on that device. On Linux: the resident set, whose peak the
-    kernel can reset. Elsewhere no peak can be reset: there it is the rise of the process's own peak, which is too
-    little where the process held more before.
+    kernel can reset. Elsewhere the peak cannot be reset: there it is the rise of the process's own peak, which is too
+    small if the process held more before.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -29,7 +29,7 @@ class Peak:
             self.before = _resident("VmRSS") if self.reset else _highest()
 
     def bytes(self) -> int:
-        """Of the highest point since."""
+        """The highest point since then."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) - self.before
         return max(0, (_resident("VmHWM") if self.reset else _highest()) - self.before)
@@ -38,7 +38,7 @@ class Peak:
 def _peak_reset() -> bool:
     """Whether the kernel now counts the peak from here: only Linux does, and some containers forbid it.
 
-    What was freed and kept for later use goes back to the kernel first, else what is reused would not count.
+    Freed memory that is kept for later use goes back to the kernel first; otherwise its reuse would not count.
     """
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if give_back is not None:

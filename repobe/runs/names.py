@@ -1,7 +1,7 @@
 """Which datasets and channels a config may name.
 
-Channels are read from their files without importing torch, which takes seconds. A config names a
-channel by its label, or by path.py:label where its class stands in a file of the user's own.
+Channels are read from their files without importing torch, which takes seconds. A config names a channel by its label,
+or by path.py:label if its class is in a file of the user's own.
 """
 
 import ast
@@ -15,7 +15,7 @@ from repobe.runs import plugins
 
 SAFE = re.compile("[a-z][a-z0-9_]{0,63}")
 DATASETS = ("digits", "digits_rgb", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100")
-LEAST = {"nakagami": {"m": 0.5}}  # what a channel of the suite refuses by itself, known before torch is imported
+LEAST = {"nakagami": {"m": 0.5}}  # bounds of the suite's channels, known without torch
 CHANNELS = Path(__file__).parents[1] / "phy" / "channels.py"
 
 
@@ -23,7 +23,7 @@ CHANNELS = Path(__file__).parents[1] / "phy" / "channels.py"
 def channels(source: str | None = None) -> dict[str, list[str]]:
     """The parameters of every channel by its name: each class that has a `name` in repobe/phy/channels.py or in source.
 
-    ValueError where source is not a Python file, or where one of its names is taken or no safe name of a folder.
+    ValueError if source is not a Python file, or if one of its names is taken or unsafe as the name of a folder.
     """
     found = {}
     for name, kind in _classes(source).items():
@@ -78,8 +78,8 @@ def located(entry: str) -> tuple[str | None, str]:
 def channel(label: str, source: str | None = None) -> tuple[str, dict[str, float]]:
     """(name, parameters) of a channel as a config writes it: `rayleigh`, or with a parameter `rician_k10`.
 
-    ValueError where there is no such channel or parameter, or where a number could be written shorter: the label names
-    the folder of the runs, so that a second spelling would be a second run.
+    ValueError if there is no such channel or parameter, or if a number could be written shorter: the label names the
+    folder of the runs, so a second spelling would be a second run.
     """
     known = channels(source)
     if not known:

@@ -1,6 +1,6 @@
-"""The source of a dataset of the user's own, checked with the config: that it is there, and an .npz file's headers.
+"""Checks the source of a user's own dataset with the config: that it exists, and the headers of an .npz file.
 
-No image is read: `images.own` does that when the data are made, and refuses the same in the same words.
+It reads no image: `images.own` does that when the data are made, and refuses the same faults in the same words.
 """
 
 import zipfile
@@ -11,7 +11,7 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 class Header(NamedTuple):
-    """Of an array in an .npz file: its type's name and kind, and its shape."""
+    """The header of an array in an .npz file: the name and the kind of its type, and its shape."""
 
     dtype: str
     kind: str

@@ -21,7 +21,7 @@ def blamed(error: BaseException, spec: Path | None) -> str:
 
 
 def told(error: Exception, spec: Path | None) -> str:
-    """One line on an error that no check foresaw, where it may be a user's own file's; empty in a run without one."""
+    """One line about an unforeseen error that a user's own file may have caused; empty if the run has no such file."""
     what = f"{type(error).__name__}: {in_a_line(error)}"
     if place := blamed(error, spec):
         return f"{place}{what}"

@@ -44,14 +44,14 @@ def defines(path: str | Path, kind: type[Definition], name: str) -> Definition:
 
 
 def imported(path: str) -> ModuleType:
-    """The module of the file, run once in a process; ValueError as `parsed`. Its own errors are its author's to see."""
+    """The module of the file, run once in a process; ValueError as `parsed`. Errors of the file itself pass through."""
     parsed(path)
     return _imported((ROOT / path).resolve())
 
 
 @cache
 def _imported(path: Path) -> ModuleType:
-    # Dataclasses look their module up by its name, so it must be listed, and no two files may share a name.
+    # Dataclasses look up their module by its name, so it must be listed, and no two files may share a name.
     name = f"{MODULE}{path}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # as for every .py file

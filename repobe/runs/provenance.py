@@ -23,7 +23,7 @@ CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one 
 
 
 def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha256: str) -> None:
-    """Writes <run>/provenance.json; seconds: of the clock, for the training; data_sha256: of the dataset."""
+    """Writes <run>/provenance.json; seconds: wall-clock time of the training; data_sha256: of the dataset."""
     about = {
         "run": spec.path,
         "spec_sha256": digest(spec),
@@ -43,10 +43,10 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha2
 
 
 def commit(code: Iterable[str] = CODE) -> str:
-    """The commit of the suite, with "+changes" where its `code` differs from it (new files count).
+    """The commit of the suite, with "+changes" if its `code` differs from that commit (new files count).
 
-    Without a commit, the reason: a repository that lies around the suite says nothing of the suite's code, and a
-    training that has ended never fails for the lack of a commit.
+    Without a commit it returns the reason: a missing commit must not fail a training that has ended. The commit of a
+    repository around the suite does not count, because it does not describe the suite's code.
     """
     try:
         top = _git("rev-parse", "--show-toplevel")

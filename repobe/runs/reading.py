@@ -1,4 +1,4 @@
-"""Reading a config's YAML: from files, of which a later one overrides, and from Snakemake's --config."""
+"""Reads a config's YAML from files, of which a later one overrides the earlier, and from Snakemake's --config."""
 
 import json
 from collections.abc import Hashable
@@ -11,7 +11,7 @@ from repobe.runs.console import in_a_line
 
 
 class _Reader(yaml.SafeLoader):
-    """YAML that refuses a key that stands twice, of which PyYAML keeps the last."""
+    """YAML that refuses a duplicate key, of which PyYAML keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -23,7 +23,7 @@ class _Reader(yaml.SafeLoader):
 
 
 def parsed(text: str) -> dict:
-    """The JSON of an argument of the command line; ValueError where it is none."""
+    """A command-line argument parsed as JSON; ValueError if it is not JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -31,7 +31,7 @@ def parsed(text: str) -> dict:
 
 
 def read(path: Path) -> dict:
-    """What a YAML file says; ValueError names the file that is not there, not YAML, or has a key twice."""
+    """The content of a YAML file; ValueError names a file that is missing, not YAML, or has a duplicate key."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
     except FileNotFoundError:
@@ -46,14 +46,14 @@ def read(path: Path) -> dict:
 
 
 def merged(config: Any, over: Any) -> Any:
-    """A config with another's values in place of its own, key by key, as Snakemake merges its --configfile."""
+    """A config with another's values in place of its own, key by key, as Snakemake merges files of --configfile."""
     if not isinstance(config, dict) or not isinstance(over, dict):
         return over
     return config | {key: merged(config.get(key), value) for key, value in over.items()}
 
 
 def understood(value: Any) -> Any:
-    """A value of Snakemake's --config, whose lists hold texts only: each text that is a number, null, … in YAML."""
+    """A value of Snakemake's --config, whose lists hold only texts: numbers, null … in them are read as YAML."""
     if isinstance(value, dict):
         return {key: understood(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the constructor of a method refuses, read from its file: importing it would import torch, which takes seconds.
+"""Reads from a method's file what its constructor refuses: importing it would import torch, which takes seconds.
 
 It finds the statements `if <condition>: raise ValueError(<text>)` of `Method.__init__` whose condition is made of
 `hyper.…`, `problem.reconstruct` and plain values, so the method's file stays the one home of its bounds. Any other
@@ -18,7 +18,7 @@ UNDERSTOOD = (
 
 
 def refusal(path: str, hyper: dict, reconstruct: bool) -> str | None:
-    """The text with which the method of this file refuses these departures from its defaults; None if it has none.
+    """The error text of this file's method for these changes to its defaults; None if it accepts them.
 
     reconstruct: whether the method's task is to rebuild the picture. ValueError where the file has no Hyper or Method.
     """
@@ -44,7 +44,7 @@ def checks(path: str) -> list[tuple[ast.expr, ast.expr]]:
 
 
 def _plain_values(scope: ast.Module | ast.ClassDef) -> dict[str, Any]:
-    """The names that a file or a class gives plain values; of a dictionary of anything, its keys."""
+    """The names that get plain values in a file or a class; for a dictionary of other values, its keys."""
     values = {}
     for node in scope.body:
         match node:
@@ -56,12 +56,12 @@ def _plain_values(scope: ast.Module | ast.ClassDef) -> dict[str, Any]:
                     keys = [ast.literal_eval(key) for key in value.keys if key] if isinstance(value, ast.Dict) else None
                     values[name] = ast.literal_eval(value) if keys is None else keys
                 except (ValueError, TypeError):
-                    continue  # a value that only running the file would give
+                    continue  # only running the file would give this value
     return values
 
 
 def _value(expression: ast.expr, known: dict[str, Any]) -> Any:
-    """The value of an expression that runs no code but comparisons; None where it is made of anything else."""
+    """The value of an expression that runs no code but comparisons; None if it contains anything else."""
     if not all(isinstance(node, UNDERSTOOD) or _joins(node) for node in ast.walk(expression)):
         return None
     try:
@@ -71,7 +71,7 @@ def _value(expression: ast.expr, known: dict[str, Any]) -> Any:
 
 
 def _joins(node: ast.AST) -> bool:
-    """Whether it is a text's join, which messages list names with."""
+    """Whether it is a call of a text's join, with which messages list names."""
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -1,4 +1,4 @@
-"""What a job asks a cluster for: memory, time, and whether it wants a GPU. Bounds, from what benchmarks measured.
+"""What a job asks a cluster for: memory, time, and whether it wants a GPU. Upper bounds, from the benchmarks.
 
 A job that still ends at a limit is submitted again with more (`attempt`); a killed stage resumes, so little is lost.
 """
@@ -7,8 +7,9 @@ import math
 
 from repobe.runs.spec import Attack, Spec
 
-# Measured by `python -m benchmarks` on one CPU thread at S = 32; a pixel more costs as much more. Eq. 16 is the slowest
-# method of all: 6.6 ms an image in float32 where a natural step takes 1.1; bfloat16 takes 0.55 to 0.75 of either.
+# Measured by `python -m benchmarks` on one CPU thread at S = 32; the time grows with the number of pixels. Eq. 16 is
+# the slowest method of all: 6.6 ms an image in float32 where a natural step takes 1.1; bfloat16 takes 0.55 to 0.75 of
+# either.
 TRAINED = 7.0e-3 / 32**2  # seconds a pixel of an image and epoch
 PASSED = 1.2e-3 / 32**2  # one forward and backward pass of one image
 DECODED = 0.1e-3 / 32**2  # one draw of the channel of an image that is encoded already
@@ -19,28 +20,28 @@ TEST = 10_000  # images of the test split
 SPLITS = {
     "digits": 1500,
     "digits_rgb": 1500,
-}  # images of the training split, at most; only its file tells
+}  # an upper bound of the training images; only the file has the number
 SPLIT = 60_000
 
 # Peaks above weights and optimiser (`python -m benchmarks.memory`): at S = 224 and batch 128 Eq. 16 takes 2.8 GiB in
 # bfloat16 and 5.0 in float32; 2.0 and 3.3 where activations are computed twice.
 KEPT = {("bfloat16", False): 480, ("float32", False): 840, ("bfloat16", True): 340, ("float32", True): 560}
 PROCESS = 2000  # MiB: Python, torch, the dataset and the weights
-ON_GPU = 2500  # MiB of the host more: what CUDA maps
-MEASURED = 2500  # MiB: the most of a measuring stage at S = 224; a smaller S has larger batches
-GATHERED = 8  # MiB of a run's rows, above all its outcomes of 10,000 test images
+ON_GPU = 2500  # further MiB of the host, which CUDA maps
+MEASURED = 2500  # MiB: the most that a measuring stage takes at S = 224; a smaller S has larger batches
+GATHERED = 8  # MiB for a run's rows, mainly the outcomes of 10,000 test images
 
 STARTED = 10.0  # minutes: imports, a slow file system, what the estimate leaves out
 WORTH_A_GPU = 60.0  # minutes on one thread
-# The published steps and queries of an attack, and the channel draws of each, where a config leaves them out. The
-# attacks themselves (attacks/evasion.py) import torch, which a plan has no time for; a test compares both.
+# The published steps and queries of an attack, and the channel draws of each, for configs that leave them out. The
+# attacks themselves (attacks/evasion.py) import torch, which is too slow for planning; a test compares both.
 STEPS = {"pgd": 5, "keyless": 5, "transfer": 50, "eot_pgd": 50, "autoattack_rand": 100, "autoattack_standard": 100}
 STEPS["square"] = 5000
 DRAWS = 20
 
 
 def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
-    """MiB of the host for `train` or `measure`; a GPU's own memory is another, and comes with the GPU."""
+    """MiB of the host for `train` or `measure`; the GPU's own memory comes with the GPU and is not included."""
     used = MEASURED * max(1.0, (spec.image_size / 224) ** 2)
     if stage == "train":
         used = KEPT[spec.training.precision, spec.recompute] * spec.training.batch_size * spec.image_size**2 / 2**20
@@ -88,7 +89,7 @@ def _measuring(spec: Spec) -> float:
 
 
 def _attack(attack: Attack, spec: Spec) -> float:
-    """Seconds a pixel: every step passes the network once and decodes each of its draws of the channel."""
+    """Seconds a pixel: every step passes the network once and decodes each of its channel draws."""
     snrs = len(spec.snr_db if attack.snr_db is None else attack.snr_db)
     tried = attack.images * snrs * len(attack.eps) * attack.restarts
     if attack.kind == "square":

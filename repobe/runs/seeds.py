@@ -9,7 +9,7 @@ def seed(*parts: object) -> int:
 
 
 def secret(*parts: object) -> bytes:
-    """The 256-bit secret of an experiment's two ends; whoever has the spec can make it, so it protects nothing."""
+    """The 256-bit secret of an experiment's two ends; anyone with the spec can compute it, so it protects nothing."""
     return _digest(("secret", *parts))
 
 

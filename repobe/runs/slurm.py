@@ -1,6 +1,6 @@
-"""What a profile asks of Slurm, held against what this cluster has: before the first job, and a line for each mistake.
+"""Compares what a profile asks of Slurm with what this cluster has, before the first job; each mistake is one line.
 
-The plugin learns that Slurm refuses a job only when it submits it, and then prints the whole command.
+Otherwise a refusal would show only when the plugin submits a job, and it prints the whole command.
 """
 
 import getpass
@@ -13,9 +13,9 @@ NAMES = ("slurm_partition", "gpu_model", "slurm_account")
 
 
 def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
-    """ValueError for the first partition, GPU model or account that this cluster lacks, or an account that it wants.
+    """ValueError for the first partition, GPU model or account that this cluster lacks, or for a missing account.
 
-    asked: resources by their names, of the profile's default-resources first and then of each rule in its
+    asked: resources by their names, first those of the profile's default-resources, then those of each rule in its
     set-resources. Where Slurm lists nothing (a cluster without accounting has no accounts) nothing is refused.
     """
     asked = list(asked)
@@ -39,7 +39,7 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
 
 
 def _refuse_without_account(defaults: Mapping[str, object]) -> None:
-    """Slurm checks a job that it does not start; only what it says of accounts counts, because nodes come back."""
+    """Lets Slurm test a job without starting it. Only errors about accounts count, because nodes come back."""
     options = {"--account": defaults.get("slurm_account"), "--partition": defaults.get("slurm_partition")}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     command = ["sbatch", "--test-only", "--time=1", *given, "--wrap=true"]
@@ -53,7 +53,7 @@ def _refuse_without_account(defaults: Mapping[str, object]) -> None:
 
 
 def _lines(*command: str) -> list[str]:
-    """What it prints; nothing where it fails. ValueError if the controller does not answer."""
+    """The lines that a command prints; none if it fails. ValueError if the controller does not answer."""
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -30,10 +30,10 @@ def attack_kind(kind: str) -> str:
 
 
 def in_order(attacks: dict) -> dict:
-    """The attacks by their kind, from weak to strong as in ATTACK_KINDS, then by their names.
+    """Sorts attacks by their kind, from weak to strong as in ATTACK_KINDS, then by their names.
 
-    Tables list them so, and of attacks that harm an image alike the ensemble takes the first: the order in which a
-    config names them must change neither.
+    Tables list them in this order, and the ensemble takes the first of several attacks that harm an image equally. So
+    neither depends on the order in a config.
     """
 
     def rank(name: str) -> tuple:
@@ -192,12 +192,12 @@ class Spec:
     def as_dict(self) -> dict:
         """The spec as plain lists, dicts and scalars, for YAML and JSON."""
         plain = json.loads(json.dumps(dataclasses.asdict(self)))
-        if self.channel_source is None:  # so that specs of before this key are still the same
+        if self.channel_source is None:  # so that specs from before this key stay the same
             del plain["channel_source"]
         return plain
 
     def as_trained(self) -> dict:
-        """The part of as_dict that decides the trained model: without its memory and what is measured on it."""
+        """The part of as_dict that decides the trained model: without memory settings and measurements."""
         without = ("recompute", "evaluation", "inversion", "audit")
         return {key: value for key, value in self.as_dict().items() if key not in without}
 
@@ -234,7 +234,7 @@ def from_plain(cls: type, values: dict, where: str) -> Any:
     where: the place of the values in the file, for the message.
     """
     known = [field.name for field in dataclasses.fields(cls)]
-    # Of a dataclass that is not its own, pydantic drops unknown keys.
+    # pydantic ignores unknown keys of a dataclass that is not its own.
     if isinstance(values, dict) and (unknown := sorted(set(values) - set(known))):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; known here: {', '.join(known)}")
     return checked(cls, values, where, strict=True)

@@ -20,7 +20,7 @@ STAGES = {  # in the order of the workflow, each with the files that it writes
     "train": ("model.safetensors", "history.csv", "cost.csv", "provenance.json"),
     "measure": ("evasion.csv", "outcomes.parquet", "inversion.csv", "reconstructions.npz", "audit.csv"),
 }
-PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # that tell their progress
+PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # these report their progress
 MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
 STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
 FAULT = re.compile(r"repobe: (?!interrupted$)|Killed|[\w.]*(Error|Exception|Interrupt)\b")
@@ -77,7 +77,7 @@ def is_finished(spec: Spec, results: Path) -> bool:
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
-    """(one of STATES, a note) of one run. Of its stages the worst state counts: failed, interrupted, running."""
+    """(one of STATES, a note) of one run. The worst state of its stages counts: failed, interrupted, running."""
     run = results / "runs" / spec.path
     described = run / "spec.yaml"
     if described.exists() and described.read_text(encoding="utf-8") != spec.dump():
@@ -96,7 +96,7 @@ def state_of(spec: Spec, results: Path) -> tuple[str, str]:
 
 
 def stale_files(spec: Spec, run: Path) -> list[str]:
-    """What of a finished run other code has made: its model, from which all follows, or some of its tables."""
+    """The files of a finished run that other code made: its model, which decides all others, or some of its tables."""
     if recorded(run / "cost.csv") not in ("", trained_by(spec.method)):
         return ["model.safetensors"]
     return [file for file in MEASURED if recorded(run / file) not in ("", measured_by(spec.method))]
@@ -116,7 +116,7 @@ def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
 
 
 def lines_of(log: Path) -> list[str]:
-    """What a log says, without its empty lines; nothing where there is no log."""
+    """The lines of a log that are not empty; none if there is no log."""
     if not log.is_file():
         return []
     return [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]

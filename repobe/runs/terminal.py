@@ -1,7 +1,7 @@
-"""What a workflow says on the terminal: a line for each stage that ends, with the share that is done and the time left.
+"""The workflow's output on the terminal: a line for each stage that ends, with the share done and the time left.
 
-Snakemake's own messages, some twenty lines a job, go to its log file in .snakemake/log. With -p, --verbose or --quiet
-it speaks for itself.
+Snakemake's own messages, some twenty lines a job, go to its log file in .snakemake/log. With -p, --verbose or --quiet,
+Snakemake writes to the terminal itself.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from repobe.runs.status import FAULT, lines_of
 from repobe.runs.workload import Workload
 
-# Snakemake's messages about itself, which say nothing of the work; what is not known here is shown.
+# Snakemake's messages about itself, which say nothing about the work; unknown messages are shown.
 ITS_OWN: tuple[str, ...] = (
     "Building DAG",
     "Using shell",
@@ -24,7 +24,7 @@ ITS_OWN: tuple[str, ...] = (
 )
 ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
 ITS_OWN += ("Exiting because a job execution failed",)
-# That a command failed: its reason is told from its log.
+# These say only that a command failed; the reason is taken from its log.
 ITS_OWN += ("RuleException:\nCalledProcessError", "WorkflowError:\nAt least one job did not complete")
 EVENTS = {
     "workflow_started",
@@ -36,7 +36,7 @@ EVENTS = {
     "rulegraph",
     "debug_dag",
 }
-UNTOLD = {"spec", "training", "all"}  # stages of a moment, which are no news
+UNTOLD = {"spec", "training", "all"}  # too short to report
 RARELY = 30.0  # seconds between two lines of progress where they cannot replace each other
 
 
@@ -55,7 +55,7 @@ class Terminal(logging.Handler):
         threading.Thread(target=self._tick, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Counts what the record says of a job, and prints what a person should know of it."""
+        """Counts what the record says about a job, and prints what a person should know of it."""
         with self.turn:
             self._hear(record)
             self._draw()
@@ -89,7 +89,7 @@ class Terminal(logging.Handler):
                 self.succeeded()
 
     def _failure(self, number: int, rule: str, logs: list[str], message: str | None = None) -> None:
-        """message: what a cluster says of the job; its first sentence has the status that Slurm gives it."""
+        """message: what a cluster says about the job; its first sentence has the status that Slurm gives it."""
         run = self.work.fail(number)
         if self.interrupted:
             return
@@ -101,11 +101,11 @@ class Terminal(logging.Handler):
             self._line(f"    {line}")
 
     def succeeded(self) -> None:
-        """Ends with the closing lines; in a word where no report was asked for."""
+        """Ends with the closing lines, or with one word if no report was asked for."""
         self._end(self.closing() if "report" in (self.work.totals or ["report"]) else ["done"])
 
     def stopped(self) -> None:
-        """Ends a workflow of which a part failed, or which the user stopped."""
+        """Ends a workflow that failed in part, or that the user stopped."""
         self._end(
             []
             if self.interrupted
@@ -144,16 +144,16 @@ class Terminal(logging.Handler):
 
 
 def _reason(log: Path) -> str:
-    """The last line of a log that tells of an error, else its last line; empty where there is none."""
+    """The last line of a log that reports an error, else its last line; empty if there is none."""
     lines = lines_of(log)
     told = [line for line in lines if FAULT.match(line) or "error" in line.lower()]
     return next(reversed(told or lines), "")
 
 
 def attach(settings: Any, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:
-    """Puts a Terminal in the place of Snakemake's handler; None where the user asked Snakemake to speak for itself.
+    """Replaces Snakemake's handler with a Terminal; None if the user asked for Snakemake's own messages.
 
-    settings: Snakemake's own of its output.
+    settings: Snakemake's settings of its output.
     """
     logger = logging.getLogger("snakemake.logging")
     handlers = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]

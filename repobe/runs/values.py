@@ -21,7 +21,7 @@ def whole(value: Any) -> Any:
 def plain(value: Any) -> Any:
     """A value of YAML in its one spelling: whole numbers are integers, keys are texts and sorted, at every depth.
 
-    ValueError where JSON cannot hold it, as a date, .inf or a key that is no text, or a number is beyond all use.
+    ValueError if JSON cannot hold it, such as a date, .inf or a key that is no text, or if a number is too large.
     """
     if isinstance(value, dict):
         if odd := [key for key in value if not isinstance(key, str)]:
@@ -39,7 +39,7 @@ def plain(value: Any) -> Any:
 
 
 def distinct(values: tuple) -> tuple:
-    """The values; ValueError where one stands twice."""
+    """The values; ValueError if one occurs twice."""
     if twice := [value for number, value in enumerate(values) if value in values[:number]]:
         raise ValueError(f"{twice[0]!r} stands twice; once is enough")
     return values
@@ -59,7 +59,7 @@ def file(path: str) -> str:
 
 
 def folder(path: str) -> str:
-    """The same of a folder that results go to; ValueError also for what a shell expands, within quotes too."""
+    """The same for a folder of results; ValueError also for characters that a shell expands even within quotes."""
     if odd := re.search(r'[$`"\\]', path):
         raise ValueError(f"{path!r} has the character {odd[0]!r}, which a shell expands; choose another name")
     return file(path)

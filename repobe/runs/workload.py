@@ -9,11 +9,11 @@ from repobe.runs.progress import clock
 from repobe.runs.status import PARTS
 
 SLOW = ("train", "measure")
-MOMENT = 3.0  # seconds: what a job of another stage is taken to last until one of its stage has ended
+MOMENT = 3.0  # seconds: assumed for a job of another stage until the first of its kind ends
 
 
 class Job(NamedTuple):
-    """A job at work: its rule, the run or dataset that it works on, and when it began on the clock."""
+    """A job at work: its rule, the run or dataset that it works on, and the clock time at which it began."""
 
     rule: str
     run: str
@@ -31,18 +31,18 @@ class Workload:
         self.most = 1  # jobs at the same time
 
     def begin(self, job: int, rule: str, run: str) -> None:
-        """A job has begun; `run` names what it works on."""
+        """Records that a job has begun; `run` names what it works on."""
         self.running[job] = Job(rule, run, time.time())
         self.most = max(self.most, len(self.running))
 
     def finish(self, job: int) -> Job:
-        """A job has ended; which one."""
+        """Records that a job has ended, and returns it."""
         ended = self.running.pop(job)
         self.lasted.setdefault(ended.rule, []).append(time.time() - ended.began)
         return ended
 
     def fail(self, job: int) -> str:
-        """A job has failed; what it worked on."""
+        """Records that a job has failed, and returns what it worked on."""
         return self.running.pop(job, Job("", "", 0)).run
 
     def is_done(self, rule: str) -> bool:
@@ -50,7 +50,7 @@ class Workload:
         return len(self.lasted.get(rule, [])) == self.totals.get(rule)
 
     def left(self) -> float | None:
-        """Seconds until all is done, if jobs last as the others of their rule; None while nothing is known."""
+        """Seconds until all is done, if jobs last as long as others of their rule; None while nothing is known."""
         now, work = time.time(), 0.0
         at_work: dict[str, list[tuple[float, float | None]]] = {}  # by rule: seconds since its begin, seconds left
         for job in self.running.values():
@@ -65,14 +65,14 @@ class Workload:
         return work / self.most
 
     def _mean(self, rule: str, jobs: list[tuple[float, float | None]]) -> float | None:
-        """Seconds that a job of a rule lasts: as those that have ended, else as those at work say, else a guess."""
+        """Expected seconds of a job of a rule: from ended jobs, else from what jobs at work report, else a guess."""
         known = self.lasted.get(rule) or [since + told for since, told in jobs if told is not None]
         if not known and rule in SLOW:
             known = [seconds for slow in SLOW for seconds in self.lasted.get(slow, [])]
         return sum(known) / len(known) if known else None if rule in SLOW else MOMENT
 
     def _told(self, job: Job) -> float | None:
-        """Seconds that a run at work says are left; None where it says nothing yet."""
+        """Seconds left as a run at work reports them; None if it reports nothing yet."""
         for part in PARTS.get(job.rule, ()):
             try:
                 told = json.loads(
@@ -92,7 +92,7 @@ class Workload:
         return f"{since / (since + left or 1):4.0%}  {clock(since)} gone, about {clock(left)} left"
 
     def counts(self) -> str:
-        """How many jobs have ended, of how many, of the slow stages until they are done and of others at work."""
+        """How many jobs of how many have ended: for slow stages until they are done, and for other stages at work."""
         at_work = {job.rule for job in self.running.values()}
         rules = [rule for rule in self.totals if rule in at_work or (rule in SLOW and not self.is_done(rule))]
         return ", ".join(f"{rule} {len(self.lasted.get(rule, []))} of {self.totals[rule]}" for rule in rules)

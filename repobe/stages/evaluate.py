@@ -1,6 +1,7 @@
 """The stage that measures a trained run's receiver: at every SNR, without attack and under every attack."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from repobe.images import metrics
 from repobe.images.datasets import Data
 from repobe.images.resizing import Resized, gathered
 from repobe.phy.channels import noise_power
+from repobe.runs import plugins
 from repobe.runs.spec import Attack, Spec
 from repobe.stages.crafting import Victim, crafted, regrouped
 from repobe.stages.transmission import Draws, batches, fidelity, generator_for, images_sd
@@ -35,7 +37,7 @@ def evasion_steps(spec: Spec) -> int:
 
 
 def evasion(
-    trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], keep: Callable[[str, Callable], dict]
+    trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], keep: Callable[..., dict]
 ) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
     """(rows of evasion.csv, correct draws of each image, for paired tests).
 
@@ -46,13 +48,17 @@ def evasion(
 
     The second value is {(snr_db, attack): (number of correct draws of each image, uint8 [n]; number of draws)}, for a
     classifier without attack and under the paper's attack. surrogates: trained runs, by label, on which transfer
-    attacks are crafted.
+    attacks are crafted. keep: a `Partial`, which names what each part depends on, so that a new attack adds its own.
     """
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
     victim = Victim(trained, spec, image, label, surrogates)
     rows, counts = [], {}
     for snr_db in spec.snr_db:
-        natural = keep(f"natural {snr_db:g} dB", lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db))
+        natural = keep(
+            f"natural {snr_db:g} dB",
+            lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db),
+            draws=spec.evaluation.draws,
+        )
         for metric, value in natural.items():
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, value, trained.system.k))
         if spec.task == "reconstruction":
@@ -73,6 +79,9 @@ def evasion(
                     if eps > 0
                     else untouched(natural, attack.images, common)
                 ),
+                draws=spec.evaluation.draws,
+                common=common,
+                **_settings(attack, spec),
             )
             survived.setdefault(eps, []).append(outcomes)
             kinds.setdefault(eps, set()).add(attack.kind)
@@ -86,6 +95,19 @@ def evasion(
             name, value = ensemble_name(kinds[eps]), ensemble(several)
             rows.append(_evasion_row(spec, snr_db, name, eps, ADVERSARIAL, value, trained.system.k))
     return rows, counts
+
+
+def _settings(attack: Attack, spec: Spec) -> dict:
+    """What decides an attack at one eps and SNR: its entry in the config, the text of a user's attack, and for EOT-PGD
+    also the paper's attack, whose images it considers.
+    """
+    entries = {"attack": attack}
+    if attack.kind == "eot_pgd" and "paper" in spec.evaluation.attacks:
+        entries["paper"] = spec.evaluation.attacks["paper"]
+    found = {name: asdict(replace(entry, eps=(0.0,), snr_db=None)) for name, entry in entries.items()}
+    if plugins.is_file(attack.kind):
+        found["source"] = (plugins.ROOT / attack.kind).read_text(encoding="utf-8")
+    return found
 
 
 def _counted(correct: Tensor) -> tuple[np.ndarray, int]:

@@ -41,12 +41,12 @@ def inversion_steps(spec: Spec) -> int:
 
 
 def inversion(
-    trained: Method, spec: Spec, data: Data, classifier: nn.Module, keep: Callable[[str, Callable], dict]
+    trained: Method, spec: Spec, data: Data, classifier: nn.Module, keep: Callable[..., dict]
 ) -> tuple[list[dict], dict[str, Tensor]]:
     """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
 
     The attackers learn from the training split and are measured on the first OVERHEARD test images. The pictures
-    are of the highest SNR.
+    are of the highest SNR. keep: a `Partial`; attackers that learn from the same pairs share a result.
     """
     pixels, label = (part[:OVERHEARD] for part in data.test)
     shown, target = _first_of_each_class(label, data.classes), scored(pixels, spec.image_size)
@@ -75,7 +75,8 @@ def inversion(
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
-            note(situation, keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack())))
+            found = keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack()), **situation.settings(name))
+            note(situation, found)
     return rows, pictures
 
 
@@ -170,6 +171,13 @@ class Situation:
             if names:
                 chosen["fresh_key"] = partial(self.by_pairs, "fresh_key", SHUFFLED, names)
         return chosen
+
+    def settings(self, name: str) -> dict:
+        """What an attack of `attacks` depends on beside the trained run: what it learns from, and which attackers."""
+        wanted = {*WITH_ENCODER} if name == "encoder" else {*WITHOUT_KEY, "same_key", "fresh_key"}
+        asked = self.spec.inversion
+        learned = {"epochs": asked.epochs, "images": asked.images, "known_messages": self.known_messages}
+        return learned | {"attackers": sorted(wanted & {*asked.attackers})}
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
         """keyless, known_plaintext, with_key: a stolen encoder, run once on every known image."""

@@ -3,7 +3,9 @@
 Torch takes seconds to import, so a stage imports what needs it only once it knows that there is work to do.
 """
 
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,6 @@ from repobe.runs.status import STAGES
 from repobe.tables.schema import KEYS, VALUES
 
 if TYPE_CHECKING:
-    from repobe.runs.partial import Partial
     from repobe.stages.opening import Opened
 
 # The columns of tables that may have no rows.
@@ -46,16 +47,16 @@ def train(spec_file: Path, device: str) -> None:
 def measure(spec_file: Path, device: str) -> None:
     """Evaluates, inverts and audits a trained run in one process, which imports torch and reads the data once.
 
-    The finished parts of a stage stay in its partial folder until all three stages have written their tables, because
-    Snakemake deletes the tables of a job that fails.
+    The parts of each stage stay in its partial folder. Snakemake deletes the tables before a job and where it fails; so
+    neither a job that fails nor one that adds an attack measures again what was measured.
     """
     from repobe.stages.opening import open_run
 
     run = open_run(spec_file, device)
     with alone(run.folder):
-        kept = [_evaluate(run), *_invert(run), *_audit(run)]
-        for partial in kept:
-            partial.clear()
+        _evaluate(run)
+        _invert(run)
+        _audit(run)
         (run.folder / "resume.pt").unlink(missing_ok=True)
 
 
@@ -65,7 +66,7 @@ def evaluate(spec_file: Path, device: str) -> None:
 
     run = open_run(spec_file, device)
     with alone(run.folder):
-        _evaluate(run).clear()
+        _evaluate(run)
 
 
 def invert(spec_file: Path, device: str) -> None:
@@ -78,9 +79,7 @@ def invert(spec_file: Path, device: str) -> None:
 
     run = open_run(spec_file, device)
     with alone(run.folder):
-        for partial in _invert(run):
-            partial.clear()
-    return None
+        return _invert(run)
 
 
 def audit(spec_file: Path, device: str) -> None:
@@ -93,12 +92,10 @@ def audit(spec_file: Path, device: str) -> None:
 
     run = open_run(spec_file, device)
     with alone(run.folder):
-        for partial in _audit(run):
-            partial.clear()
-    return None
+        return _audit(run)
 
 
-def _evaluate(run: "Opened") -> "Partial":
+def _evaluate(run: "Opened") -> None:
     from repobe.runs.partial import Partial
     from repobe.runs.progress import Progress
     from repobe.stages import evaluate as measuring
@@ -108,9 +105,7 @@ def _evaluate(run: "Opened") -> "Partial":
     surrogates = {label: run.sibling(path) for label, path in spec.surrogates.items()}
     with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
         models = [run.model_file(path) for path in (spec.path, *spec.surrogates.values())]
-        code = measured_by(spec.method)
-        sources = (folder / "spec.yaml", *models, *_own_files(spec))
-        partial = Partial(folder / "partial_evasion", *sources, code=code, told=progress.step)
+        partial = Partial(folder / "partial_evasion", *models, code=_measuring(spec), told=progress.step)
         trained = run.trained()
         rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial)
         if trained.system.digital:
@@ -119,27 +114,24 @@ def _evaluate(run: "Opened") -> "Partial":
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", _signed(rows, spec))
         checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))
-    return partial
 
 
-def _invert(run: "Opened") -> list["Partial"]:
+def _invert(run: "Opened") -> None:
     from repobe.runs.folders import classifier_file
     from repobe.runs.partial import Partial
     from repobe.runs.progress import Progress
     from repobe.stages import invert as measuring
     from repobe.training import evaluation_classifier
 
-    spec, folder, rows, pictures, kept = run.spec, run.folder, [], {}, []
+    spec, folder, rows, pictures = run.spec, run.folder, [], {}
     if spec.inversion.attackers:
         weights = classifier_file(run.results, spec.dataset)
         trained, classifier = run.trained(), evaluation_classifier.load(run.data, weights)
         with Progress(spec, folder, "invert", measuring.inversion_steps(spec)) as progress:
-            sources = (folder / "spec.yaml", run.model_file(spec.path), weights, *_own_files(spec))
-            code = measured_by(spec.method)
-            kept.append(Partial(folder / "partial_inversion", *sources, code=code, told=progress.step))
-            rows, pictures = measuring.inversion(trained, spec, run.data, classifier, kept[0])
+            sources = (run.model_file(spec.path), weights)
+            partial = Partial(folder / "partial_inversion", *sources, code=_measuring(spec), told=progress.step)
+            rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
     _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
-    return kept
 
 
 def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
@@ -148,17 +140,17 @@ def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
     checksums.record(folder, "invert", ("inversion.csv", "reconstructions.npz"))
 
 
-def _audit(run: "Opened") -> list["Partial"]:
+def _audit(run: "Opened") -> None:
     from repobe.runs.partial import Partial
     from repobe.stages import audit as measuring
 
-    spec, folder, rows, kept = run.spec, run.folder, [], []
+    spec, folder, rows = run.spec, run.folder, []
     if _shuffles(folder):
-        sources = (folder / "spec.yaml", run.model_file(spec.path), *_own_files(spec))
-        kept.append(Partial(folder / "partial_audit", *sources, code=measured_by(spec.method)))
-        rows = kept[0]("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)})["rows"]
+        keep = Partial(folder / "partial_audit", run.model_file(spec.path), code=_measuring(spec))
+        inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
+        settings = asdict(spec.audit) | {"inversion": inversion}
+        rows = keep("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
     _write_audit(folder, _signed(rows, spec))
-    return kept
 
 
 def _write_audit(folder: Path, rows: list[dict]) -> None:
@@ -172,10 +164,10 @@ def _shuffles(folder: Path) -> bool:
     return about(folder / "model.safetensors").get("shuffles", True)
 
 
-def _own_files(spec: Spec) -> list[Path]:
-    """The user's own files that decide what is measured, beside the method's."""
-    kinds = sorted({attack.kind for attack in spec.evaluation.attacks.values() if plugins.is_file(attack.kind)})
-    return [plugins.ROOT / name for name in [*kinds, *([spec.channel_source] if spec.channel_source else [])]]
+def _measuring(spec: Spec) -> str:
+    """What every measurement of a run depends on beside its weights: its training, the channel, the suite's code."""
+    channel = (plugins.ROOT / spec.channel_source).read_text(encoding="utf-8") if spec.channel_source else ""
+    return json.dumps([measured_by(spec.method), spec.as_trained(), channel])
 
 
 def _signed(rows: list[dict], spec: Spec) -> list[dict]:

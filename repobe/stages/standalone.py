@@ -31,7 +31,7 @@ def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str
 
 
 def write_spec(described: Spec, out: Path) -> None:
-    """Writes a run's spec.yaml, once nobody is at work on that run."""
+    """Writes a run's spec.yaml, once no other process works on that run."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with alone(out.parent):
         replace(out, described.dump())
@@ -49,7 +49,7 @@ def cipher_audit(described: Audit, out: Path) -> None:
 
 
 def block_error_rates(blocks: int, out: Path) -> None:
-    """Simulates block error rates of LDPC codes; blocks: at most so many for each row."""
+    """Simulates block error rates of LDPC codes; blocks: the most for each row."""
     from repobe.phy import block_errors
     from repobe.runs.devices import choose
 

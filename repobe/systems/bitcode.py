@@ -64,8 +64,7 @@ class BitSystem(System):
     """Hard bits over BPSK, one a symbol: k = `bits`, or if 0 the published 100 (grey) or 500 (colour).
 
     protect: what the sender does to its symbols before it sends them. The decisions of the sender (the more likely bit)
-    and of the receiver (the sign) have straight-through gradients, so that an attack on the image can follow the
-    probabilities of the bits.
+    and of the receiver (the sign) have straight-through gradients, so an attack can follow the bits' probabilities.
     """
 
     def __init__(

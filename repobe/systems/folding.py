@@ -1,6 +1,6 @@
 """Batch norm folded into the convolution before it: the same function in evaluation mode, fewer passes over memory.
 
-Crafting asks a network whose weights stand still for many gradients of its input, so a folded copy pays after one step.
+Crafting needs many image gradients of a network with constant weights, so a folded copy pays off after one step.
 """
 
 import copy
@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(module: nn.Module) -> nn.Module:
-    """A copy of `module` in evaluation mode, batch norm folded into convolutions, no parameter asking for a gradient.
+    """A copy of `module` in evaluation mode, batch norm folded into convolutions; no parameter requires a gradient.
 
     Exact up to rounding: y = γ (w ∗ x − μ) / √(σ² + ε) + β is one convolution with a bias. Inside autocast the weights
     are cast once here and not again at every call. The module itself stays as it is.

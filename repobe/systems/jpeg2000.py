@@ -2,9 +2,9 @@
 
 codestream = main header ─ comment ─ tile header with one length ─ packets ─ end marker
 
-Only the packets are sent. All that stands before them is the same for every image of one size, except the length. The
-decoder stops at the end of the packets, so that zeros behind them change nothing: the receiver fills in the length of
-the message as it arrives. The settings were chosen by measurement on CIFAR-10.
+Only the packets are sent. Everything before them, except the length, is the same for all images of one size. The
+decoder stops at the end of the packets, so zeros after them change nothing, and the receiver fills in the length of the
+message as it arrives. The settings were chosen by measurement on CIFAR-10.
 """
 
 import io
@@ -17,13 +17,13 @@ from torch import Tensor
 RESOLUTIONS = 3  # levels of the wavelet transform: Pillow's six are of no use at 28 or 32 pixels
 COMMENT = b"\xff\x64"  # the marker of the segment with the name of the encoder
 TILE = b"\xff\x90"
-LENGTH = slice(6, 10)  # where the length of the tile part stands, from its marker on (ISO/IEC 15444-1, A.4.2)
+LENGTH = slice(6, 10)  # place of the tile part's length, from its marker on (ISO/IEC 15444-1, A.4.2)
 TILE_HEADER = 14  # bytes, with the start-of-data marker
 END = b"\xff\xd9"
 
 
 class Codec:
-    """Codes uint8 images [C, size, size], C 1 or 3. `failures` counts the messages that decode to no such image."""
+    """Codes uint8 images [C, size, size], C 1 or 3. `failures` counts messages that decode to no such image."""
 
     def __init__(self, colours: int, size: int) -> None:
         self.colours, self.size, self.failures = colours, size, 0
@@ -43,7 +43,7 @@ class Codec:
 
     @property
     def header(self) -> int:
-        """How many bytes of a codestream are neither comment nor packets nor end marker (98 in colour); not sent."""
+        """Bytes of a codestream's headers, without the comment (98 in colour); not sent."""
         return len(self.main) + len(self.tile)
 
     def encode(self, pixels: Tensor, budget: int) -> bytes | None:

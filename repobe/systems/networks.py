@@ -16,7 +16,7 @@ ATTENTION_BLOCKS = 2  # D5: "subsequent residual blocks with an SE module", how 
 
 
 class SameConv2d(nn.Conv2d):
-    """A same-padded convolution. On a map of one pixel, which S below 48 ends in, it uses only the kernel's centre.
+    """A same-padded convolution. On a map of one pixel (the last if S < 48), it uses only the kernel's centre.
 
     The eight other taps see nothing but padding, and took a quarter of the training step on a CPU.
     """
@@ -88,7 +88,7 @@ def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequen
     return Stages(
         Standardise(),
         nn.Sequential(Stem(colours, 64), nn.BatchNorm2d(64)),
-        nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU(inplace=True)),  # the same in this order, on a quarter of the map
+        nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU(inplace=True)),  # same result, with ReLU on a quarter of the map
         ResidualBlock(64, 64),
         ResidualBlock(64, 64),
         ResidualBlock(64, 96, 2, attention=True),

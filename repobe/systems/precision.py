@@ -1,7 +1,7 @@
 """The precision of training: float32, or bfloat16 where convolutions run, with float32 at every network's border.
 
 Weights, batch-norm statistics, symbols, noise, losses and optimisers are float32 in both. Selection, evaluation and its
-attacks run in float32 always.
+attacks always run in float32.
 """
 
 import sys
@@ -29,7 +29,7 @@ class Float32Linear(nn.Linear):
 
 
 def warn_where_emulated(precision: str, device: torch.device) -> None:
-    """One line on stderr where bfloat16 is asked of hardware that has no such arithmetic: right, but no faster."""
+    """Warns on stderr if bfloat16 is asked of hardware that only emulates it: results are right, but no faster."""
     if precision == "bfloat16" and not native(device):
         print(
             f"repobe: this {device.type} cannot compute in bfloat16 natively; precision: float32 is faster here",
@@ -38,7 +38,7 @@ def warn_where_emulated(precision: str, device: torch.device) -> None:
 
 
 def native(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware; True where its processor does not say."""
+    """Whether the device multiplies bfloat16 in hardware; True if its processor does not say."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     try:

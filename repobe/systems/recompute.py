@@ -1,4 +1,4 @@
-"""Activations computed twice in place of kept: the same training in less memory (Chen et al. 2016)."""
+"""Activations computed twice instead of kept: the same training in less memory (Chen et al. 2016)."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -9,10 +9,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Stages(nn.Sequential):
-    """Modules one after another. With `recompute`, a training step keeps what goes from stage to stage and no more.
+    """Modules one after another. With `recompute`, a training step keeps only the activations between stages.
 
-    The backward pass computes the inside of each stage again, bit for bit, a third more work for a natural step. The
-    first `together` modules are one stage: those of a stem, whose maps are the largest.
+    The backward pass computes the inside of each stage again, bit for bit; a natural step then costs a third more. The
+    first `together` modules form one stage, the stem, whose maps are the largest.
     """
 
     recompute = False
@@ -22,7 +22,7 @@ class Stages(nn.Sequential):
         self.together = together
 
     def forward(self, x: Tensor) -> Tensor:
-        """What nn.Sequential gives."""
+        """The output of nn.Sequential."""
         if not (self.recompute and self.training and torch.is_grad_enabled()):
             return super().forward(x)
         modules = list(self)
@@ -60,5 +60,5 @@ class _CountedOnce:
 
 
 def _contexts(again: _CountedOnce) -> tuple[nullcontext, _CountedOnce]:
-    """Of the first and of the second time that a stage is computed."""
+    """The contexts of the first and of the second time that a stage is computed."""
     return nullcontext(), again

@@ -1,7 +1,7 @@
-"""The encoder's first convolution, with a gradient of its image that does not wait for the library's slow case.
+"""The encoder's first convolution, with an image gradient that avoids a slow case of the library.
 
-PGD asks for that gradient at each of its steps. To 1 or 3 channels at stride 2 torch's own kernels reach a tenth of
-their usual speed; as a convolution of stride 1 to four times as many channels the same sums run 2.5 times as fast.
+PGD needs that gradient at each of its steps. For 1 or 3 channels at stride 2, torch's own kernels reach a tenth of
+their usual speed. As a convolution of stride 1 to four times as many channels, the same sums run 2.5 times as fast.
 """
 
 import torch
@@ -16,7 +16,7 @@ class Stem(nn.Conv2d):
         super().__init__(inputs, outputs, 7, 2, 3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The library's own convolution; only the gradient of the image goes its own way."""
+        """The library's own convolution; only the gradient of the image is computed differently."""
         if x.requires_grad and torch.is_grad_enabled():
             return _Strided.apply(x, self.weight, self.bias)
         return super().forward(x)
@@ -43,8 +43,8 @@ class _Strided(torch.autograd.Function):
 def image_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
     """∂L/∂x of a 7×7 convolution of stride 2 and padding 3: [b, o, S/2, S/2] and [o, C, 7, 7] to [b, C, S, S].
 
-    An image's pixels of even and odd rows and columns are four images of S/2×S/2. To each of them the convolution is
-    one of 4×4 taps and stride 1, so that all four gradients are one transposed convolution to 4·C channels.
+    The even and odd rows and columns of an image form four images of S/2×S/2. On each of them the convolution has 4×4
+    taps and stride 1, so one transposed convolution to 4·C channels gives all four gradients.
     """
     outputs, colours = weight.shape[:2]
     taps = pad(weight, (1, 0, 1, 0)).view(outputs, colours, 4, 2, 4, 2)  # 8×8: a first row and column of zeros

@@ -51,7 +51,7 @@ class System(nn.Module):
         raise NotImplementedError
 
     def carried(self, symbols: Tensor, n0: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What `receive` reads of Symbols after one draw of the channel, before any key: of the same shape."""
+        """The input of `receive` for Symbols after one draw of the channel, before any key; the same shape."""
         return self.channel(symbols, n0, generator)
 
     def deliver(
@@ -121,7 +121,7 @@ class SemanticSystem(System):
     ) -> tuple[Tensor, Tensor]:
         """(embedding z [b, 256], logits [b, classes]) of one transmission, for losses that use both.
 
-        twins: the second half of the batch meets the very channel draw of the first.
+        twins: the second half of the batch gets the same channel draw as the first.
         """
         sent = self.transmit(image, key)
         draw = self.channel.draw_twice(sent, generator) if twins else self.channel.draw(sent, generator)

@@ -12,7 +12,7 @@ def log_probability(bits: Tensor, logits: Tensor, rate: float | Tensor) -> Tenso
 
     bits: [..., b, k]; logits: [b, k]; rate: the probability of a flip, one for all or Float[b, 1].
     """
-    rate = torch.as_tensor(rate, dtype=torch.float64)  # one for all stays on the host, which need not wait for a copy
+    rate = torch.as_tensor(rate, dtype=torch.float64)  # a scalar stays on the host: no copy to wait for
     likely = (2 * bits - 1) * logits
     kept = logsigmoid(likely) + torch.log1p(-rate.clamp_max(1 - 1e-15)).to(logits.dtype)
     moved = logsigmoid(-likely) + rate.clamp_min(1e-300).log().to(logits.dtype)

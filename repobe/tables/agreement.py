@@ -1,18 +1,19 @@
 """Whether a run that was trained in two places has the same tables in both: compared row by row, digit by digit.
 
-Only 23 and 23.0 are the same: a column of whole numbers has a point wherever another run of the folder leaves it empty.
+But 23 and 23.0 count as equal, because a column of integers gets a point if another run of the folder leaves it empty.
 """
 
 import numpy as np
 import pandas as pd
 
-# What a machine decides: the seconds of an epoch; the digest of the code, of which provenance and status tell.
+# What differs between machines or code versions: seconds, and the digest of the code, which provenance and status
+# report.
 OWN = ("seconds", "code")
 UNCOMPARED = "cost.csv"  # nearly all seconds and memory
 
 
 def marks(frame: pd.DataFrame, number: np.ndarray, runs: list[str]) -> dict[str, int]:
-    """A number for each run that any other cell, or one row more, would change; the order of rows does not.
+    """A number for each run; another cell or one more row changes it, another order of rows does not.
 
     number: int [rows], the index in `runs` of each row's run.
     """
@@ -30,7 +31,7 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def said(twice: set[str], differing: dict[str, list[str]]) -> list[str]:
-    """Two lines at most: how many of the runs that were trained twice agree, and which do not, in which tables.
+    """At most two lines: how many of the runs trained twice agree, and which ones differ, in which tables.
 
     differing: the tables in which a run differs, by its name.
     """

@@ -45,7 +45,8 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
             if name != agreement.UNCOMPARED:
                 _compare(name, old[~others], new, twice, differing)
             frames[name] = pd.concat([old[others], new], ignore_index=True).fillna("")
-        # No pandas for these millions of rows, but for the columns that name the run and for runs in two folders.
+        # Avoids pandas for these millions of rows, except for the columns that name the run and for runs in two
+        # folders.
         mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
         images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
         if twice:
@@ -86,13 +87,13 @@ def _cells(path: Path) -> pd.DataFrame:
 
 
 def _text(images: pa.Table) -> pd.DataFrame:
-    """With the columns that name a run as in the CSVs."""
+    """The outcomes, with the columns that name a run as text, as in the CSVs."""
     return images.to_pandas().astype(dict.fromkeys(RUN, str))
 
 
 def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], differing: dict[str, list[str]]) -> None:
-    """Adds the table's name to each run of `twice` that has other rows in it."""
-    every = old.columns.union(new.columns)  # a column that a run has empty, as others' losses, is no difference
+    """Adds the table's name to each run of `twice` whose rows differ."""
+    every = old.columns.union(new.columns)  # an empty column, such as other runs' losses, is no difference
     both = (frame.reindex(columns=every, fill_value="") for frame in (old, new))
     before, after = (agreement.marks(frame, *_runs(frame)) for frame in both)
     for run in twice:
@@ -101,7 +102,7 @@ def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], d
 
 
 def _runs(frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """(the number of each row's run, the name of each run); only one row of a run is turned into text."""
+    """(the number of each row's run, the name of each run); makes only one row per run into text."""
     number = frame.groupby(RUN, sort=False, observed=True, dropna=False).ngroup().to_numpy()
     first = frame[RUN].iloc[np.unique(number, return_index=True)[1]]
     return number, ["/".join(map(str, run)) for run in first.itertuples(index=False, name=None)]

@@ -35,7 +35,7 @@ def build(spec: Spec, data: Data) -> Method:
     """The untrained method of a spec, its weights drawn from the spec's seed."""
     channel = channels.named(spec.channel, spec.channel_source)
     updates = spec.training.epochs * -(-len(data.train[0]) // spec.training.batch_size)
-    method_name = Path(spec.method).stem  # of a file of the user's own: where it lies changes no number
+    method_name = Path(spec.method).stem  # a user's own file: its folder changes no number
     torch.manual_seed(seed("weights", spec.dataset, method_name, spec.task, spec.image_size, spec.seed))
     problem = Problem(
         data.colours,
@@ -72,7 +72,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     """The loop of Algorithm 1 around any method's `update`, which is lines 4-9.
 
     Trains a run and writes model.safetensors, history.csv and cost.csv. If there is a resume.pt, it continues from it,
-    and leaves it there: a step after the training may fail, and nothing shall be trained twice for that.
+    and leaves it there: if a step after the training fails, nothing must be trained again.
 
     ValueError if a loss is not finite or resume.pt cannot be read; resume.pt stays.
     """

@@ -19,7 +19,7 @@ from repobe.verdicts.evidence import Tables
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
 COLUMNS += ["seeds", "images", "test", "spread", *gates.COLUMNS, "why"]
-GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is said
+GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
     "ahead": accuracy_checks.ahead,

@@ -80,7 +80,7 @@ def _yaml(name: str) -> list[dict]:
         entries = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read ({in_a_line(error)}); {RESTORE}") from None
-    if not text.rstrip().endswith(END):  # half a list is a list, too
+    if not text.rstrip().endswith(END):  # because half a list is valid YAML too
         raise ValueError(f"{path} is cut: its last line is not '...', the end of a YAML document; {RESTORE}")
     for place, entry in enumerate(entries, start=1):
         lacking = sorted(NEEDED[name] - set(entry if isinstance(entry, dict) else ()))

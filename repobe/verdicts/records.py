@@ -10,7 +10,7 @@ from repobe.tables.results import read
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.show import stated
 
-# By the kind of what is asked for: its derived tables, each with the column that names it.
+# For each kind of entry: its derived tables, each with the column that names the entry.
 TABLES = {
     "number": {"comparison": "id"},
     "claim": {"claims": "id", "evidence": "id", "readings": "claim"},
@@ -20,9 +20,9 @@ TABLES = {
 
 
 def record(name: str, results: Path) -> dict[str, Any]:
-    """What the paper says, by `stated`, and each derived table's rows about it; a table that is not there is null.
+    """What the paper says (`stated`), and the rows about it in each derived table; a missing table is null.
 
-    A number has the raw `rows` that it was compared with too. ValueError for an unknown name.
+    For a number, also the raw `rows` that it was compared with. ValueError for an unknown name.
     """
     kind, one = stated(name, results)
     found: dict[str, Any] = {"id": one["id"], "kind": kind, "results": str(results), "stated": one}

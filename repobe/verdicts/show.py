@@ -184,7 +184,7 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     for about in known:
         if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # a matched run's name ends in its SNR
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
-            commit = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", about["commit"])  # or why there is none, whole
+            commit = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", about["commit"])  # but keep a reason for having none
             lines.append(f"{about['run']}: commit {commit}, {seconds}, finished {about['finished']}")
     return [*lines, ""]
 

@@ -20,17 +20,17 @@ from repobe.runs.grid import every_run, kept
 from repobe.runs.reading import merged, read, understood
 from repobe.runs.status import is_finished
 
-# Those that the user named, else that of the Snakefile: for the commands that the report shows.
+# The user's config files, else that of the Snakefile, for the commands that the report shows.
 CONFIGFILES = [os.path.relpath(file) for file in workflow.configfiles]
-IS_MAIN = workflow.modifier.is_main_snakefile()  # and not a module of another workflow
-# What --config says is for the main workflow, which hands a module its config.
+IS_MAIN = workflow.modifier.is_main_snakefile()  # not a module of another workflow
+# --config applies to the main workflow only; a module gets its config from that workflow.
 SAID = workflow.config_settings.config if IS_MAIN else {}
 
 try:
     for file in CONFIGFILES:
-        read(Path(file))  # Snakemake keeps the last of a key that stands twice
+        read(Path(file))  # refuses duplicate keys, of which Snakemake keeps the last
     config.update(check(merged(config, understood(SAID))))
-    # What `after` names is found even where `only` leaves it out of the tables.
+    # A run that `after` names is found even if `only` leaves it out of the tables.
     EVERY = {spec.path: spec for spec in every_run(config)}
     SPECS = kept(config, list(EVERY.values()))
     TEACHERS = {spec.teacher for spec in SPECS if spec.teacher}
@@ -40,7 +40,7 @@ except ValueError as error:
 
 
 def of_suite(path):
-    """The way to a file of the suite from the folder that snakemake runs in; of an absolute path, the path."""
+    """The path of a suite file from the folder that snakemake runs in; an absolute path stays as it is."""
     return path if os.path.isabs(path) else os.path.relpath(SUITE / path)
 
 
@@ -57,7 +57,7 @@ def closing_lines():
     return lines(Path(RESULTS), Path(DRAWN))
 
 
-# None where this is a module of another workflow, where a job calls snakemake, and where the user asked for its own log.
+# None in a module of another workflow, in a snakemake that a job calls, and if the user asked for Snakemake's own log.
 TERMINAL = None
 if workflow.is_main_process and IS_MAIN:
     TERMINAL = terminal.attach(workflow.output_settings, Path(RESULTS), closing_lines)
@@ -80,19 +80,19 @@ DRAWING = [
 PAGE = sorted(map(of_suite, glob("repobe/report/templates/*", root_dir=SUITE)))
 ENVIRONMENT = f"{SUITE}/environment.yml"
 if config["data_dir"]:
-    # By the environment and not by a parameter: moving the files is no reason to train again.
+    # In the environment, not in a parameter, so that moving the files does not cause a new training.
     os.environ["REPOBE_DATA"] = config["data_dir"]
 if "device" in config:
-    # By the environment too: another machine is no reason to train again.
+    # In the environment too, so that another machine does not cause a new training.
     os.environ["REPOBE_DEVICE"] = config["device"]
 os.environ["OMP_NUM_THREADS"] = str(config["threads"])
-# The suite's code and the environment's packages, none of the user's in their place.
+# Jobs use the suite's code and the environment's packages, never the user's own in their place.
 os.environ["PYTHONPATH"] = str(SUITE)
 os.environ["PYTHONNOUSERSITE"] = "1"
 
-# On this machine a job is handed one of its GPUs, and no more jobs run than share them; a cluster hands them out itself.
+# On this machine each job gets one GPU, and only as many jobs run as may share the GPUs; a cluster assigns them itself.
 HERE = workflow.resource_settings.nodes is None and not workflow.remote_exec
-# One submission on a cluster. Here a group gains nothing, and after each job Snakemake would compare all that it waits for.
+# One submission on a cluster. On this machine a group gains nothing, and slows Snakemake down after each job.
 TOGETHER = None if HERE else "verdicts"
 GPUS = gpus.visible() if HERE else []
 if GPUS and "gpu" not in workflow.global_resources:
@@ -100,21 +100,21 @@ if GPUS and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", len(GPUS) * share)
 
 
-# `localrule` marks what takes a second or a few: a cluster's scheduler would take longer to start it; and `data`, whose
-# downloads a cluster's nodes often cannot make.
+# `localrule` marks rules of a few seconds, which a cluster's scheduler would take longer to start, and `data`, because
+# the nodes of a cluster often cannot download.
 wildcard_constraints:
     run=r"[^/]+/[^/]+/[^/]+/seed[^/]+",
     dataset="[a-z0-9_]+",
 
 
 def of_runs(name):
-    """That file of every run."""
+    """The file of that name in every run."""
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
 
 
 @cache
 def gathered():
-    """The runs that the tables hold: those of `only`, and what was finished before with another `only`."""
+    """The runs that the tables hold: those of `only`, and those that were finished before under another `only`."""
     own = {spec.path for spec in SPECS}
     every = EVERY.items()
     return [p for p, spec in every if p in own or is_finished(spec, Path(RESULTS))]
@@ -136,7 +136,7 @@ def spec_json(wildcards):
 
 
 def training_json(wildcards):
-    """What a training depends on: the spec without what is done to the trained run."""
+    """What a training depends on: the spec without the measurements."""
     return json.dumps(spec_of(wildcards).as_trained())
 
 
@@ -145,21 +145,21 @@ def data_of(wildcards):
 
 
 def classifier_of(wildcards):
-    """The evaluation classifier; none where nobody rebuilds a picture that it would classify."""
+    """The evaluation classifier; none if no attacker rebuilds an image that it would classify."""
     spec = spec_of(wildcards)
     file = f"{RESULTS}/data/{spec.dataset}.classifier.safetensors"
     return file if spec.inversion.attackers else []
 
 
 def classifier_code(wildcards):
-    """The file that trains the classifier; of the same content, its time says nothing."""
+    """The file that trains the classifier; if its content is the same, its time is ignored."""
     file = of_suite("repobe/training/evaluation_classifier.py")
     weights = Path(RESULTS, "data", f"{wildcards.dataset}.classifier.safetensors")
     return ancient(file) if same_classifier(weights) else file
 
 
 def method_of(wildcards):
-    """The method's own file: editing a baseline trains its runs again. Of the same content, its time says nothing."""
+    """The method's own file: editing a baseline trains its runs again. With the same content, its time is ignored."""
     spec = spec_of(wildcards)
     file = of_suite(source_of(spec.method))
     return ancient(file) if same_method(spec.method, Path(RUNS, spec.path)) else file
@@ -183,7 +183,7 @@ def source_of_data(dataset):
 
 
 def files_of_data(wildcards):
-    """The source's file, or its folder and the class folders, whose times tell of new images."""
+    """The source's file, or its folder and the class folders, whose times change with new images."""
     source = source_of_data(wildcards.dataset)
     if not source:
         return []
@@ -196,7 +196,7 @@ def source_options(wildcards):
 
 
 def gpu(wildcards):
-    """1 where a run's jobs want a GPU. Here: if there is one. On a cluster: if it saves enough time to be worth asking."""
+    """1 if a run's jobs want a GPU: on this machine if there is one, on a cluster if it saves enough time."""
     device = config.get("device", "auto")
     if HERE and device == "auto":
         return int(bool(GPUS))
@@ -204,7 +204,7 @@ def gpu(wildcards):
 
 
 def gpu_of_classifier(wildcards):
-    """A small training: it takes a GPU that is there, or that the config demands, and is worth no asking for one."""
+    """A small training: it takes a GPU of this machine, or one that the config demands; it asks no cluster for one."""
     return int(bool(GPUS) or config.get("device", "auto").startswith("cuda"))
 
 
@@ -250,7 +250,7 @@ def teacher_of(wildcards):
 
 
 def train_priority(wildcards):
-    """What others wait for starts first, and so does what waited: else a long training is left alone at the end."""
+    """Teachers and the runs that wait for them start first; else a long training would run alone at the end."""
     return 2 if wildcards.run in TEACHERS or spec_of(wildcards).teacher else 0
 
 
@@ -261,7 +261,7 @@ def surrogates_of(wildcards):
     ]
 
 
-# The folders that commands take whole; as functions, for Snakemake's linter would have a parameter's path in pieces.
+# Folders that commands take whole; they are functions, because Snakemake's linter refuses a hard-coded path prefix.
 def results_dir(wildcards):
     return RESULTS
 

@@ -17,7 +17,7 @@ rule data:
 rule classifier:
     input:
         data=f"{RESULTS}/data/{{dataset}}.safetensors",
-        code=classifier_code,  # another training would classify the same pictures otherwise
+        code=classifier_code,  # another training would classify the same images differently
     output:
         f"{RESULTS}/data/{{dataset}}.classifier.safetensors",
     log:

@@ -12,7 +12,7 @@ rule spec:
         "python -m repobe spec {params.description:q} {output:q} 2> {log:q}"
 
 
-# Another attack or attacker changes a run's spec and is no reason to train it again; this is.
+# A new attack or attacker changes a run's spec but needs no new training. A change of this file does.
 rule training:
     output:
         f"{RUNS}/{{run}}/training.json",
@@ -54,7 +54,7 @@ rule train:
         "python -m repobe train {input.spec:q} --gpus {resources.gpu} 2> {log:q}"
 
 
-# One process for all that is measured on a run: to import torch and to read the data costs as much as a small audit.
+# One process measures all of a run, because importing torch and reading the data cost as much as a small audit.
 rule measure:
     input:
         spec=f"{RUNS}/{{run}}/spec.yaml",
@@ -72,7 +72,7 @@ rule measure:
         f"{RUNS}/{{run}}/audit.csv",
     log:
         f"{RESULTS}/logs/measure/{{run}}.log",
-    priority: 1  # its end removes the checkpoint that the training left
+    priority: 1  # when it ends, it removes the checkpoint of the training
     threads: config["threads"]
     resources:
         mem_mb=measure_memory,

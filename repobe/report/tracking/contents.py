@@ -43,7 +43,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Contents:
-    """path: tells the run from the others of its results folder; name: what people see, with the method first.
+    """path: identifies the run within its results folder; name: what people see, with the method first.
 
     began_ms, ended_ms: of the training, since 1970; dataset: the fields of MLflow's Dataset.
     """
@@ -67,7 +67,7 @@ class Seed:
 
     @cached_property
     def digest(self) -> str:
-        """Of all that MLflow shows of the run."""
+        """A digest of everything that MLflow shows of the run."""
         return digest([self.run / name for name in IDENTITY])
 
     @cached_property
@@ -125,7 +125,7 @@ def configuration_of(spec: Spec) -> str:
 def configuration(seeds: list[Seed]) -> Contents:
     """The seeds of one configuration together: the mean of every metric that all of them have, at the same step.
 
-    A value of training has the time of the first seed's.
+    A value of training has the time of the first seed's value.
     """
     spec, shown = seeds[0].spec, [seed.contents for seed in seeds]
     found: dict[tuple[str, int], list[Metric]] = {}
@@ -150,7 +150,7 @@ def configuration(seeds: list[Seed]) -> Contents:
 
 
 def grid(seeds: list[Seed]) -> Contents:
-    """All runs together, for the files that are drawn of them all."""
+    """All runs together, for the files that are drawn from all of them."""
     return Contents(
         path="grid",
         name="figures and report",
@@ -188,7 +188,7 @@ def _title(spec: Spec, beginning: str) -> str:
 
 def _dataset(spec: Spec, sha256: str | None) -> dict[str, str]:
     about = json.dumps({"dataset": spec.dataset, "image_size": spec.image_size, "train_images": spec.train_images})
-    sha256 = (sha256 or "not recorded")[:36]  # all that MLflow takes
+    sha256 = (sha256 or "not recorded")[:36]  # MLflow takes no more
     return {"name": spec.dataset, "digest": sha256, "source_type": "local", "source": about, "profile": about}
 
 
@@ -236,7 +236,7 @@ def _db(snr: float) -> str:
 
 
 def _name(section: str, *parts: str) -> str:
-    """In the characters that MLflow takes, without spaces, which its search would need quotes for."""
+    """A name in the characters that MLflow takes; no spaces, because its search would need quotes for them."""
     return re.sub(r"[^\w.:/-]+", "_", f"{section}/{'_'.join(part for part in parts if part)}")
 
 

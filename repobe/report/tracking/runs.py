@@ -20,7 +20,7 @@ from repobe.runs.spec import Spec
 
 PARENT = "mlflow.parentRunId"
 SOURCE = {"mlflow.source.name": "repobe", "mlflow.source.type": "LOCAL"}
-# MLflow takes 1,000 things in one request, of which 100 parameters.
+# MLflow takes 1,000 entries in one request, at most 100 of them parameters.
 METRICS, PARAMS = 900, 100
 Fill = Callable[[Path], None]
 UNTRACKED = "not tracked"  # in tracked.json, before the reason
@@ -29,11 +29,11 @@ UNTRACKED = "not tracked"  # in tracked.json, before the reason
 def track(
     results: Path, figures: Path, specs: list[Path], uri: str | None, weights: bool = False, lenient: bool = False
 ) -> None:
-    """Brings every run to MLflow once: a run that is there with the same content stays, one with another is replaced.
+    """Brings every run to MLflow once: a run with the same content stays, one with other content is replaced.
 
-    weights: send them to a server too; a database on this machine has them always, as links. Writes tracked.json, the
-    id of every run by its path. Unavailable and OSError say in one line why MLflow cannot be used; lenient: that line
-    goes to stdout and into tracked.json, and no result suffers.
+    weights: also send them to a server; a database on this machine always has them, as links. Writes tracked.json, the
+    id of every run by its path. Unavailable and OSError say in one line why MLflow cannot be used. lenient: print that
+    line to stdout and write it into tracked.json instead; no result suffers.
     """
     without_password(uri)
     groups: dict[str, list[Seed]] = {}
@@ -57,7 +57,7 @@ def track(
 
 @dataclasses.dataclass
 class Sender:
-    """Sends the runs of one results folder. folder: the tags that tell them from another folder's.
+    """Sends the runs of one results folder. folder: the tags that distinguish them from another folder's runs.
 
     known: its runs in MLflow, by path; sent: the id of each run that is there now, by path.
     """
@@ -69,7 +69,7 @@ class Sender:
 
     @classmethod
     def to(cls, store: Store, results: Path) -> "Sender":
-        """Asks the store what it has of this results folder."""
+        """Asks the store what it holds of this results folder."""
         folder = {"results_id": "here"}
         if not store.own:
             where = str(results.absolute())
@@ -102,7 +102,7 @@ class Sender:
     def _send(
         self, path: str, content: str, tags: dict[str, str], read: Callable[[], Contents], fill: Fill | None = None
     ) -> str:
-        """The id of the finished run of that path and content. Makes it where there is none; deletes its predecessors.
+        """The id of the finished run of that path and content. Makes it if there is none; deletes its predecessors.
 
         read: gives what MLflow shows of the run; fill: fills a folder with its artifacts.
         """
@@ -123,7 +123,7 @@ class Sender:
         return key
 
     def _create(self, wanted: Contents, tags: dict[str, str], fill: Fill | None) -> str:
-        """A killed one is left RUNNING, and replaced the next time."""
+        """If this process is killed, the run stays RUNNING and is replaced the next time."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         client = self.store.client
@@ -148,7 +148,7 @@ class Sender:
 
 
 def _folder_id(path: Path) -> str:
-    """A random name of a results folder. Together with its path it differs from every copy's and other machine's."""
+    """A random name of a results folder. With the path, it distinguishes the folder from copies and other machines."""
     if not path.exists():
         replace(path, uuid.uuid4().hex + "\n")
     return path.read_text(encoding="utf-8").strip()

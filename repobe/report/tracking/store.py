@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "repobe"
 ARTIFACTS = "mlflow-artifacts:/repobe"  # relative to where `mlflow ui` runs, so that a moved folder works
-# Without this tag MLflow opens the page for language models in place of runs and charts.
+# Without this tag, MLflow opens the page for language models instead of runs and charts.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 NOTE = {
     "mlflow.note.content": "A run for each configuration, its seeds below it, and one run with the figures and the "
@@ -48,7 +48,7 @@ class Unavailable(ValueError):
 
 @dataclass(frozen=True)
 class Store:
-    """An open store. experiment: its id; own: whether it lies in the results folder, so that no other's runs are in it.
+    """An open store. experiment: its id; own: whether it lies in the results folder, so that it has only its runs.
 
     folder: where this process writes artifacts itself; None: MLflow's client sends them.
     """
@@ -63,7 +63,7 @@ class Store:
 def opened(own: Path, uri: str | None) -> Iterator[Store]:
     """The store at `uri`, else at MLFLOW_TRACKING_URI, else the database in the folder `own`.
 
-    No other process of this suite writes to the same database meanwhile. Unavailable and OSError say what to fix.
+    Meanwhile, no other process of this suite writes to the same database. Unavailable and OSError say what to fix.
     """
     _quiet()
     home = f"sqlite:///{own.absolute() / 'mlflow.db'}"
@@ -112,7 +112,7 @@ def _open(uri: str, artifacts: str) -> tuple["MlflowClient", "Experiment"]:
 
 
 def _make(file: Path) -> None:
-    """Makes the database under another name, because nobody can open one that MLflow was killed while making."""
+    """Makes the database under another name: if MLflow is killed while it makes one, nobody can open that file."""
     if file.exists() and file.stat().st_size:
         return
     part = file.with_name(file.name + ".part")
@@ -140,7 +140,7 @@ def _probe(uri: str) -> None:
 
 @contextmanager
 def _unsynchronised(file: Path) -> Iterator[None]:
-    """Waits for the disk once, at the end, and not at each of MLflow's seven steps for a run: four times as fast.
+    """Waits for the disk once, at the end, instead of at each of MLflow's seven steps for a run: four times as fast.
 
     A killed process still loses nothing. After a power cut the database may be damaged: it is a copy of the results.
     """
@@ -177,7 +177,7 @@ def _explained(uri: str) -> Iterator[None]:
 
 
 def _quiet() -> None:
-    """Before MLflow is imported. A server that does not answer is given up after a minute, not after ten."""
+    """Call it before importing MLflow. A server that does not answer is given up after one minute instead of ten."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
