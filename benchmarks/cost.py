@@ -23,7 +23,7 @@ from repobe.runs.spec import Spec
 
 GPU = {"bfloat16": 60.0, "float32": 20.0}  # TFLOP/s, assumed of one data-centre card; on a GPU, TF32 is off
 JUDGE = "evaluation classifier"
-RUN_FILES = 17  # in a run's folder: nine results, two descriptions of it, five lists of checksums, a lock
+RUN_FILES = 20  # in a run's folder: nine results, two descriptions, five lists of checksums, three of parts, a lock
 RUN_LOGS = 4  # of a run's jobs: spec, training, train, measure
 
 

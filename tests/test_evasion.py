@@ -448,7 +448,10 @@ def test_what_was_measured_is_kept_and_a_changed_attack_measures_itself_alone(
         "keyless": Attack("keyless", 24),
         "strong": Attack("eot_pgd", 24, steps=1, eot=1),
     }
-    rows_of(trained, attacks, keep=Partial(tmp_path / "kept", source))
+    first = Partial(tmp_path / "kept", source)
+    rows_of(trained, attacks, keep=first)
+    first.pack()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.pt", "model"]
     done, real = [], evaluation.attacked
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[1]) or real(*args))
     rows = rows_of(trained, attacks | changed, keep=Partial(tmp_path / "kept", source))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Partial:
         self, folder: Path, *sources: Path, code: str = "", told: Callable[[str], None] = lambda name: None
     ) -> None:
         self.folder, self.told = folder, told
+        self.file = folder.with_suffix(".pt")
+        self.packed = _read(self.file)
         self.digest = hashlib.sha256(code.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def __call__(self, name: str, compute: Callable[[], dict], **settings: object) -> dict:
@@ -34,19 +37,37 @@ class Partial:
         """
         path = self.folder / f"{name}.pt"
         digest = hashlib.sha256((self.digest + json.dumps(settings, sort_keys=True)).encode()).hexdigest()
-        if path.exists():
-            try:
-                content = io.BytesIO(checksums.unsealed(path))
-                kept = torch.load(content, map_location="cpu", weights_only=True)
-            except Exception:  # a damaged file can raise anything; its result is computed again
-                kept = {}
-            if kept.get("digest") == digest:
-                self.told(name)
-                return kept["result"]
+        kept = _read(path) or self.packed.get(name, {})
+        if kept.get("digest") == digest:
+            self.told(name)
+            return kept["result"]
         result = tree_map_only(torch.Tensor, torch.Tensor.cpu, compute())
         self.folder.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        torch.save({"digest": digest, "result": result}, content)
-        files.replace(path, checksums.sealed(content.getvalue()))
+        _write(path, {"digest": digest, "result": result})
         self.told(name)
         return result
+
+    def pack(self) -> None:
+        """Puts the kept results into one file, `<folder>.pt`, once the stage has written its own files.
+
+        A cluster's file systems count files, and a run may have dozens of parts.
+        """
+        new = {path.stem: _read(path) for path in self.folder.glob("*.pt")}
+        if new:
+            self.packed |= new
+            _write(self.file, self.packed)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read(path: Path) -> dict:
+    """What `_write` wrote; empty for a file that is missing or damaged, so that its results are computed again."""
+    try:
+        return torch.load(io.BytesIO(checksums.unsealed(path)), map_location="cpu", weights_only=True)
+    except Exception:  # a damaged file can raise anything
+        return {}
+
+
+def _write(path: Path, kept: dict) -> None:
+    content = io.BytesIO()
+    torch.save(kept, content)
+    files.replace(path, checksums.sealed(content.getvalue()))

@@ -47,7 +47,7 @@ def train(spec_file: Path, device: str) -> None:
 def measure(spec_file: Path, device: str) -> None:
     """Evaluates, inverts and audits a trained run in one process, which imports torch and reads the data once.
 
-    The parts of each stage stay in its partial folder. Snakemake deletes the tables before a job and where it fails; so
+    The parts of each stage stay beside the run. Snakemake deletes the tables before a job and where it fails; so
     neither a job that fails nor one that adds an attack measures again what was measured.
     """
     from repobe.stages.opening import open_run
@@ -114,6 +114,7 @@ def _evaluate(run: "Opened") -> None:
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", _signed(rows, spec))
         checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))
+        partial.pack()
 
 
 def _invert(run: "Opened") -> None:
@@ -131,6 +132,7 @@ def _invert(run: "Opened") -> None:
             sources = (run.model_file(spec.path), weights)
             partial = Partial(folder / "partial_inversion", *sources, code=_measuring(spec), told=progress.step)
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
+            partial.pack()
     _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
 
 
@@ -150,6 +152,7 @@ def _audit(run: "Opened") -> None:
         inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
         settings = asdict(spec.audit) | {"inversion": inversion}
         rows = keep("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
+        keep.pack()
     _write_audit(folder, _signed(rows, spec))
 
 

@@ -124,8 +124,16 @@ def test_a_damaged_part_of_a_measurement_is_computed_again(run, capsys):
     path = run / "partial_test" / "sum.pt"
     path.write_bytes(one_bit(path.read_bytes()))
     assert keep("sum", lambda: {"value": 4}) == {"value": 4}
+    keep.pack()
+    again = Partial(run / "partial_test", run / "spec.yaml", code="1")
+    assert again("sum", lambda: {"value": 5}) == {"value": 4}
+    assert not path.parent.exists()
+    whole = run / "partial_test.pt"
+    whole.write_bytes(one_bit(whole.read_bytes()))
+    again = Partial(run / "partial_test", run / "spec.yaml", code="1")
+    assert again("sum", lambda: {"value": 5}) == {"value": 5}
     other = Partial(run / "partial_test", run / "spec.yaml", code="2")
-    assert other("sum", lambda: {"value": 5}) == {"value": 5}  # other code computes it again
+    assert other("sum", lambda: {"value": 6}) == {"value": 6}  # other code computes it again
 
 
 @pytest.mark.parametrize("name", ["evasion.csv", "cost.csv", "inversion.csv", "audit.csv"])
