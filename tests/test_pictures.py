@@ -1,6 +1,5 @@
 """The pictures that the READMEs show, against the committed tables."""
 
-import hashlib
 import re
 import runpy
 import sys
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from repobe.report.saving import NUMBERS
+from repobe.runs import checksums
 from repobe.verdicts.collection import collect
 
 ROOT = Path(__file__).parents[1]
@@ -35,5 +35,5 @@ def test_make_pictures_draws_every_picture():
 def test_a_picture_shows_the_numbers_of_the_tables(picture, collected, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [picture.stem, str(collected), str(tmp_path)])
     runpy.run_module(f"figures.{picture.stem}", run_name="__main__")
-    plotted = hashlib.sha256((tmp_path / f"{picture.stem}.csv").read_bytes()).hexdigest()
+    plotted = checksums.of(tmp_path / f"{picture.stem}.csv")
     assert Image.open(picture).text[NUMBERS] == plotted, "`make pictures` draws it anew"

@@ -4,7 +4,6 @@
 description for readers who cannot see the figure.
 """
 
-import hashlib
 import html
 import io
 import json
@@ -17,6 +16,7 @@ import pandas as pd
 
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
+from repobe.runs import checksums
 from repobe.tables.results import read
 from repobe.verdicts.gates import HALF
 
@@ -52,10 +52,10 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title, "Description": alt})
     stem.with_suffix(".svg").write_text(with_titles(svg.getvalue()), encoding="utf-8")
-    plotted = numbers.to_csv(index=False).encode()
-    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={NUMBERS: hashlib.sha256(plotted).hexdigest()})
+    plotted = stem.with_suffix(".csv")
+    numbers.to_csv(plotted, index=False)
+    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={NUMBERS: checksums.of(plotted)})
     plt.close(figure)
-    stem.with_suffix(".csv").write_bytes(plotted)
 
 
 def summary(results: Path, name: str) -> pd.DataFrame:

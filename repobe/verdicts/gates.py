@@ -50,18 +50,19 @@ class Gates:
         training on a part of the dataset's training images needs one on half as many images, which decides.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
-        half = place | {"method": method + HALF}
         rows, costs = _at(self.history, place), _at(self.cost, place)
         if len(costs) and (costs["parameters"] == 0).all():
             return Gate("yes")  # nothing to train
         if rows.empty:
             return Gate("unknown", f"these tables have no history of {method}")
         scores = _scores(rows)
-        halves = _scores(_at(self.history, half))
+        half = place | {"method": method + HALF}
+        half_rows = _at(self.history, half)
+        halves = _scores(half_rows)
         decibels = _is_error(scores[0])
         allowed = DECIBEL_TOLERANCE if decibels else tolerance(dataset)
-        images, every = self._images(place), TRAINING_IMAGES.get(dataset, 0)
-        if images < every and not (halves and self._images(half) <= -(-images // 2)):
+        images, every = _images(rows, costs), TRAINING_IMAGES.get(dataset, 0)
+        if images < every and not (halves and _images(half_rows, _at(self.cost, half)) <= -(-images // 2)):
             why = f"{method} was trained on {images:,} of {every:,} images, with no training on half of them beside it"
             return Gate("no", why)
         if halves:
@@ -82,12 +83,6 @@ class Gates:
         return Gate(
             "no", f"{method} gained {said[0]} of its {said[1]} of validation after epoch {since:.3g} of {epochs[-1]:g}"
         )
-
-    def _images(self, place: dict) -> int:
-        """The number of images in an epoch of a training."""
-        costs = _at(self.cost, place)
-        passes = costs["images_per_second"] * costs["train_seconds"]  # images, one count for each epoch
-        return round(passes.min() / _at(self.history, place)["epoch"].max())
 
     def competent(self, dataset: str, channel: str) -> Gate:
         """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
@@ -145,6 +140,12 @@ def rises(score: np.ndarray) -> tuple[float, float]:
     last = max(1, len(score) // LAST)
     best = score[-last:].max()
     return max(0.0, float(best - score[:-last].max())), max(0.0, float(score.max() - score[0]))
+
+
+def _images(rows: pd.DataFrame, costs: pd.DataFrame) -> int:
+    """The number of images in an epoch, from a training's rows of history.csv and of cost.csv."""
+    passes = costs["images_per_second"] * costs["train_seconds"]  # images, one count for each epoch
+    return round(passes.min() / rows["epoch"].max())
 
 
 def _scores(rows: pd.DataFrame) -> list[np.ndarray]:
