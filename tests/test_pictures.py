@@ -34,6 +34,7 @@ def test_make_pictures_draws_every_picture():
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
 def test_a_picture_shows_the_numbers_of_the_tables(picture, collected, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [picture.stem, str(collected), str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"figures.{picture.stem}", raising=False)  # else runpy warns
     runpy.run_module(f"figures.{picture.stem}", run_name="__main__")
     plotted = checksums.of(tmp_path / f"{picture.stem}.csv")
     assert Image.open(picture).text[NUMBERS] == plotted, "`make pictures` draws it anew"
