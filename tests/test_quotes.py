@@ -54,6 +54,8 @@ def test_a_number_is_rewritten_with_as_many_decimals_as_it_had(reference):
     assert refresh(text, reference) == f"reads 0.91{at_7} of them, at best 95.0{highest} points"
     less = "<!-- = set/table 100*min:mean -->"
     assert refresh(f"+1.0{less}", reference) == f"+80.0{less}"
+    hours = "<!-- = set/table 1/30*sum:snr method=repobe -->"  # 7 + 23
+    assert refresh(f"0.0{hours}", reference) == f"1.0{hours}"
 
 
 def test_a_table_is_rewritten_from_its_columns_and_rows(reference):

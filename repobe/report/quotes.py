@@ -17,6 +17,7 @@ documents and keeps their decimals; tests/test_quotes.py checks that none is out
 import re
 import shlex
 import sys
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -56,28 +57,28 @@ def unmarked(text: str) -> str:
 def quoted(query: str, reference: Path = REFERENCE):
     """The cell that a query names: <table> <column> <name>=<value> …
 
-    A column `100*x` is in points. `max:x` and `min:x` take the extreme of all rows that fit; otherwise exactly one row
-    must fit, else ValueError.
+    A column `100*x` is in points, and `1/3600*x` turns seconds into hours. `max:x`, `min:x` and `sum:x` take all rows
+    that fit; otherwise exactly one row must fit, else ValueError.
     """
-    cells, factor, extreme = _cells(query, reference)
-    if len(cells) == 0 or (len(cells) > 1 and not extreme):
+    cells, factor, joined = _cells(query, reference)
+    if len(cells) == 0 or (len(cells) > 1 and not joined):
         raise ValueError(f"{query}: {len(cells)} rows fit, but exactly one must")
-    cell = cells.agg(extreme) if extreme else cells.iloc[0]
-    return cell * float(factor) if factor else cell
+    cell = cells.agg(joined) if joined else cells.iloc[0]
+    return cell * float(Fraction(factor)) if factor else cell
 
 
 def _cells(query: str, reference: Path) -> tuple[pd.Series, str, str]:
-    """(the column's cells in the rows that fit a query; its factor; `max`, `min` or empty)."""
+    """(the column's cells in the rows that fit a query; its factor; `max`, `min`, `sum` or empty)."""
     path, column, *chosen = shlex.split(query)
     frame = _read(reference / f"{path}.csv")
     factor, _, column = column.rpartition("*")
-    extreme, _, column = column.rpartition(":")
+    joined, _, column = column.rpartition(":")
     for name, _, value in (one.partition("=") for one in chosen):
         if name not in frame:
             raise ValueError(f"{query}: {path}.csv has no column {name}")
         numeric = pd.api.types.is_numeric_dtype(frame[name])
         frame = frame[(frame[name] - float(value)).abs() < 1e-9] if numeric else frame[frame[name] == value]
-    return frame[column], factor, extreme
+    return frame[column], factor, joined
 
 
 @cache
