@@ -1,9 +1,12 @@
+import pandas as pd
 import pytest
 from conftest import evasion
 from test_gates import cost, history
 
+from repobe.runs.config import ROOT, load
+from repobe.runs.grid import grid
 from repobe.tables import results
-from repobe.verdicts import comparison, paper
+from repobe.verdicts import commands, comparison, paper
 from repobe.verdicts.gates import Gates
 
 
@@ -14,10 +17,12 @@ def number(**departures) -> dict:
     } | departures  # fmt: skip
 
 
-def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, score=(0.5, 0.99, 0.99)) -> dict:
-    """Of a trained and competent system, unless the scores of its epochs say otherwise."""
+def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, half=(0.99,)) -> dict:
+    """Of a competent system whose training of half the epochs ends as high, unless its scores say otherwise."""
     raw = evasion(*rows, {"method": "undefended", "snr_test_db": 99.0, "value": 0.99})
-    gates = Gates(history(*score), cost(image_size=size), raw)
+    runs = pd.concat([history(0.5, 0.99, 0.99), history(*half, method="repobe_half")])
+    costs = pd.concat([cost(image_size=size), cost(epochs=1, image_size=size, method="repobe_half")])
+    gates = Gates(runs, costs, raw)
     return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), raw, gates)
 
 
@@ -65,10 +70,22 @@ def test_the_interval_holds_the_spread_between_seeds():
 def test_gates_stand_before_the_verdict_and_the_size_in_it():
     assert verdict(0.9970, {}, size=64) == "differs, at 64×64"
     assert verdict(0.9910, {}, size=64) == "agrees, at 64×64"
-    assert verdict(0.9910, {}, score=(0.5, 0.9, 0.99)) == "inconclusive: not trained"
+    assert verdict(0.9910, {}, half=(0.9,) * 3) == "inconclusive: not trained"  # not half as long
     found = compared(0.9910, {}, size=64)
     assert (found["trained"], found["competent"]) == ("yes", "yes")
     assert found["scale"] == "64×64, k = 128; the paper 224×224, k = 1568"
+
+
+def test_a_verdict_on_a_number_stands_only_if_it_would_stand_after_as_much_gain_again():
+    """0.9879 to 0.9918, and 0.4 points more: up to 0.9958."""
+    assert verdict(0.9990, {}) == "differs"  # by 0.72 points at least, where half a point is tolerated
+    assert verdict(0.9990, {}, half=(0.988,)) == "differs"
+    found = compared(0.9990, {}, half=(0.986,))
+    assert (found["verdict"], found["trained"]) == ("inconclusive: not trained", "no")
+    assert found["gain"] == pytest.approx(0.004)
+    assert found["why"] == "the second half of its training gained 0.40 points, and as much again could change this"
+    assert verdict(0.9910, {}, half=(0.986,)) == "agrees"
+    assert verdict(0.9900, {}, half=(0.986,)) == "inconclusive: not trained"
 
 
 def test_a_stand_in_judges_no_printed_number_and_a_range_needs_both_ends():
@@ -83,3 +100,18 @@ def test_every_printed_number_is_a_value_a_maximum_or_a_minimum():
     assert list(numbers.index[numbers["relation"] == "minimum"]) == ["n09", "n11", "n15", "n17"]
     # AT's and TRADES' maxima are printed with the SNR that they are reached at.
     assert list(numbers.loc[["n25", "n26", "n31"], "snr_db"]) == ["23"] * 3
+
+
+def test_the_command_at_the_papers_size_runs_what_the_gates_need_and_all_of_it_exists():
+    runs = {f"{s.dataset}/{s.channel}/{s.label}" for s in grid(load(ROOT / "config" / "paper.yaml"))}
+    asked = [[f"{n['dataset']}/{n['channel']}/{n['method']}"] for n in paper.numbers().to_dict("records")]
+    for wanted in [*asked, *map(commands.runs_of, paper.claims())]:
+        needed = commands.with_gates(wanted)
+        assert set(needed) <= runs
+        for run in wanted:
+            place = run.rpartition("/")[0]
+            assert {run, f"{run}_half", f"{place}/undefended"} <= set(needed)
+    assert commands.at_papers_size(["mnist/awgn/necst"]) == (
+        "snakemake --cores all --configfile config/paper.yaml "
+        '--config only="mnist/awgn/necst mnist/awgn/necst_half mnist/awgn/undefended"'
+    )

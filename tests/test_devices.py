@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import unkept
 from fake_device import NAME, Waits, WrongDevice, fake_device, no_waiting
 from test_methods import VARIANTS
 
@@ -167,7 +168,7 @@ def test_every_eavesdropper_rebuilds_what_it_rebuilds_on_a_cpu(schedule, specs, 
         trained, spec = build_of(specs, data, "repobe_reconstruction", schedule)
         torch.manual_seed(0)
         classifier = evaluation_classifier.network(data.colours, data.classes).to(data.device).eval()
-        return inversion(trained, spec, data, classifier, lambda _, compute, **settings: compute())[0]
+        return inversion(trained, spec, data, classifier, unkept)[0]
 
     expected = rows("cpu")
     with fake_device() as device:

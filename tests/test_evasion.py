@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchattacks
+from conftest import unkept
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -80,9 +81,7 @@ def clean(trained, images: int = 24) -> float:
     return unattacked(method, spec, test, data.test[1], SNR_DB)["natural_accuracy"][:, :images].mean()
 
 
-def rows_of(
-    trained, attacks: dict[str, Attack], surrogates=None, keep=lambda _, compute, **settings: compute()
-) -> list[dict]:
+def rows_of(trained, attacks: dict[str, Attack], surrogates=None, keep=unkept) -> list[dict]:
     """Rows of evasion.csv at 7 dB."""
     method, spec, data = trained
     spec = replace(spec, snr_db=(SNR_DB,), evaluation=replace(spec.evaluation, attacks=attacks))
@@ -261,7 +260,7 @@ def test_under_a_key_for_each_message_strong_crafts_the_papers_images_with_keys_
     attacks = {"paper": Attack("pgd", 4), "strong": Attack("eot_pgd", 4, steps=1, eot=1)}
     spec = replace(spec, evaluation=replace(spec.evaluation, draws=1, attacks=attacks), snr_db=(23,))
     short = replace(digits, test=(digits.test[0][:8], digits.test[1][:8]))
-    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, lambda _, compute, **settings: compute())
+    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, unkept)
     assert {"paper", "strong"} <= {row["attack"] for row in rows}
 
 
@@ -401,7 +400,7 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     method, spec = build(specs["repobe"], digits).eval(), specs["repobe"]
     source = tmp_path / "spec.yaml"
     source.write_text(spec.dump())
-    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, lambda _, compute, **settings: compute())
+    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, unkept)
     done, real = [], evaluation.attacked
 
     def killed(*args):

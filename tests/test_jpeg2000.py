@@ -8,7 +8,7 @@ from functools import partialmethod
 import numpy as np
 import pytest
 import torch
-from conftest import CONFIG
+from conftest import CONFIG, unkept
 from PIL import Image
 from scipy.integrate import quad
 
@@ -379,7 +379,7 @@ def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(
     spec = replace(spec, evaluation=Evaluation(draws=2, attacks={}))
     student = prepared(build(spec, digits), digits, 16)
     right = student.system.classifier(resize(images(digits.test[0], 16), 32)).argmax(dim=1) == digits.test[1]
-    rows, counts = evasion(student, spec, digits, {}, lambda _, compute, **settings: compute())
+    rows, counts = evasion(student, spec, digits, {}, unkept)
     (clean,) = (row for row in rows if row["metric"] == "clean_accuracy")
     assert (clean["snr_test_db"], clean["n"], clean["draws"]) == (23, len(right), 1)
     assert clean["value"] == pytest.approx(right.float().mean().item())

@@ -91,20 +91,21 @@ def test_the_comparison_that_is_shown_lies_furthest_back():
 def test_a_stand_in_is_compared_and_not_judged():
     known = [rows(0, dataset="digits"), rows(60, method="necst", dataset="digits")]
     cost = pd.DataFrame([{"dataset": "digits", "method": "repobe", "channel": "awgn", "image_size": 32}])
-    (row,) = judged(AS_DECIDED, *known, cost=cost.assign(symbols_k=32, parameters=1))
+    cost = cost.assign(symbols_k=32, parameters=1, snr_train_db="mixed", seed=0, train_seconds=1.0, images_per_second=1)
+    (row,) = judged(AS_DECIDED, *known, cost=cost)
     assert (row["dataset"], row["outcome"]) == ("digits", "stand-in")
     assert row["lead"] == pytest.approx(0.06 - 0.02)
 
 
 def test_a_method_that_is_not_trained_leaves_a_reading_open():
     known = [rows(0), rows(60, method="necst")]
-    rising = [
+    alone = [
         {"dataset": "mnist", "channel": "awgn", "method": method, "snr_train_db": "mixed", "seed": 0}
         | {"epoch": epoch, "validation_score": score}
         for method in ("repobe", "necst")
         for epoch, score in ((1, 0.5), (2, 0.7), (3, 0.9))
     ]
-    (row,) = judged(AS_DECIDED, *known, history=pd.DataFrame(rising))
+    (row,) = judged(AS_DECIDED, *known, history=pd.DataFrame(alone))
     assert row["outcome"] == "open: not trained"
     assert row["lead"] == pytest.approx(0.04)
 

@@ -35,6 +35,18 @@ def test_only_keeps_the_runs_that_it_names_and_of_them_the_seeds():
         grid(config | {"only": "*/undefended */repobe/seed2"})
 
 
+def test_a_half_is_the_same_run_for_half_the_epochs_at_the_first_seed():
+    config = CONFIG | {"seeds": [3, 4], "halves": ["repobe_adversarial", "repobe"]}
+    config["datasets"] = {"digits": CONFIG["datasets"]["digits"] | {"training_of": {"repobe": {"epochs": 9}}}}
+    runs = {spec.path: spec for spec in grid(config)}
+    found = [path for path in runs if "_half" in path]
+    assert found == ["digits/awgn/repobe_adversarial_half/seed3", "digits/awgn/repobe_half/seed3"]
+    for path, epochs in zip(found, (1, 4), strict=True):  # of three and of nine
+        half, whole = runs[path], runs[path.replace("_half", "")]
+        assert replace(half, label=whole.label, training=replace(half.training, epochs=whole.training.epochs)) == whole
+        assert half.training.epochs == epochs
+
+
 def test_an_attack_is_run_where_its_only_says():
     attacks = {"paper": {"kind": "pgd", "images": 5}, "square": {"kind": "square", "images": 5, "only": "*/repobe"}}
     config = CONFIG | {"evaluation": {"draws": 1, "attacks": attacks}}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CONFIG
+from conftest import CONFIG, unkept
 
 from benchmarks.passes import KINDS, Link, Passes, crafting
 from benchmarks.pieces import flop
@@ -125,7 +125,7 @@ def test_a_strong_attack_also_takes_the_papers_images_in_whole_batches():
     paper = Attack("pgd", 1000, (0.5,))
     spec = run_of(evaluation=Evaluation(2, {"paper": paper, "strong": strong}), snr_db=(7,))
     trained, data = stubborn(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, lambda _, compute, **settings: compute()))
+    real = flop(lambda: evasion(trained, spec, data, {}, unkept))
     counted = counts(spec)
     assert counted.natural(spec) + sum(work for _, work in counted.attacks(spec)) == pytest.approx(real, rel=1e-9)
 
@@ -134,7 +134,7 @@ def test_a_strong_attack_also_takes_the_papers_images_in_whole_batches():
 def test_natural_images_are_encoded_once_for_all_draws_unless_the_transmitter_is_random(label):
     spec = run_of(label, evaluation=Evaluation(3, {}))
     trained, data = build(spec, sample(spec)).eval(), sample(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, lambda _, compute, **settings: compute()))
+    real = flop(lambda: evasion(trained, spec, data, {}, unkept))
     assert counts(spec).natural(spec) == pytest.approx(real, rel=1e-9)
 
 
@@ -165,7 +165,7 @@ def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_
     spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2))
     data = sample(spec)
     trained, judge = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
-    real = flop(lambda: inversion(trained, spec, data, judge, lambda _, compute, **settings: compute()))
+    real = flop(lambda: inversion(trained, spec, data, judge, unkept))
     # The decoder of least error serves several attackers; the dearest is counted.
     assert counts(spec).inversion(spec) == pytest.approx(real, rel=0.02)
     assert counts(spec).inversion(spec) >= real * (1 - 1e-9)

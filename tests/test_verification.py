@@ -359,7 +359,7 @@ def test_show_gives_the_printed_number_ours_and_its_source(made):
     assert "ours is at        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
     assert "points; agrees within 0.5\n" in text
     assert "gates             trained: no; competent: " in text
-    assert "undefended was validated once, which shows no end of its rise" in text
+    assert "undefended has no training of half the epochs beside it" in text
     assert text.endswith(f"run it at the paper's size\n{ours['command']}")
 
 

@@ -22,7 +22,7 @@ from repobe.runs.files import replace
 from repobe.tables.results import read, told
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
-from repobe.verdicts.commands import ABLATIONS, Commands
+from repobe.verdicts.commands import Commands, weighs
 from repobe.verdicts.gates import STAND_INS, TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -76,7 +76,8 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     stated = {claim["id"]: claim for claim in paper.claims()}
     claims["command"] = [commands[row.get("set")].judges(stated[row["id"]]) for row in claims.to_dict("records")]
     comparison["command"] = [commands[row.get("set")].compares(row) for row in comparison.to_dict("records")]
-    weighed["command"] = ABLATIONS
+    changes = {(one["id"], each["change"]): each for one in paper.decisions() for each in one.get("weighed_by", [])}
+    weighed["command"] = [weighs(changes[row["id"], row["change"]]) for row in weighed.to_dict("records")]
     drawn = [drawing(path, results, figures) for path in sorted(figures.glob("fig*.svg"))]
     shown = [one for one in drawn if not one["empty"]]
     lead = {name: leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}

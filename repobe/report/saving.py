@@ -17,8 +17,8 @@ import pandas as pd
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.runs import checksums
+from repobe.runs.grid import HALF
 from repobe.tables.results import read
-from repobe.verdicts.gates import HALF
 
 NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 

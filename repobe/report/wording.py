@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from repobe.report.headings import channel_title, panel_title
 from repobe.report.styles import style
-from repobe.verdicts.gates import HALF
+from repobe.runs.grid import HALF
 
 QUANTITIES = {
     "natural_accuracy": "accuracy",

@@ -96,6 +96,12 @@ CONFIG = _mapping(
         Field(description="such as awgn, rician_k10, path.py:name"),
     ],
     methods=Annotated[dict[values.Name, METHOD], Field(min_length=1, description="labels of your own")],  # type: ignore[valid-type]
+    halves=NotRequired[
+        Annotated[
+            values.Several[values.Name],
+            Field(description="labels that are also trained for half the epochs, as <label>_half, at the first seed"),
+        ]
+    ],
     seeds=values.Several[values.Seed],
     snr_db=values.SNRs,
     training=_keys_of(Training),

@@ -7,6 +7,8 @@ from repobe.runs import names
 from repobe.runs.checking import checked
 from repobe.runs.spec import Spec
 
+HALF = "_half"  # of a label: the same method, trained for half as many epochs, or on half as many images (D32)
+
 
 def grid(config: dict) -> list[Spec]:
     """The runs of a config that its `only` keeps, in their order. ValueError names the key that is wrong."""
@@ -29,18 +31,25 @@ def every_run(config: dict) -> list[Spec]:
     _refuse_odd_names(config)
     _refuse_odd_teachers(config["methods"])
     channels = map(names.located, config["channels"])
-    for dataset, (source, channel), label, number in itertools.product(
-        config["datasets"], channels, config["methods"], config["seeds"]
+    halves = [(label, label + HALF) for label in config.get("halves", [])]
+    for dataset, (source, channel), (of, label), number in itertools.product(
+        config["datasets"], channels, [*((label, label) for label in config["methods"]), *halves], config["seeds"]
     ):
-        data, method = config["datasets"][dataset], config["methods"][label]
+        if label != of and number != config["seeds"][0]:
+            continue
+        data, method = config["datasets"][dataset], config["methods"][of]
         run = f"{dataset}/{channel}/{label}/seed{number}"
+        training = config["training"] | data.get("training", {}) | method.get("training", {})
+        training |= data.get("training_of", {}).get(of, {})
+        if label != of:
+            training |= {"epochs": _halved(training["epochs"], dataset, of)}
         after = method.get("after")
         common = {
             "dataset": dataset,
             "channel": channel,
             "channel_source": source,
             "label": label,
-            "method": method.get("method", label),
+            "method": method.get("method", of),
             "task": method.get("task", "classification"),
             "seed": number,
             "image_size": method.get("image_size", data["image_size"]),
@@ -48,10 +57,7 @@ def every_run(config: dict) -> list[Spec]:
             "after": after,
             "snr_db": config["snr_db"],
             "snr_train_db": method.get("snr_train_db", config["snr_db"]),
-            "training": config["training"]
-            | data.get("training", {})
-            | method.get("training", {})
-            | data.get("training_of", {}).get(label, {}),
+            "training": training,
             "evaluation": _evaluation(config["evaluation"], run),
             "inversion": _inversion(config["inversion"], run),
             "audit": config["audit"],
@@ -74,6 +80,12 @@ def every_run(config: dict) -> list[Spec]:
         ):
             raise ValueError(f"{where}: {patterns!r} matches reconstruction runs alone, and attacks are on classifiers")
     return specs
+
+
+def _halved(epochs: int, dataset: str, label: str) -> int:
+    if epochs < 2:
+        raise ValueError(f"halves names '{label}', which has one epoch on {dataset}; give it two, or leave it out")
+    return epochs // 2
 
 
 def _names(specs: list[Spec]) -> list[str]:
@@ -113,13 +125,16 @@ def _refuse_odd_names(config: dict) -> None:
     methods, attacks = config["methods"], config["evaluation"]["attacks"]
     named = {f"datasets.{name}.training_of": [*one.get("training_of", {})] for name, one in config["datasets"].items()}
     named |= {f"methods.{label}.after": [one["after"]] for label, one in methods.items() if one.get("after")}
+    named |= {"halves": config.get("halves", [])}
     surrogates = {f"evaluation.attacks.{name}.surrogate": [one.get("surrogate")] for name, one in attacks.items()}
     named |= {where: labels for where, labels in surrogates.items() if labels != [None]}
     for where, labels in named.items():
         if unknown := sorted(set(labels) - set(methods)):
             raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
+        if where == "halves" and (twice := [label for label in labels if label + HALF in methods]):
+            raise ValueError(f"halves names '{twice[0]}', but methods lists '{twice[0]}{HALF}'; leave one of them out")
         matched = [label for label in labels if methods[label].get("snr_train_db") == "matched"]
-        if matched and not where.endswith("training_of"):
+        if matched and not where.endswith(("training_of", "halves")):
             raise ValueError(f"{where} names '{matched[0]}', which trains a model for each SNR; name a mixed one")
         if where in surrogates and methods[labels[0]].get("task", "classification") != "classification":
             raise ValueError(f"{where} names '{labels[0]}', which does not classify")

@@ -33,8 +33,9 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
                     continue
+                gains = [tables.gates.gain(*args, one, claim["quantity"], snr) for one in (claim["method"], rival)]
                 what = {"quantity": claim["quantity"], "method": claim["method"], "rival": rival, "channel": channel}
-                comparisons.append(compared(*found, passed, **what, snr_db=snr, margin=claim["margin"]))
+                comparisons.append(compared(*found, passed, gains, **what, snr_db=snr, margin=claim["margin"]))
     return once(comparisons)
 
 
@@ -60,7 +61,8 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
     """
     comparisons = []
     for channel in claim["channels"]:
-        mine = tables.fractions(claim["dataset"], channel, claim["method"], claim["quantity"])
+        place = (claim["dataset"], channel, claim["method"])
+        mine = tables.fractions(*place, claim["quantity"])
         snrs = sorted(set(mine.columns.get_level_values("snr_test_db")))
         if len(snrs) < 2:
             comparisons.append(missing(f"{claim['method']} over {channel}"))
@@ -74,8 +76,9 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
                     missing(f"one training of {claim['method']} over {channel} at {snr:g} and {other:g} dB")
                 )
                 continue
+            gains = [tables.gates.gain(*place, claim["quantity"], one) for one in (snr, other)]
             what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
-            comparisons.append(compared(*found, passed, **what, channel=channel, snr_db=snr, margin=margin))
+            comparisons.append(compared(*found, passed, gains, **what, channel=channel, snr_db=snr, margin=margin))
     return comparisons
 
 

@@ -3,7 +3,8 @@
 A claim is judged by comparisons: one for each of its parts, channels, rivals and SNRs. A comparison has a difference,
 its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
 tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
-side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive. More in docs/verdicts.md.
+side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
+come out otherwise if the trainings went on. More in docs/verdicts.md.
 """
 
 from pathlib import Path
@@ -14,11 +15,11 @@ from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
-from repobe.verdicts.evidence import Tables
+from repobe.verdicts.evidence import GAINS, Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
-COLUMNS += ["seeds", "images", "test", "spread", *gates.COLUMNS, "why"]
+COLUMNS += ["seeds", "images", "test", "spread", *GAINS, *gates.COLUMNS, "why"]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
@@ -62,6 +63,7 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
         one["p_holm"] = p
         one["low"], one["high"] = one["found"].interval(factor)  # by the rule that gives the verdict
         one["outcome"] = "open" if p >= 1 - LEVEL else "yes" if _lead(one) > 0 else "no"
+        one |= _unless_trained_on(one)
     for one in run:
         if "p" in one:
             one["evidence"] = _sentence(one, len(tested))
@@ -71,6 +73,16 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     parts += _counted(run) + _not_run(comparisons) + notes
     columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": sum("p" in one for one in run) or None}
     return {"verdict": _together(comparisons), **columns, "evidence": "; ".join(parts)}, comparisons
+
+
+def _unless_trained_on(one: dict) -> dict:
+    """The columns of a comparison that would not come out so if both sides gained as much again (D32); else none."""
+    low, high = one["low"] - (one["rival_gain"] or 0), one["high"] + (one["gain"] or 0)
+    if {"yes": low > one["margin"], "no": high < one["margin"], "open": True}[one["outcome"]]:
+        return {}
+    gained = [f"{100 * one[name]:.2f} points of {one[of]}" for name, of in zip(GAINS, ("method", "rival"), strict=True)]
+    why = f"the second half of the trainings gained {' and '.join(gained)}, and as much again could change this"
+    return {"outcome": "not trained", "failed": "not trained", "trained": "no", "why": why}
 
 
 def _together(comparisons: list[dict]) -> str:

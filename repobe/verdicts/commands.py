@@ -6,15 +6,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repobe.runs.config import load
+from repobe.runs.grid import HALF
 from repobe.runs.plugins import ROOT
 
-ABLATIONS = "snakemake --cores all --configfile config/ablations.yaml"
+
+def weighs(change: dict) -> str:
+    """Runs the config that measures a change of a decision (`weighed_by`)."""
+    return f"snakemake --cores all --configfile config/{change.get('config', 'ablations')}.yaml"
 
 
 def at_papers_size(runs: Iterable[str] = ()) -> str:
-    """Runs dataset/channel/method at the paper's size; without any, the whole grid."""
-    only = " ".join(dict.fromkeys(runs))
+    """Runs dataset/channel/method at the paper's size, and what their gates need; without any, the whole grid."""
+    only = " ".join(with_gates(runs))
     return "snakemake --cores all --configfile config/paper.yaml" + (f' --config only="{only}"' if only else "")
+
+
+def with_gates(runs: Iterable[str]) -> list[str]:
+    """The runs, their trainings of half the epochs (D32), and the undefended network beside them (D33)."""
+    runs = list(runs)
+    halves = [run + HALF for run in runs]
+    return list(dict.fromkeys([*runs, *halves, *(f"{run.rpartition('/')[0]}/undefended" for run in runs)]))
 
 
 def runs_of(claim: dict) -> list[str]:
@@ -49,27 +60,25 @@ class Commands:
         return self._made([f"{self.results}/runs/{r}/{file}.csv" for r in self.runs if r.startswith(prefix)], "train")
 
     def judges(self, claim: dict) -> str:
-        """For a claim: its runs that ran here, and the undefended network that the gates ask for."""
+        """For a claim: its runs that ran here, and those that the gates need."""
         wanted = runs_of(claim)
         if not wanted:
             return self._made([f"{self.results}/claims.csv"], "cipher_audit")
-        gates = [f"{run.rpartition('/')[0]}/undefended" for run in wanted]
-        only = self._ran([*wanted, *gates])
+        only = self._ran(with_gates(wanted))
         return (
             self._made([f"{self.results}/claims.csv"], "train", only) if self._ran(wanted) else at_papers_size(wanted)
         )
 
     def compares(self, number: dict) -> str:
-        """For a printed number: the runs of its method, and the undefended network that the gates ask for."""
-        place = f"{number['dataset']}/{number['channel']}"
-        wanted, gates = [f"{place}/{number['method']}"], [f"{place}/undefended"]
-        only = self._ran([*wanted, *gates])
+        """For a printed number: the runs of its method, and those that the gates need."""
+        wanted = [f"{number['dataset']}/{number['channel']}/{number['method']}"]
+        only = self._ran(with_gates(wanted))
         ours = self._made([f"{self.results}/comparison.csv"], "train", only)
         return ours if self._ran(wanted) else at_papers_size(wanted)
 
     def _ran(self, wanted: list[str]) -> list[str]:
         ran = {run.rpartition("/")[0] for run in self.runs}
-        return [run for run in dict.fromkeys(wanted) if run in ran]
+        return [run for run in wanted if run in ran]
 
     def _made(self, targets: list[str], rule: str, only: Iterable[str] = ()) -> str:
         """Targets come first, because --configfile and --forcerun take every word that follows them."""

@@ -12,7 +12,7 @@ from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.gates import COLUMNS, Gates, at_scale, tolerance
 from repobe.verdicts.spread import pooled
 
-OURS = ["ours", "low", "high", "difference", "tolerance", "seeds", "n", "spread", *COLUMNS, "why"]
+OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
 
 
 def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
@@ -30,7 +30,8 @@ def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
 def compare(results: Path) -> None:
     """Writes comparison.csv: each printed number, ours with its interval, the gates, and the verdict.
 
-    agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive.
+    agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive,
+    as where the verdict would not stand if the method gained once more what the second half of its training gained.
     A printed maximum or minimum is compared with the highest or lowest of our means over its range of SNRs.
     """
     raw = results / "tables"
@@ -55,19 +56,26 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
         return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
     one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
     low, high, spread = _interval(one, number, evasion)
-    passed = gates.passed(number["dataset"], number["channel"], [number["method"]])
-    within = tolerance(number["dataset"])
-    if passed["failed"]:
-        verdict = f"inconclusive: {passed['failed']}"
-    elif printed - within <= low and high <= printed + within:
-        verdict = at_scale("agrees", {passed["size"]})
-    elif high < printed - within or low > printed + within:
-        verdict = at_scale("differs", {passed["size"]})
-    else:
-        verdict = "inconclusive"
-    ours = [one["mean"], low, high, one["mean"] - printed, within, one["seeds"], one["n"], spread]
+    place = number["dataset"], number["channel"], number["method"]
+    passed = gates.passed(*place[:2], [number["method"]])
+    within, gain = tolerance(number["dataset"]), gates.gain(*place, number["quantity"], one["snr_test_db"])
+    bounds = printed - within, printed + within
+    verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
+    if verdict in ("agrees", "differs") and _beside(low, high + gain, *bounds) != verdict:  # D32
+        verdict = "inconclusive: not trained"
+        why = f"the second half of its training gained {100 * gain:.2f} points, and as much again could change this"
+        passed |= {"trained": "no", "why": why}
+    ours = [one["mean"], low, high, one["mean"] - printed, within, gain, one["seeds"], one["n"], spread]
     ours += [passed[name] for name in (*COLUMNS, "why")]
+    verdict = at_scale(verdict, {passed["size"]}) if verdict in ("agrees", "differs") else verdict
     return dict(zip(OURS, ours, strict=True)) | {"verdict": verdict, "command": command}
+
+
+def _beside(low: float, high: float, least: float, most: float) -> str:
+    """Whether an interval agrees with the tolerated values, least to most."""
+    if least <= low and high <= most:
+        return "agrees"
+    return "differs" if high < least or low > most else "inconclusive"
 
 
 def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[float, float, str]:

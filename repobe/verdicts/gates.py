@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from repobe.runs.grid import HALF
+from repobe.tables.outcomes import ATTACKS
 from repobe.verdicts import paper
 
 # D31: the largest difference of two accuracies that agree.
 TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}
 SSIM_TOLERANCE = 0.02
-# D32: in the last tenth of a training (at least one validation), the score gains at most the tolerance (in dB for
-# reconstruction) and at most a twentieth of its whole rise, which is half of what a steady rise would gain there.
-LAST, SHARE, DECIBEL_TOLERANCE = 10, 0.05, 0.5
-HALF = "_half"  # of a label: the same method, trained for half as many epochs, or on half as many images (D30)
+DECIBEL_TOLERANCE = 0.5  # D32: the most that the second half of a training may gain of a reconstruction's validation
+RUN = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
 TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # without the 5,000 that are kept for validation (D4)
 # D33: the most that the undefended network may lie below the printed accuracy.
 COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
@@ -44,45 +44,58 @@ class Gates:
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
-        """Whether more training could change a verdict: whether the validation score has levelled off, over all runs.
+        """Whether the tables say what more training would bring: whether a training of half the length is beside it.
 
-        If the tables have the same method trained for half as many epochs, what the second half gained decides. A
-        training on a part of the dataset's training images needs one on half as many images, which decides.
+        `gain` is what the second half brought; a verdict must stand if as much came again (D32). A picture's verdict
+        knows no such bound, so a reconstruction may have gained at most 0.5 dB of validation.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
-        rows, costs = _at(self.history, place), _at(self.cost, place)
-        if len(costs) and (costs["parameters"] == 0).all():
-            return Gate("yes")  # nothing to train
-        if rows.empty:
-            return Gate("unknown", f"these tables have no history of {method}")
-        scores = _scores(rows)
-        half = place | {"method": method + HALF}
-        half_rows = _at(self.history, half)
-        halves = _scores(half_rows)
-        decibels = _is_error(scores[0])
-        allowed = DECIBEL_TOLERANCE if decibels else tolerance(dataset)
-        images, every = _images(rows, costs), TRAINING_IMAGES.get(dataset, 0)
-        if images < every and not (halves and _images(half_rows, _at(self.cost, half)) <= -(-images // 2)):
-            why = f"{method} was trained on {images:,} of {every:,} images, with no training on half of them beside it"
-            return Gate("no", why)
-        if halves:
-            gain = np.mean([_levels(one).max() for one in scores]) - np.mean([_levels(one).max() for one in halves])
-            if gain <= allowed + ROUNDING:
-                return Gate("yes")
-            share = "images" if images < every else "epochs"
-            why = f"{method} gained {_said(gain, decibels)} of validation over a training of half the {share}"
-            return Gate("no", why)
-        if min(len(score) for score in scores) < 2:
-            return Gate("no", f"{method} was validated once, which shows no end of its rise")
-        gain, whole = np.mean([rises(score) for score in scores], axis=0)
-        if gain <= min(allowed, SHARE * whole) + ROUNDING:
+        if self._nothing_to_train(place):
             return Gate("yes")
-        said = [_said(value, decibels) for value in (gain, whole)]
-        epochs = rows["epoch"].drop_duplicates().to_numpy()
-        since = epochs[-1 - max(1, len(epochs) // LAST)]
-        return Gate(
-            "no", f"{method} gained {said[0]} of its {said[1]} of validation after epoch {since:.3g} of {epochs[-1]:g}"
-        )
+        whole = _runs(self.history, self.cost, place)
+        if whole.empty:
+            return Gate("unknown", f"these tables have no history of {method}")
+        half = self._half(place, whole)
+        if half.empty:
+            return Gate("no", f"{method} has no training of half the epochs beside it")
+        fewer = {name: half[name].max() <= -(-whole[name].min() // 2) for name in ("epochs", "images")}
+        images, every = whole["images"].min(), TRAINING_IMAGES.get(dataset, 0)
+        if images < every and not fewer["images"]:
+            of = f"{images:,.0f} of {every:,} images"
+            return Gate("no", f"{method} was trained on {of}, with no training on half of them beside it")
+        if not any(fewer.values()):
+            lengths = f"{half['epochs'].max():g} epochs against {whole['epochs'].min():g}"
+            return Gate("no", f"{method}{HALF} is not half as long as {method}: {lengths}")
+        gain = _mean_gain(whole["score"], half["score"])
+        if whole["decibels"].all() and gain > DECIBEL_TOLERANCE + ROUNDING:
+            return Gate("no", f"the second half of its training gained {method} {gain:.1f} dB of validation")
+        return Gate("yes")
+
+    def gain(self, dataset: str, channel: str, method: str, quantity: str, snr_db: float) -> float:
+        """What the second half of a training gained in accuracy at an SNR: a mean over seeds, 0 where it lost.
+
+        From the test images; if the training of half the length was not tested so, from the validation scores; NaN if
+        there is no such training.
+        """
+        place = {"dataset": dataset, "channel": channel, "method": method}
+        if self._nothing_to_train(place):
+            return 0.0
+        tested = {"metric": quantity, "attack": ATTACKS[quantity], "snr_test_db": snr_db}
+        whole, half = (_at(self.evasion, place | {"method": one} | tested) for one in (method, method + HALF))
+        values = [rows.groupby(RUN)["value"].mean() for rows in (whole, half)]
+        if not len(values[0].index.intersection(values[1].index)):
+            runs = _runs(self.history, self.cost, place)
+            values = [runs["score"], self._half(place, runs)["score"]]
+        return _mean_gain(*values)
+
+    def _nothing_to_train(self, place: dict) -> bool:
+        costs = _at(self.cost, place)
+        return len(costs) > 0 and bool((costs["parameters"] == 0).all())
+
+    def _half(self, place: dict, whole: pd.DataFrame) -> pd.DataFrame:
+        """The trainings of half the length of `whole`, of the same seeds."""
+        half = _runs(self.history, self.cost, place | {"method": place["method"] + HALF})
+        return half[half.index.isin(whole.index)]
 
     def competent(self, dataset: str, channel: str) -> Gate:
         """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
@@ -131,40 +144,26 @@ class Gates:
         return columns | {"failed": words, "why": why, "size": size}
 
 
-def rises(score: np.ndarray) -> tuple[float, float]:
-    """(gain of the last tenth over the best score before it, rise of the best score over the first).
-
-    score: Float[validations], accuracy, or −MSE for reconstruction, whose rises are in dB. A fall counts as 0.
-    """
-    score = _levels(score)
-    last = max(1, len(score) // LAST)
-    best = score[-last:].max()
-    return max(0.0, float(best - score[:-last].max())), max(0.0, float(score.max() - score[0]))
-
-
-def _images(rows: pd.DataFrame, costs: pd.DataFrame) -> int:
-    """The number of images in an epoch, from a training's rows of history.csv and of cost.csv."""
+def _runs(history: pd.DataFrame, cost: pd.DataFrame, place: dict) -> pd.DataFrame:
+    """The trainings at a place, by RUN: epochs, images an epoch, the best validation score, whether that is in dB."""
+    rows, costs = _at(history, place), _at(cost, place)
+    runs = rows.groupby(RUN).agg(epochs=("epoch", "max"), score=("validation_score", "max"))
+    runs["decibels"] = rows.groupby(RUN)["validation_score"].agg(_is_error)
+    runs["score"] = runs["score"].where(~runs["decibels"], -10 * np.log10(np.maximum(-runs["score"], 1e-12)))
     passes = costs["images_per_second"] * costs["train_seconds"]  # images, one count for each epoch
-    return round(passes.min() / rows["epoch"].max())
+    passes = passes.groupby([costs[name] for name in RUN]).min()
+    runs["images"] = (passes.reindex(runs.index) / runs["epochs"]).round()
+    return runs
 
 
-def _scores(rows: pd.DataFrame) -> list[np.ndarray]:
-    """The validation scores of each run."""
-    return [run["validation_score"].to_numpy() for _, run in rows.groupby(["snr_train_db", "seed"], sort=False)]
+def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
+    """The mean of whole − half over the trainings of both, at least 0; NaN if there are none."""
+    return float(np.maximum((whole - half).mean(), 0))
 
 
-def _levels(score: np.ndarray) -> np.ndarray:
-    """Accuracies as they are; −MSE in dB."""
-    return -10 * np.log10(np.maximum(-score, 1e-12)) if _is_error(score) else score
-
-
-def _said(gain: float, decibels: bool) -> str:
-    return f"{gain:.1f} dB" if decibels else f"{100 * gain:.1f} points"
-
-
-def _is_error(score: np.ndarray) -> bool:
-    """Whether a validation score is −MSE, which is never above 0, instead of an accuracy."""
-    return score.max() <= 0 and score.min() < 0
+def _is_error(score: pd.Series) -> bool:
+    """Whether a training's validation scores are −MSE, which is never above 0, instead of accuracies."""
+    return bool(score.max() <= 0 and score.min() < 0)
 
 
 def tolerance(dataset: str) -> float:

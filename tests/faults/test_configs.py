@@ -22,7 +22,7 @@ from repobe.phy import channels
 from repobe.runs import names
 from repobe.runs.config import CONFIG as KEYS
 from repobe.runs.config import ROOT, SCHEMA, check, load
-from repobe.runs.grid import grid
+from repobe.runs.grid import HALF, grid
 from repobe.runs.reading import merged, read, understood
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
@@ -109,7 +109,7 @@ def test_the_one_spelling_is_that_of_the_committed_configs(path):
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert json.dumps(check(config)["training"]) == json.dumps(config["training"])
     for spec in grid(check(config) | {"only": "*"}):
-        described = config["methods"][spec.label]
+        described = config["methods"][spec.label.removesuffix(HALF)]
         if spec.label != "jpeg2000_payload":
             assert json.dumps(spec.hyper) == json.dumps(described.get("hyper", {}))
         kept = [name for name in config["evaluation"]["attacks"] if name in spec.evaluation.attacks]
@@ -264,6 +264,8 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.repobe.after", "repobe", "methods.repobe.after makes a circle: repobe after repobe; leave one"),
         ("methods.undefended.after", "repobe_adversarial", "methods.undefended.after makes a circle: undefended after"),
         ("methods.repobe.after", "nobody", "methods.repobe.after names 'nobody', which methods does not list"),
+        ("halves", ["nobody"], "halves names 'nobody', which methods does not list"),
+        ("halves", ["repobe", "repobe"], "halves: 'repobe' stands twice"),
         ("datasets.digits.image_size", 8_000_000, "datasets.digits.image_size: 8000000 should be less than or equal t"),
         ("training.epochs", 10**9, "training.epochs: 1000000000 should be less than or equal to 10000"),
         ("methods.repobe.hyper", {"steps": "five"}, "methods.repobe.hyper.steps: 'five' should be an integer"),
@@ -286,6 +288,14 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_anything_runs(path, value, line):
     assert refusal(put(CONFIG, path, value)).startswith(line)
+
+
+def test_what_has_no_half_or_has_one_already_is_refused():
+    halves = put(CONFIG, "halves", ["repobe"])
+    line = "halves names 'repobe', which has one epoch on digits; give it two, or leave it out"
+    assert refusal(put(halves, "training.epochs", 1)) == line
+    twice = put(halves, "methods.repobe_half", {"method": "repobe"})
+    assert refusal(twice).startswith("halves names 'repobe', but methods lists 'repobe_half'")
 
 
 def test_the_types_of_a_methods_own_file_are_checked_without_running_it(tmp_path):
