@@ -37,7 +37,7 @@ def spec(o: argparse.Namespace) -> None:
 
 
 def train(o: argparse.Namespace) -> None:
-    """Trains a run, from its last whole epoch where it was interrupted."""
+    """Trains a run, from its last validation where it was interrupted."""
     pipeline.train(o.spec, o.device)
 
 

@@ -173,7 +173,9 @@ def _check_dataset(name: str, source: str | None, results: Path) -> None:
     try:
         own_data.refuse(Path(source))
     except (ValueError, OSError) as error:
-        raise ValueError(f"datasets.{name}.source: {error}") from None
+        missing = not Path(source).is_absolute() and not Path(source).exists()
+        where = f" (relative paths of data start at {Path.cwd()})" if missing else ""
+        raise ValueError(f"datasets.{name}.source: {error}{where}") from None
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:

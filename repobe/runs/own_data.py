@@ -64,5 +64,6 @@ def _headers(source: Path) -> dict[str, Header]:
                         shape, _, dtype = read[npy.read_magic(array)](array)
                     found[name] = Header(str(dtype), dtype.kind, shape)
     except Exception as error:  # a damaged archive can raise anything: BadZipFile, zlib.error, NotImplementedError, …
-        raise ValueError(f"{source}: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split())
+        raise ValueError(f"{source} is not a whole .npz file ({said}); write or copy it again") from None
     return found

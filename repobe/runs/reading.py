@@ -36,6 +36,8 @@ def read(path: Path) -> dict:
         return yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; name a config, for instance config/config.yaml") from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}," if error.problem_mark else ""
         raise ValueError(f"{path}{line} is not YAML ({error.problem})") from None

@@ -25,7 +25,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
             if names:
                 comparisons += [missing(f"{name} over {channel}") for name in names]
                 continue
-            passed = tables.gates.passed(*args, [claim["method"], rival])
+            methods = [claim["method"], rival]
             for snr in sorted(claim.get("snr_db", have[0] | have[1])):
                 both = snr in have[0] & have[1]
                 spread = between_two(pooled(_accuracies(tables, claim), {"channel": channel, "snr_test_db": snr}))
@@ -33,7 +33,8 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
                     continue
-                gains = [tables.gates.gain(*args, one, claim["quantity"], snr) for one in (claim["method"], rival)]
+                gains = [tables.gates.gain(*args, one, claim["quantity"], snr) for one in methods]
+                passed = tables.gates.passed(*args, methods, gains)
                 what = {"quantity": claim["quantity"], "method": claim["method"], "rival": rival, "channel": channel}
                 comparisons.append(compared(*found, passed, gains, **what, snr_db=snr, margin=claim["margin"]))
     return once(comparisons)
@@ -67,7 +68,6 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
         if len(snrs) < 2:
             comparisons.append(missing(f"{claim['method']} over {channel}"))
             continue
-        passed = tables.gates.passed(claim["dataset"], channel, [claim["method"]])
         for snr, other, margin in steps(snrs):
             spread = pooled(_steps(_accuracies(tables, claim), snr, other), {"channel": channel})
             found = _paired(mine[snr], mine[other], margin, spread)
@@ -77,6 +77,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
                 )
                 continue
             gains = [tables.gates.gain(*place, claim["quantity"], one) for one in (snr, other)]
+            passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, gains)
             what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
             comparisons.append(compared(*found, passed, gains, **what, channel=channel, snr_db=snr, margin=margin))
     return comparisons

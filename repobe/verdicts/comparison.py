@@ -57,8 +57,8 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
     low, high, spread = _interval(one, number, evasion)
     place = number["dataset"], number["channel"], number["method"]
-    passed = gates.passed(*place[:2], [number["method"]])
     within, gain = tolerance(number["dataset"]), gates.gain(*place, number["quantity"], one["snr_test_db"])
+    passed = gates.passed(*place[:2], [number["method"]], [gain])
     bounds = printed - within, printed + within
     verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
     if verdict in ("agrees", "differs") and _beside(low, high + gain, *bounds) != verdict:  # D32

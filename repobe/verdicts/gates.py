@@ -3,6 +3,7 @@
 They are computed from the tables alone (D31 to D33).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,8 +47,8 @@ class Gates:
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
         """Whether the tables say what more training would bring: whether a training of half the length is beside it.
 
-        `gain` is what the second half brought; a verdict must stand if as much came again (D32). A picture's verdict
-        knows no such bound, so a reconstruction may have gained at most 0.5 dB of validation.
+        `gain` is what the second half brought: at most the tolerance of accuracy, and a verdict must stand if as much
+        came again (D32). A reconstruction may have gained at most 0.5 dB of validation.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
@@ -118,15 +119,22 @@ class Gates:
         k = " and ".join(str(one) for one in dict.fromkeys(rows["symbols_k"].astype(int)))
         return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
 
-    def passed(self, dataset: str, channel: str, methods: list[str]) -> dict:
+    def passed(self, dataset: str, channel: str, methods: list[str], gains: Sequence[float] = ()) -> dict:
         """The gates' columns, S as `size`, and two that are empty if all gates pass.
 
-        `failed` holds the words that replace a verdict, `why` the reason.
+        `failed` holds the words that replace a verdict, `why` the reason. gains: `gain` of each method where accuracies
+        are compared.
         """
         asked = (dataset, channel, *dict.fromkeys(methods))
         if asked not in self._passed:
             self._passed[asked] = self._judged(dataset, channel, list(asked[2:]))
-        return dict(self._passed[asked])
+        passed = dict(self._passed[asked])
+        if gains and not passed["failed"]:
+            gain, method = max(zip(gains, methods, strict=True))
+            if gain > tolerance(dataset) + ROUNDING:
+                why = f"the second half of its training gained {method} {100 * gain:.1f} points there"
+                passed |= {"trained": "no", "failed": "not trained", "why": why}
+        return passed
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
         if dataset in STAND_INS.values():
