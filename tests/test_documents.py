@@ -32,6 +32,7 @@ OPTIONS = {
     "report",
     "--use-conda",
     "--unlock",
+    "-n --quiet rules",
     "-s Snakefile",
 }  # of snakemake, beside a config and what is made
 
