@@ -36,6 +36,7 @@ VALUES = {
     "methods.vae.method": ("vae", "ibal"),
     "methods.undefended.image_size": (16, 24),
     "methods.escst.hyper": ({}, {"width": 8}),
+    "halves": (["vae"], ["vae", "escst"]),
     "seeds": ([0], [1]),
     "snr_db": ([7, 23], [7, 23, 15]),
     **{f"training.{key}": values for key, values in TRAINING.items()},
