@@ -17,11 +17,17 @@ def number(**departures) -> dict:
     } | departures  # fmt: skip
 
 
-def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, half=(0.99,)) -> dict:
-    """Of a competent system whose training of half the epochs ends as high, unless its scores say otherwise."""
-    raw = evasion(*rows, {"method": "undefended", "snr_test_db": 99.0, "value": 0.99})
-    runs = pd.concat([history(0.5, 0.99, 0.99), history(*half, method="repobe_half")])
-    costs = pd.concat([cost(image_size=size), cost(epochs=1, image_size=size, method="repobe_half")])
+def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, **half) -> dict:
+    """Of a competent system whose training of half the epochs reads as well: of its `epochs`, `gain` less."""
+    gain, epochs = half.get("gain", 0.0), half.get("epochs", 1)
+    whole = [row for row in rows if row.get("method", "repobe") == "repobe" and not row.get("seed")]
+    raw = evasion(
+        *rows,
+        {"method": "undefended", "snr_test_db": 99.0, "value": 0.99},
+        *(row | {"method": "repobe_half", "value": row.get("value", 0.99) - gain} for row in whole),
+    )
+    runs = pd.concat([history(0.5, 0.99, 0.99), history(*[0.99] * epochs, method="repobe_half")])
+    costs = pd.concat([cost(image_size=size), cost(epochs=epochs, image_size=size, method="repobe_half")])
     gates = Gates(runs, costs, raw)
     return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), raw, gates)
 
@@ -70,7 +76,7 @@ def test_the_interval_holds_the_spread_between_seeds():
 def test_gates_stand_before_the_verdict_and_the_size_in_it():
     assert verdict(0.9970, {}, size=64) == "differs, at 64×64"
     assert verdict(0.9910, {}, size=64) == "agrees, at 64×64"
-    assert verdict(0.9910, {}, half=(0.9,) * 3) == "inconclusive: not trained"  # not half as long
+    assert verdict(0.9910, {}, epochs=3) == "inconclusive: not trained"  # not half as long
     found = compared(0.9910, {}, size=64)
     assert (found["trained"], found["competent"]) == ("yes", "yes")
     assert found["scale"] == "64×64, k = 128; the paper 224×224, k = 1568"
@@ -79,13 +85,20 @@ def test_gates_stand_before_the_verdict_and_the_size_in_it():
 def test_a_verdict_on_a_number_stands_only_if_it_would_stand_after_as_much_gain_again():
     """0.9879 to 0.9918, and 0.4 points more: up to 0.9958."""
     assert verdict(0.9990, {}) == "differs"  # by 0.72 points at least, where half a point is tolerated
-    assert verdict(0.9990, {}, half=(0.988,)) == "differs"
-    found = compared(0.9990, {}, half=(0.986,))
+    assert verdict(0.9990, {}, gain=0.002) == "differs"
+    found = compared(0.9990, {}, gain=0.004)
     assert (found["verdict"], found["trained"]) == ("inconclusive: not trained", "no")
     assert found["gain"] == pytest.approx(0.004)
-    assert found["why"] == "the second half of its training gained 0.40 points, and as much again could change this"
-    assert verdict(0.9910, {}, half=(0.986,)) == "agrees"
-    assert verdict(0.9900, {}, half=(0.986,)) == "inconclusive: not trained"
+    moved = "the second half of its training moved it by +0.40 points"
+    assert found["why"] == f"{moved}, and as much again could change this"
+    assert verdict(0.9910, {}, gain=0.004) == "agrees"
+    assert verdict(0.9900, {}, gain=0.004) == "inconclusive: not trained"
+    assert verdict(0.9990, {}, gain=-0.004) == "differs"  # it lost
+    # Under attack it could lose as much again: 0.9879 − 0.4 points is more than half a point below 0.9910.
+    attacked = {"metric": "adversarial_accuracy", "attack": "paper"}
+    asked = {"quantity": "adversarial_accuracy"}
+    assert verdict(0.9910, attacked, asked=asked) == "agrees"
+    assert verdict(0.9910, attacked, asked=asked, gain=-0.004) == "inconclusive: not trained"
 
 
 def test_a_stand_in_judges_no_printed_number_and_a_range_needs_both_ends():

@@ -44,7 +44,7 @@ SPELLED = {
 
 
 def method(name: str) -> str:
-    """A method's label in the figures; a system that sends images, or had half the training (D30), says so."""
+    """A method's label in the figures; a system that sends images, or had half the training (D32), says so."""
     if name.endswith(HALF):
         return f"{method(name.removesuffix(HALF))}, half the training"
     sends_images = name.endswith("_reconstruction")

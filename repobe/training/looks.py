@@ -1,6 +1,6 @@
-"""How often a training validates: at least ten times, so that one can see whether its score has levelled off (D32).
+"""How often a training validates: at least ten times, because it keeps its best weights and resumes from there.
 
-A killed training resumes from its last validation. At 224×224 an epoch takes half an hour.
+At 224×224 an epoch takes half an hour.
 """
 
 from torch import Tensor

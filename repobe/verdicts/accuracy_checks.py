@@ -34,7 +34,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
                     continue
                 gains = [tables.gates.gain(*args, one, claim["quantity"], snr) for one in methods]
-                passed = tables.gates.passed(*args, methods, gains)
+                passed = tables.gates.passed(*args, methods, claim["quantity"], gains)
                 what = {"quantity": claim["quantity"], "method": claim["method"], "rival": rival, "channel": channel}
                 comparisons.append(compared(*found, passed, gains, **what, snr_db=snr, margin=claim["margin"]))
     return once(comparisons)
@@ -77,7 +77,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
                 )
                 continue
             gains = [tables.gates.gain(*place, claim["quantity"], one) for one in (snr, other)]
-            passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, gains)
+            passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, claim["quantity"], gains)
             what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
             comparisons.append(compared(*found, passed, gains, **what, channel=channel, snr_db=snr, margin=margin))
     return comparisons

@@ -76,12 +76,16 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
 
 
 def _unless_trained_on(one: dict) -> dict:
-    """The columns of a comparison that would not come out so if both sides gained as much again (D32); else none."""
-    low, high = one["low"] - (one["rival_gain"] or 0), one["high"] + (one["gain"] or 0)
-    if {"yes": low > one["margin"], "no": high < one["margin"], "open": True}[one["outcome"]]:
+    """The columns of a comparison that would not come out so if each side moved by as much again (D32); else none."""
+    (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in GAINS)
+    fall, rise = down + rival_up, up + rival_down
+    stands = {"yes": one["low"] - fall > one["margin"], "no": one["high"] + rise < one["margin"], "open": True}
+    if stands[one["outcome"]] or not (fall if one["outcome"] == "yes" else rise):
         return {}
-    gained = [f"{100 * one[name]:.2f} points of {one[of]}" for name, of in zip(GAINS, ("method", "rival"), strict=True)]
-    why = f"the second half of the trainings gained {' and '.join(gained)}, and as much again could change this"
+    moved = " and ".join(
+        f"{one[of]} by {100 * one[name]:+.2f} points" for name, of in zip(GAINS, ("method", "rival"), strict=True)
+    )
+    why = f"the second half of the training moved {moved}, and as much again could change this"
     return {"outcome": "not trained", "failed": "not trained", "trained": "no", "why": why}
 
 

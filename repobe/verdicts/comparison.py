@@ -9,7 +9,7 @@ from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
-from repobe.verdicts.gates import COLUMNS, Gates, at_scale, tolerance
+from repobe.verdicts.gates import COLUMNS, Gates, at_scale, reach, tolerance
 from repobe.verdicts.spread import pooled
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
@@ -31,7 +31,7 @@ def compare(results: Path) -> None:
     """Writes comparison.csv: each printed number, ours with its interval, the gates, and the verdict.
 
     agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive,
-    as where the verdict would not stand if the method gained once more what the second half of its training gained.
+    as where the verdict would not stand if our number moved once more as the second half of the training moved it.
     A printed maximum or minimum is compared with the highest or lowest of our means over its range of SNRs.
     """
     raw = results / "tables"
@@ -58,16 +58,19 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     low, high, spread = _interval(one, number, evasion)
     place = number["dataset"], number["channel"], number["method"]
     within, gain = tolerance(number["dataset"]), gates.gain(*place, number["quantity"], one["snr_test_db"])
-    passed = gates.passed(*place[:2], [number["method"]], [gain])
+    passed = gates.passed(*place[:2], [number["method"]], number["quantity"], [gain])
     bounds = printed - within, printed + within
     verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
-    if verdict in ("agrees", "differs") and _beside(low, high + gain, *bounds) != verdict:  # D32
-        verdict = "inconclusive: not trained"
-        why = f"the second half of its training gained {100 * gain:.2f} points, and as much again could change this"
-        passed |= {"trained": "no", "why": why}
+    if verdict in ("agrees", "differs"):
+        down, up = reach(number["quantity"], gain)
+        if _beside(low - down, high + up, *bounds) == verdict:
+            verdict = at_scale(verdict, {passed["size"]})
+        else:  # D32
+            verdict = "inconclusive: not trained"
+            moved = f"the second half of its training moved it by {100 * gain:+.2f} points"
+            passed |= {"trained": "no", "why": f"{moved}, and as much again could change this"}
     ours = [one["mean"], low, high, one["mean"] - printed, within, gain, one["seeds"], one["n"], spread]
     ours += [passed[name] for name in (*COLUMNS, "why")]
-    verdict = at_scale(verdict, {passed["size"]}) if verdict in ("agrees", "differs") else verdict
     return dict(zip(OURS, ours, strict=True)) | {"verdict": verdict, "command": command}
 
 

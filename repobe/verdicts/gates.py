@@ -59,7 +59,7 @@ class Gates:
         half = self._half(place, whole)
         if half.empty:
             return Gate("no", f"{method} has no training of half the epochs beside it")
-        fewer = {name: half[name].max() <= -(-whole[name].min() // 2) for name in ("epochs", "images")}
+        fewer = {name: half[name].max() <= whole[name].min() // 2 for name in ("epochs", "images")}
         images, every = whole["images"].min(), TRAINING_IMAGES.get(dataset, 0)
         if images < every and not fewer["images"]:
             of = f"{images:,.0f} of {every:,} images"
@@ -68,26 +68,21 @@ class Gates:
             lengths = f"{half['epochs'].max():g} epochs against {whole['epochs'].min():g}"
             return Gate("no", f"{method}{HALF} is not half as long as {method}: {lengths}")
         gain = _mean_gain(whole["score"], half["score"])
-        if whole["decibels"].all() and gain > DECIBEL_TOLERANCE + ROUNDING:
+        if whole["decibels"].all() and not gain <= DECIBEL_TOLERANCE + ROUNDING:
             return Gate("no", f"the second half of its training gained {method} {gain:.1f} dB of validation")
         return Gate("yes")
 
     def gain(self, dataset: str, channel: str, method: str, quantity: str, snr_db: float) -> float:
-        """What the second half of a training gained in accuracy at an SNR: a mean over seeds, 0 where it lost.
+        """What the second half of a training gained in accuracy on the test images at an SNR, a mean over seeds.
 
-        From the test images; if the training of half the length was not tested so, from the validation scores; NaN if
-        there is no such training.
+        Below 0 if it lost; NaN if there is no training of half the length, or if it was not tested so.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
             return 0.0
         tested = {"metric": quantity, "attack": ATTACKS[quantity], "snr_test_db": snr_db}
         whole, half = (_at(self.evasion, place | {"method": one} | tested) for one in (method, method + HALF))
-        values = [rows.groupby(RUN)["value"].mean() for rows in (whole, half)]
-        if not len(values[0].index.intersection(values[1].index)):
-            runs = _runs(self.history, self.cost, place)
-            values = [runs["score"], self._half(place, runs)["score"]]
-        return _mean_gain(*values)
+        return _mean_gain(*(rows.groupby(RUN)["value"].mean() for rows in (whole, half)))
 
     def _nothing_to_train(self, place: dict) -> bool:
         costs = _at(self.cost, place)
@@ -119,21 +114,22 @@ class Gates:
         k = " and ".join(str(one) for one in dict.fromkeys(rows["symbols_k"].astype(int)))
         return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
 
-    def passed(self, dataset: str, channel: str, methods: list[str], gains: Sequence[float] = ()) -> dict:
+    def passed(
+        self, dataset: str, channel: str, methods: list[str], quantity: str = "", gains: Sequence[float] = ()
+    ) -> dict:
         """The gates' columns, S as `size`, and two that are empty if all gates pass.
 
-        `failed` holds the words that replace a verdict, `why` the reason. gains: `gain` of each method where accuracies
-        are compared.
+        `failed` holds the words that replace a verdict, `why` the reason. quantity and gains: where accuracies are
+        compared, which one, and the `gain` of each method there.
         """
         asked = (dataset, channel, *dict.fromkeys(methods))
         if asked not in self._passed:
             self._passed[asked] = self._judged(dataset, channel, list(asked[2:]))
         passed = dict(self._passed[asked])
-        if gains and not passed["failed"]:
-            gain, method = max(zip(gains, methods, strict=True))
-            if gain > tolerance(dataset) + ROUNDING:
-                why = f"the second half of its training gained {method} {100 * gain:.1f} points there"
-                passed |= {"trained": "no", "failed": "not trained", "why": why}
+        if not passed["failed"]:
+            for method, gain in zip(methods, gains, strict=bool(gains)):
+                if why := _unfinished(method, quantity, gain, tolerance(dataset)):
+                    return passed | {"trained": "no", "failed": "not trained", "why": why}
         return passed
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
@@ -164,9 +160,29 @@ def _runs(history: pd.DataFrame, cost: pd.DataFrame, place: dict) -> pd.DataFram
     return runs
 
 
+def reach(quantity: str, gain: float | None) -> tuple[float, float]:
+    """(down, up): how far an accuracy would move if as much came again as the second half of its training brought.
+
+    Longer training may raise or lower adversarial accuracy. Of natural accuracy a loss counts as no gain. None: (0, 0).
+    """
+    if gain is None:
+        return 0.0, 0.0
+    return (abs(gain), abs(gain)) if quantity == "adversarial_accuracy" else (0.0, max(gain, 0.0))
+
+
+def _unfinished(method: str, quantity: str, gain: float, within: float) -> str:
+    """Why a training was not at its end by its `gain`; empty if it was."""
+    if np.isnan(gain):
+        return f"{method}{HALF} was not tested so"
+    if max(reach(quantity, gain)) <= within + ROUNDING:
+        return ""
+    tolerated = f"where {100 * within:g} are tolerated"
+    return f"the second half of its training moved {method} by {100 * gain:+.2f} points there, {tolerated}"
+
+
 def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
-    """The mean of whole − half over the trainings of both, at least 0; NaN if there are none."""
-    return float(np.maximum((whole - half).mean(), 0))
+    """The mean of whole − half over the trainings of both; NaN if there are none."""
+    return float((whole - half).mean())
 
 
 def _is_error(score: pd.Series) -> bool:
