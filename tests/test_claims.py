@@ -334,8 +334,8 @@ def test_a_side_that_gained_more_than_the_tolerance_decides_nothing():
         assert judged(gained(-2, method, ours, theirs))["verdict"] == "reproduced"  # it lost
         found = judged(gained(0.6, method, ours, theirs))
         assert found["verdict"] == "inconclusive: not trained"
-        moved = f"the second half of its training moved {method} by +0.60 points there"
-        assert found["why"] == f"{moved}, where 0.5 are tolerated"
+        gained_ = f"the second half of its training gained {method} 0.60 points of natural accuracy there"
+        assert found["why"] == f"{gained_}, where 0.5 are tolerated"
     table = gained(0, "necst", ours, theirs)
     untested = table.evasion[table.evasion["method"] != "necst_half"]
     assert judged(replace(table, evasion=untested))["why"] == "necst_half was not tested so"

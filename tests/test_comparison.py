@@ -97,8 +97,8 @@ def test_a_verdict_on_a_number_stands_only_if_it_would_stand_after_as_much_gain_
     # Under attack it could lose as much again: 0.9879 − 0.4 points is more than half a point below 0.9910.
     attacked = {"metric": "adversarial_accuracy", "attack": "paper"}
     asked = {"quantity": "adversarial_accuracy"}
-    assert verdict(0.9910, attacked, asked=asked) == "agrees"
-    assert verdict(0.9910, attacked, asked=asked, gain=-0.004) == "inconclusive: not trained"
+    assert verdict(0.9910, {}, attacked, asked=asked) == "agrees"
+    assert verdict(0.9910, {}, attacked, asked=asked, gain=-0.004) == "inconclusive: not trained"
 
 
 def test_a_stand_in_judges_no_printed_number_and_a_range_needs_both_ends():

@@ -33,10 +33,9 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
                     continue
-                gains = [tables.gates.gain(*args, one, claim["quantity"], snr) for one in methods]
-                passed = tables.gates.passed(*args, methods, claim["quantity"], gains)
+                passed = tables.gates.passed(*args, methods, claim["quantity"], [snr, snr])
                 what = {"quantity": claim["quantity"], "method": claim["method"], "rival": rival, "channel": channel}
-                comparisons.append(compared(*found, passed, gains, **what, snr_db=snr, margin=claim["margin"]))
+                comparisons.append(compared(*found, passed, **what, snr_db=snr, margin=claim["margin"]))
     return once(comparisons)
 
 
@@ -76,10 +75,9 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
                     missing(f"one training of {claim['method']} over {channel} at {snr:g} and {other:g} dB")
                 )
                 continue
-            gains = [tables.gates.gain(*place, claim["quantity"], one) for one in (snr, other)]
-            passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, claim["quantity"], gains)
+            passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, claim["quantity"], [snr, other])
             what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"itself at {other:g} dB"}
-            comparisons.append(compared(*found, passed, gains, **what, channel=channel, snr_db=snr, margin=margin))
+            comparisons.append(compared(*found, passed, **what, channel=channel, snr_db=snr, margin=margin))
     return comparisons
 
 

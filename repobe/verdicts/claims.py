@@ -15,11 +15,11 @@ from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
-from repobe.verdicts.evidence import GAINS, Tables
+from repobe.verdicts.evidence import Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
-COLUMNS += ["seeds", "images", "test", "spread", *GAINS, *gates.COLUMNS, "why"]
+COLUMNS += ["seeds", "images", "test", "spread", *gates.GAINS, *gates.COLUMNS, "why"]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
@@ -77,13 +77,13 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
 
 def _unless_trained_on(one: dict) -> dict:
     """The columns of a comparison that would not come out so if each side moved by as much again (D32); else none."""
-    (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in GAINS)
+    (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in gates.GAINS)
     fall, rise = down + rival_up, up + rival_down
     stands = {"yes": one["low"] - fall > one["margin"], "no": one["high"] + rise < one["margin"], "open": True}
     if stands[one["outcome"]] or not (fall if one["outcome"] == "yes" else rise):
         return {}
     moved = " and ".join(
-        f"{one[of]} by {100 * one[name]:+.2f} points" for name, of in zip(GAINS, ("method", "rival"), strict=True)
+        f"{one[of]} by {100 * one[name]:+.2f} points" for name, of in zip(gates.GAINS, ("method", "rival"), strict=True)
     )
     why = f"the second half of the training moved {moved}, and as much again could change this"
     return {"outcome": "not trained", "failed": "not trained", "trained": "no", "why": why}

@@ -56,9 +56,9 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
         return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
     one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
     low, high, spread = _interval(one, number, evasion)
-    place = number["dataset"], number["channel"], number["method"]
-    within, gain = tolerance(number["dataset"]), gates.gain(*place, number["quantity"], one["snr_test_db"])
-    passed = gates.passed(*place[:2], [number["method"]], number["quantity"], [gain])
+    place = number["dataset"], number["channel"]
+    passed = gates.passed(*place, [number["method"]], number["quantity"], [one["snr_test_db"]])
+    within, gain = tolerance(number["dataset"]), passed["gain"]
     bounds = printed - within, printed + within
     verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
     if verdict in ("agrees", "differs"):

@@ -1,6 +1,5 @@
 """One comparison of a claim, a row of evidence.csv, and the tables that comparisons are computed from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +10,6 @@ from repobe.tables import outcomes
 from repobe.tables.results import read
 from repobe.tables.statistics import Difference
 from repobe.verdicts.gates import Gates
-
-GAINS = ["gain", "rival_gain"]
 
 
 @dataclass(frozen=True)
@@ -50,23 +47,14 @@ class Tables:
         return Gates(self.history, self.cost, self.evasion)
 
 
-def compared(
-    found: Difference,
-    seeds: int,
-    images: int,
-    passed: dict,
-    gains: Sequence[float | None] = (None, None),
-    **what: object,
-) -> dict:
+def compared(found: Difference, seeds: int, images: int, passed: dict, **what: object) -> dict:
     """A row: what was compared, the result, and the gates. Its outcome is open, or the gate that it fails.
 
-    gains: what the second half of its training gained the method, and the rival (`Gates.gain`); None: the gate has
-    bounded it. `found` stays in the row, because its interval depends on how many comparisons are tested together.
+    `found` stays in the row, because its interval depends on how many comparisons are tested together.
     """
     outcome = passed["failed"] or "open"
     result = {name: getattr(found, name) for name in ("difference", "low", "high", "p", "test", "spread")}
-    result |= {"found": found, "seeds": seeds, "images": images} | dict(zip(GAINS, gains, strict=True))
-    return {"outcome": outcome, **what, **result, **passed}
+    return {"outcome": outcome, **what, **result, "found": found, "seeds": seeds, "images": images, **passed}
 
 
 def missing(what: str) -> dict:

@@ -24,6 +24,7 @@ COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
 PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
 ROUNDING = 1e-6  # validation scores are sums in single precision
 COLUMNS = ["trained", "competent", "scale"]
+GAINS = ["gain", "rival_gain"]  # what the second half of its training brought each side of a comparison
 STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: replacements for the paper's datasets
 
 
@@ -115,20 +116,24 @@ class Gates:
         return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
 
     def passed(
-        self, dataset: str, channel: str, methods: list[str], quantity: str = "", gains: Sequence[float] = ()
+        self, dataset: str, channel: str, methods: list[str], quantity: str = "", snrs_db: Sequence[float] = ()
     ) -> dict:
-        """The gates' columns, S as `size`, and two that are empty if all gates pass.
+        """The gates' columns, S as `size`, the columns GAINS, and two that are empty if all gates pass.
 
-        `failed` holds the words that replace a verdict, `why` the reason. quantity and gains: where accuracies are
-        compared, which one, and the `gain` of each method there.
+        `failed` holds the words that replace a verdict, `why` the reason. quantity and snrs_db: where accuracies are
+        compared, which one, and the SNR of each method; elsewhere GAINS are None.
         """
         asked = (dataset, channel, *dict.fromkeys(methods))
         if asked not in self._passed:
             self._passed[asked] = self._judged(dataset, channel, list(asked[2:]))
-        passed = dict(self._passed[asked])
+        passed = self._passed[asked] | dict.fromkeys(GAINS)
+        sides = list(zip(methods, snrs_db, strict=bool(snrs_db)))
+        gains = [self.gain(dataset, channel, method, quantity, snr) for method, snr in sides]
+        passed |= dict(zip(GAINS, gains, strict=False))
         if not passed["failed"]:
-            for method, gain in zip(methods, gains, strict=bool(gains)):
-                if why := _unfinished(method, quantity, gain, tolerance(dataset)):
+            for (method, snr), gain in zip(sides, gains, strict=True):
+                natural = self.gain(dataset, channel, method, "natural_accuracy", snr)
+                if why := _unfinished(method, natural, gain, tolerance(dataset)):
                     return passed | {"trained": "no", "failed": "not trained", "why": why}
         return passed
 
@@ -170,14 +175,17 @@ def reach(quantity: str, gain: float | None) -> tuple[float, float]:
     return (abs(gain), abs(gain)) if quantity == "adversarial_accuracy" else (0.0, max(gain, 0.0))
 
 
-def _unfinished(method: str, quantity: str, gain: float, within: float) -> str:
-    """Why a training was not at its end by its `gain`; empty if it was."""
-    if np.isnan(gain):
+def _unfinished(method: str, natural: float, gain: float, within: float) -> str:
+    """Why a training was not at its end, by what its second half gained in natural accuracy; empty if it was.
+
+    gain: of the compared quantity, which must have been measured, too.
+    """
+    if np.isnan(natural) or np.isnan(gain):
         return f"{method}{HALF} was not tested so"
-    if max(reach(quantity, gain)) <= within + ROUNDING:
+    if natural <= within + ROUNDING:
         return ""
-    tolerated = f"where {100 * within:g} are tolerated"
-    return f"the second half of its training moved {method} by {100 * gain:+.2f} points there, {tolerated}"
+    gained = f"{100 * natural:.2f} points of natural accuracy"
+    return f"the second half of its training gained {method} {gained} there, where {100 * within:g} are tolerated"
 
 
 def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
