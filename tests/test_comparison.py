@@ -94,6 +94,9 @@ def test_a_verdict_on_a_number_stands_only_if_it_would_stand_after_as_much_gain_
     assert verdict(0.9910, {}, gain=0.004) == "agrees"
     assert verdict(0.9900, {}, gain=0.004) == "inconclusive: not trained"
     assert verdict(0.9990, {}, gain=-0.004) == "differs"  # it lost
+    # Far off, but not trained to its end: no verdict against the paper.
+    assert verdict(0.9200, {}, gain=0.005) == "differs"
+    assert verdict(0.9200, {}, gain=0.006) == "inconclusive: not trained"
     # Under attack it could lose as much again: 0.9879 − 0.4 points is more than half a point below 0.9910.
     attacked = {"metric": "adversarial_accuracy", "attack": "paper"}
     asked = {"quantity": "adversarial_accuracy"}

@@ -76,17 +76,20 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
 
 
 def _unless_trained_on(one: dict) -> dict:
-    """The columns of a comparison that would not come out so if each side moved by as much again (D32); else none."""
+    """The columns of a comparison that D32 closes after the test: one that would not come out so if each side moved by
+    as much again, or that is against the claim while a side was not trained to its end. Else none.
+    """
     (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in gates.GAINS)
     fall, rise = down + rival_up, up + rival_down
     stands = {"yes": one["low"] - fall > one["margin"], "no": one["high"] + rise < one["margin"], "open": True}
-    if stands[one["outcome"]] or not (fall if one["outcome"] == "yes" else rise):
-        return {}
-    moved = " and ".join(
-        f"{one[of]} by {100 * one[name]:+.2f} points" for name, of in zip(gates.GAINS, ("method", "rival"), strict=True)
-    )
-    why = f"the second half of the training moved {moved}, and as much again could change this"
-    return {"outcome": "not trained", "failed": "not trained", "trained": "no", "why": why}
+    why = ""
+    if not stands[one["outcome"]] and (fall if one["outcome"] == "yes" else rise):
+        sides = [(one["method"], one["gain"]), (one["rival"], one["rival_gain"])]
+        moved = " and ".join(f"{side} by {100 * gain:+.2f} points" for side, gain in sides)
+        why = f"the second half of the training moved {moved}, and as much again could change this"
+    elif one["outcome"] == "no":
+        why = one["unfinished"]
+    return {"outcome": "not trained"} | gates.not_trained(why) if why else {}
 
 
 def _together(comparisons: list[dict]) -> str:

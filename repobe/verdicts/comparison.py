@@ -9,7 +9,7 @@ from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
-from repobe.verdicts.gates import COLUMNS, Gates, at_scale, reach, tolerance
+from repobe.verdicts.gates import COLUMNS, Gates, at_scale, not_trained, reach, tolerance
 from repobe.verdicts.spread import pooled
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
@@ -61,14 +61,14 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     within, gain = tolerance(number["dataset"]), passed["gain"]
     bounds = printed - within, printed + within
     verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
-    if verdict in ("agrees", "differs"):
+    if verdict in ("agrees", "differs"):  # D32
         down, up = reach(number["quantity"], gain)
-        if _beside(low - down, high + up, *bounds) == verdict:
-            verdict = at_scale(verdict, {passed["size"]})
-        else:  # D32
-            verdict = "inconclusive: not trained"
+        why = passed["unfinished"] if verdict == "differs" else ""
+        if _beside(low - down, high + up, *bounds) != verdict:
             moved = f"the second half of its training moved it by {100 * gain:+.2f} points"
-            passed |= {"trained": "no", "why": f"{moved}, and as much again could change this"}
+            why = f"{moved}, and as much again could change this"
+        passed |= not_trained(why) if why else {}
+        verdict = "inconclusive: not trained" if why else at_scale(verdict, {passed["size"]})
     ours = [one["mean"], low, high, one["mean"] - printed, within, gain, one["seeds"], one["n"], spread]
     ours += [passed[name] for name in (*COLUMNS, "why")]
     return dict(zip(OURS, ours, strict=True)) | {"verdict": verdict, "command": command}

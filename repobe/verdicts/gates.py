@@ -121,7 +121,8 @@ class Gates:
         """The gates' columns, S as `size`, the columns GAINS, and two that are empty if all gates pass.
 
         `failed` holds the words that replace a verdict, `why` the reason. quantity and snrs_db: where accuracies are
-        compared, which one, and the SNR of each method; elsewhere GAINS are None.
+        compared, which one, and the SNR of each method; elsewhere GAINS are None. `unfinished`: why one of them was not
+        trained to its end, which leaves no verdict against the paper; else empty.
         """
         asked = (dataset, channel, *dict.fromkeys(methods))
         if asked not in self._passed:
@@ -129,12 +130,17 @@ class Gates:
         passed = self._passed[asked] | dict.fromkeys(GAINS)
         sides = list(zip(methods, snrs_db, strict=bool(snrs_db)))
         gains = [self.gain(dataset, channel, method, quantity, snr) for method, snr in sides]
-        passed |= dict(zip(GAINS, gains, strict=False))
-        if not passed["failed"]:
-            for (method, snr), gain in zip(sides, gains, strict=True):
-                natural = self.gain(dataset, channel, method, "natural_accuracy", snr)
-                if why := _unfinished(method, natural, gain, tolerance(dataset)):
-                    return passed | {"trained": "no", "failed": "not trained", "why": why}
+        passed |= dict(zip(GAINS, gains, strict=False)) | {"unfinished": ""}
+        if passed["failed"]:
+            return passed
+        natural = [self.gain(dataset, channel, method, "natural_accuracy", snr) for method, snr in sides]
+        if untested := [m for m, *each in zip(methods, gains, natural, strict=False) if np.isnan(each).any()]:
+            return passed | not_trained(f"{untested[0]}{HALF} was not tested so")
+        within = tolerance(dataset) + ROUNDING if sides else 0.0
+        for method, gained in zip(methods, natural, strict=False):
+            if gained > within:
+                points = f"{100 * gained:.2f} points of natural accuracy there, more than {100 * within:.1f}"
+                passed["unfinished"] = f"the second half of its training gained {method} {points}"
         return passed
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
@@ -175,17 +181,9 @@ def reach(quantity: str, gain: float | None) -> tuple[float, float]:
     return (abs(gain), abs(gain)) if quantity == "adversarial_accuracy" else (0.0, max(gain, 0.0))
 
 
-def _unfinished(method: str, natural: float, gain: float, within: float) -> str:
-    """Why a training was not at its end, by what its second half gained in natural accuracy; empty if it was.
-
-    gain: of the compared quantity, which must have been measured, too.
-    """
-    if np.isnan(natural) or np.isnan(gain):
-        return f"{method}{HALF} was not tested so"
-    if natural <= within + ROUNDING:
-        return ""
-    gained = f"{100 * natural:.2f} points of natural accuracy"
-    return f"the second half of its training gained {method} {gained} there, where {100 * within:g} are tolerated"
+def not_trained(why: str) -> dict:
+    """The columns of a comparison that the gate `trained` closes."""
+    return {"trained": "no", "failed": "not trained", "why": why}
 
 
 def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
