@@ -69,19 +69,19 @@ def test_a_half_training_has_at_most_half_the_epochs_of_every_seed():
 def test_a_method_without_weights_has_nothing_to_train():
     nothing = read(history(0.9), costs=cost(parameters=0))
     assert nothing.trained("mnist", "awgn", "repobe").state == "yes"
-    assert nothing.gain("mnist", "awgn", "repobe", "natural_accuracy", 7) == 0
+    assert nothing.gain("mnist", "awgn", "repobe", 7, "natural_accuracy") == 0
 
 
 def test_what_the_second_half_gained_is_of_the_test_images_paired_by_seed():
     at = {"method": "repobe", "snr_test_db": 7.0}
     rows = evasion(at | {"value": 0.98}, at | {"value": 0.9, "seed": 1}, at | {"value": 0.97, "method": "repobe_half"})
     gain = read(history(0.2, 0.95), history(0.2, 0.91, seed=1), half(0.93), rows=rows).gain
-    assert gain("mnist", "awgn", "repobe", "natural_accuracy", 7) == pytest.approx(0.01)  # seed 0 alone has both
+    assert gain("mnist", "awgn", "repobe", 7, "natural_accuracy") == pytest.approx(0.01)  # seed 0 alone has both
     # Not tested under attack, or at 23 dB.
-    assert pd.isna(gain("mnist", "awgn", "repobe", "adversarial_accuracy", 7))
-    assert pd.isna(gain("mnist", "awgn", "repobe", "natural_accuracy", 23))
+    assert pd.isna(gain("mnist", "awgn", "repobe", 7, "adversarial_accuracy"))
+    assert pd.isna(gain("mnist", "awgn", "repobe", 23, "natural_accuracy"))
     lost = read(rows=evasion(at | {"value": 0.98}, at | {"value": 0.99, "method": "repobe_half"})).gain
-    assert lost("mnist", "awgn", "repobe", "natural_accuracy", 7) == pytest.approx(-0.01)
+    assert lost("mnist", "awgn", "repobe", 7, "natural_accuracy") == pytest.approx(-0.01)
 
 
 def test_natural_accuracy_could_rise_as_much_again_and_adversarial_accuracy_move_either_way():

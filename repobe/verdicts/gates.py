@@ -48,8 +48,8 @@ class Gates:
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
         """Whether the tables say what more training would bring: whether a training of half the length is beside it.
 
-        `gain` is what the second half brought: at most the tolerance of accuracy, and a verdict must stand if as much
-        came again (D32). A reconstruction may have gained at most 0.5 dB of validation.
+        What the second half brought is `gain`, and each comparison weighs it (`passed`, `reach`; D32). A reconstruction
+        may have gained at most 0.5 dB of validation.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
@@ -73,7 +73,7 @@ class Gates:
             return Gate("no", f"the second half of its training gained {method} {gain:.1f} dB of validation")
         return Gate("yes")
 
-    def gain(self, dataset: str, channel: str, method: str, quantity: str, snr_db: float) -> float:
+    def gain(self, dataset: str, channel: str, method: str, snr_db: float, quantity: str) -> float:
         """What the second half of a training gained in accuracy on the test images at an SNR, a mean over seeds.
 
         Below 0 if it lost; NaN if there is no training of half the length, or if it was not tested so.
@@ -127,17 +127,21 @@ class Gates:
         asked = (dataset, channel, *dict.fromkeys(methods))
         if asked not in self._passed:
             self._passed[asked] = self._judged(dataset, channel, list(asked[2:]))
-        passed = self._passed[asked] | dict.fromkeys(GAINS)
-        sides = list(zip(methods, snrs_db, strict=bool(snrs_db)))
-        gains = [self.gain(dataset, channel, method, quantity, snr) for method, snr in sides]
-        passed |= dict(zip(GAINS, gains, strict=False)) | {"unfinished": ""}
+        passed = self._passed[asked] | dict.fromkeys(GAINS) | {"unfinished": ""}
+        if not snrs_db:
+            return passed
+        sides = list(zip(methods, snrs_db, strict=True))
+        gains = [self.gain(dataset, channel, *side, quantity) for side in sides]
+        passed |= dict(zip(GAINS, gains, strict=False))  # a printed number has no rival
         if passed["failed"]:
             return passed
-        natural = [self.gain(dataset, channel, method, "natural_accuracy", snr) for method, snr in sides]
-        if untested := [m for m, *each in zip(methods, gains, natural, strict=False) if np.isnan(each).any()]:
+        natural = gains
+        if quantity != "natural_accuracy":
+            natural = [self.gain(dataset, channel, *side, "natural_accuracy") for side in sides]
+        if untested := [one for one, *each in zip(methods, gains, natural, strict=True) if np.isnan(each).any()]:
             return passed | not_trained(f"{untested[0]}{HALF} was not tested so")
-        within = tolerance(dataset) + ROUNDING if sides else 0.0
-        for method, gained in zip(methods, natural, strict=False):
+        within = tolerance(dataset) + ROUNDING
+        for method, gained in zip(methods, natural, strict=True):
             if gained > within:
                 points = f"{100 * gained:.2f} points of natural accuracy there, more than {100 * within:.1f}"
                 passed["unfinished"] = f"the second half of its training gained {method} {points}"
