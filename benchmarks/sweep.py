@@ -57,7 +57,12 @@ def _again(system: System, image: Tensor, key: Key, draws: int) -> Callable[[], 
 
 def _evaluation(trained, spec, data) -> Callable[[], list]:
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
-    return lambda: [unattacked(trained, spec, image, label, snr_db) for snr_db in SNR_DB]
+
+    def run() -> list:
+        sent: dict[int, torch.Tensor] = {}
+        return [unattacked(trained, spec, image, label, snr_db, sent) for snr_db in SNR_DB]
+
+    return run
 
 
 def _row(setup: Setup, subject: str, ours: Callable, beside: str, other: Callable, goal: Goal | None = None) -> Row:

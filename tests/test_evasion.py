@@ -351,6 +351,61 @@ def test_a_split_meets_the_same_air_and_keys_whole_or_batch_by_batch(schedule, s
     assert (outputs(20)[0] - outputs(20)[1]).abs().max() > 1e-3
 
 
+class Adaptive(nn.Module):
+    """A transmitter that knows the SNR: it sends the root of the noise power, five symbols an image."""
+
+    digital = random_transmitter = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = []
+
+    def transmit(self, image, key, n0, generator):
+        self.batches.append(n0)
+        return torch.full((len(image), 5), n0**0.5, dtype=torch.complex64)
+
+    def deliver(self, symbols, n0, key, generator):
+        return symbols.real
+
+
+def passes(method, image, kept) -> tuple[torch.Tensor, ...]:
+    """What is received of three batches at 20 and at 0 dB: each Float[draws, n, classes]."""
+
+    def heard(n0: float) -> torch.Tensor:
+        draws = Draws(method, n0, [torch.Generator().manual_seed(n) for n in range(2)], "t", n0, kept=kept)
+        return torch.cat([torch.stack(list(draws(x))) for x in image.split((7, 7, 6))], dim=1)
+
+    return heard(0.01), heard(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "hyper", "times"),
+    [("repobe", {}, 4), ("repobe", {"key_schedule": "per_message"}, 6), ("necst", {}, 4), ("necst_dp", {}, 12)],
+)
+def test_an_image_is_encoded_once_for_all_snrs_unless_something_sends_it_in_another_way(
+    name, hyper, times, specs, digits, monkeypatch
+):
+    """Three batches, and the first of the second SNR again; NECST-DP flips its bits anew at each of two draws."""
+    image = images(digits.test[0][:20], 16)
+    spec = replace(specs["repobe"], label=name, method=name, hyper=hyper)
+    method = build(spec, digits).eval()
+    expected = passes(method, image, None)
+    method, sent = build(spec, digits).eval(), []  # anew, because keys are used once
+    real = method.system.transmit
+    monkeypatch.setattr(method.system, "transmit", lambda *given: sent.append(1) or real(*given))
+    for found, one in zip(passes(method, image, {}), expected, strict=True):
+        assert torch.equal(found, one)
+    assert len(sent) == times
+
+
+def test_a_transmitter_that_knows_the_snr_sends_every_batch_at_every_snr():
+    method = SimpleNamespace(system=Adaptive(), keys=FixedKey(None))
+    low, high = passes(method, torch.zeros(20, 1, 4, 4), {})
+    assert method.system.batches == 3 * [0.01] + 3 * [1.0]
+    assert low.unique().tolist() == pytest.approx([0.1])
+    assert high.unique().tolist() == [1.0]
+
+
 def test_batches_are_regrouped_in_order_and_no_image_is_lost():
     image = torch.arange(11.0)[:, None]
     cut = list(regrouped(iter(image.split(4)), [3, 2, 5, 1]))

@@ -52,11 +52,11 @@ def evasion(
     """
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
     victim = Victim(trained, spec, image, label, surrogates)
-    rows, counts = [], {}
+    rows, counts, sent = [], {}, {}
     for snr_db in spec.snr_db:
         natural = keep(
             f"natural {snr_db:g} dB",
-            lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db),
+            lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db, sent),
             draws=spec.evaluation.draws,
         )
         for metric, value in natural.items():
@@ -122,12 +122,14 @@ def clean_accuracy(trained: Method, image: Resized, label: Tensor) -> Tensor:
     return gathered(right, len(image))[None]
 
 
-def unattacked(trained: Method, spec: Spec, image: Resized, label: Tensor, snr_db: float) -> dict[str, Tensor]:
-    """Float[draws, n] by metric: the receiver's results on the whole test split."""
+def unattacked(
+    trained: Method, spec: Spec, image: Resized, label: Tensor, snr_db: float, sent: dict[int, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """Float[draws, n] by metric: the receiver's results on the whole test split. sent: see `Draws`, `kept`."""
     # The name leaves out the method, so all methods with the same k see the same channel draws.
     stream = (spec.dataset, spec.channel, spec.seed, snr_db)
     airs = [generator_for(image.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws)]
-    heard = Draws(trained, noise_power(snr_db), airs, "evaluate", snr_db)
+    heard = Draws(trained, noise_power(snr_db), airs, "evaluate", snr_db, kept=sent)
 
     def measured(output: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         if spec.task == "reconstruction":
