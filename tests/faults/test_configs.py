@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -129,11 +130,29 @@ def test_a_folder_may_have_a_name_that_a_shell_reads_once_it_is_quoted(key, name
     assert check(put(CONFIG, key, name))[key] == name
 
 
-def test_a_tilde_is_the_users_folder_and_a_path_has_one_spelling(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
-    for written, meant in {"~/rr": "/home/me/rr", "./a//b/": "a/b", "a/../b": "a/../b", "a~": "a~"}.items():
+def test_a_tilde_is_the_users_folder_and_a_path_has_one_spelling(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("rr", "a/b", "b", "a~"):  # those of the data must exist
+        Path(folder).mkdir(parents=True)
+    for written, meant in {"~/rr": f"{tmp_path}/rr", "./a//b/": "a/b", "a/../b": "a/../b", "a~": "a~"}.items():
         for key in ("results_dir", "figures_dir", "data_dir"):
             assert check(put(CONFIG, key, written))[key] == meant
+
+
+def test_a_folder_of_data_that_is_missing_is_refused_until_nothing_needs_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    known = "; name the datasets' folder, or null to download"
+    assert refusal(put(CONFIG, "data_dir", "/nowhere")) == f"data_dir: /nowhere does not exist{known}"
+    assert refusal(put(CONFIG, "data_dir", "file")) == f"data_dir: file is not a folder{known}"
+    started = f" (relative paths of data start at {tmp_path})"
+    assert refusal(put(CONFIG, "data_dir", "dta")) == f"data_dir: dta does not exist{known}{started}"
+    made = put(CONFIG, "results_dir", str(tmp_path))
+    for name in made["datasets"]:
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / f"{name}.safetensors").write_text("")
+    assert check(put(made, "data_dir", "/nowhere"))["data_dir"] == "/nowhere"
 
 
 @pytest.mark.parametrize("key", ["results_dir", "figures_dir"])

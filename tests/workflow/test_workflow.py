@@ -197,6 +197,7 @@ def test_without_a_tracking_store_the_command_names_none(tmp_path):
 
 def test_a_job_that_fails_shows_on_the_console_what_to_fix(tmp_path):
     """The log's last line, once; the log itself lies where snakemake says."""
+    (tmp_path / "nothing").mkdir()
     chosen = config(tmp_path, datasets={"mnist": {"image_size": 32}}, data_dir=str(tmp_path / "nothing"))
     done = snakemake(str(tmp_path / "results" / "data" / "mnist.safetensors"), "--configfile", chosen)
     assert done.returncode != 0
