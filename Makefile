@@ -15,7 +15,7 @@ help: ## these lines
 demo: $(READY) ## RepObE and its rivals on small digits, minutes: results/report.html, figures/
 	$(SNAKEMAKE) --cores all
 
-quick: $(READY) ## MNIST and CIFAR-10 at 64×64, hours on a CPU: results/quick/report.html, figures/quick/
+quick: $(READY) ## MNIST and CIFAR-10 at 64×64, days on two cores: results/quick/report.html, figures/quick/
 	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
 
 # The committed folders that one report shows; of folders with the same dataset, figures draw the first.

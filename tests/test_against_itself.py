@@ -44,4 +44,4 @@ def test_every_entry_is_complete_and_names_what_there_is():
         assert set(one["see"].split(", ")) <= known
     assert "In these tables k is 32 (repobe, escst); 100 (necst)" in said[5]["but"]
     assert "k is not known" in entries()[5]["but"]
-    assert against_itself.PLACES * 8 == against_itself.PAPER_SIZE
+    assert against_itself.PLACES * 8 == paper.SIZE

@@ -42,6 +42,12 @@ def test_of_equal_ones_the_first_folder_counts_and_what_has_not_run_is_not_liste
     assert pd.isna(chosen(("c01", "a", "not run", None), ("c01", "b", "not run", None))["elsewhere"])
 
 
+def test_folders_of_which_no_claim_has_a_size_stand_side_by_side():
+    """As after the demo: an empty column of a CSV is read as numbers."""
+    rows = verdicts(("c11", "a", "reproduced", None), ("c01", "a", "not run", None)).astype({"scale": float})
+    assert collection.judged(rows)["verdict"].tolist() == ["not run", "reproduced"]
+
+
 def test_the_first_folder_leads_for_a_dataset_and_a_stand_in_only_without_the_papers():
     cost = pd.DataFrame({"dataset": ["digits", "mnist", "mnist", "digits_rgb"], "set": ["a", "b", "c", "a"]})
     assert collection.leaders(cost) == {"digits": "", "mnist": "b", "digits_rgb": "a"}

@@ -49,7 +49,8 @@ def test_a_number_agrees_inside_the_tolerance_differs_outside_and_is_open_betwee
 
 
 def test_a_printed_maximum_is_an_equality_of_our_maximum_and_a_minimum_of_our_minimum():
-    rows = [{"value": 0.95}, {"value": 0.99, "snr_test_db": 15.0}, {"value": 0.97, "snr_test_db": 23.0}]
+    values = ((7.0, 0.95), (11.0, 0.97), (15.0, 0.99), (19.0, 0.98), (23.0, 0.97))
+    rows = [{"value": value, "snr_test_db": snr} for snr, value in values]
     highest, lowest = ({"snr_db": "7-23", "relation": relation} for relation in ("maximum", "minimum"))
     assert compared(0.99, *rows, asked=highest)["ours"] == 0.99
     assert compared(0.95, *rows, asked=lowest)["ours"] == 0.95
@@ -57,6 +58,9 @@ def test_a_printed_maximum_is_an_equality_of_our_maximum_and_a_minimum_of_our_mi
     # Below a printed maximum, or above a printed minimum, is a difference.
     assert verdict(0.999, *rows, asked=highest) == "differs"
     assert verdict(0.93, *rows, asked=lowest) == "differs"
+    # The range is that of the paper's curves: each of their points, and no other.
+    assert verdict(0.99, *rows[:2], *rows[3:], asked=highest) == "not run"
+    assert compared(0.99, *rows, {"value": 1.0, "snr_test_db": 20.0}, asked=highest)["ours"] == 0.99
 
 
 def test_the_interval_holds_the_spread_between_seeds():

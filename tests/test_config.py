@@ -10,6 +10,7 @@ from repobe.__main__ import main
 from repobe.phy import channels
 from repobe.runs import plugins, refusals
 from repobe.runs.config import ROOT, check, hyper_parameters, load, source_of
+from repobe.runs.grid import grid
 from repobe.training import method
 from repobe.training.method import Problem
 
@@ -50,6 +51,29 @@ def test_a_file_that_is_not_yaml_is_named_with_the_line(tmp_path):
     with pytest.raises(ValueError, match=r".") as raised:
         load(path)
     assert str(raised.value) == f"{path}, line 3, is not YAML (found character '\\t' that cannot start any token)"
+
+
+@pytest.mark.parametrize("text", ["results_dir: {{ root }}\n", "seeds: [0]\n? [a, b]\n: 1\n"])
+def test_a_key_that_is_no_text_is_named_by_its_line(text, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    line = text.count("\n", 0, max(text.find("{ root"), text.find("[a, b]"))) + 1
+    with pytest.raises(ValueError, match=r".") as raised:
+        load(path)
+    assert str(raised.value) == f"{path}, line {line}: a key is a text, not a list or a mapping; quote braces"
+
+
+@pytest.mark.parametrize(
+    "own", [{"eps": [0.1]}, {"eps": [0.016, 0.1]}, {"steps": 50}, {"eot": 10}, {"restarts": 2}, {"kind": "eot_pgd"}]
+)
+def test_the_name_of_the_papers_attack_is_kept_for_it(own):
+    """Printed numbers are compared with the attack of this name."""
+    paper = {"kind": "pgd", "images": 20}
+    attacks = {"paper": paper | {"eps": [0.016], "steps": 5}}
+    assert grid(check(CONFIG | {"evaluation": CONFIG["evaluation"] | {"attacks": attacks}}))
+    attacks = {"paper": paper | own}
+    with pytest.raises(ValueError, match=f"^evaluation.attacks.paper.{next(iter(own))}: the name is kept"):
+        grid(check(CONFIG | {"evaluation": CONFIG["evaluation"] | {"attacks": attacks}}))
 
 
 @pytest.mark.parametrize("name", METHODS)

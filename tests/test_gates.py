@@ -3,7 +3,7 @@ import pytest
 from conftest import evasion
 
 from repobe.images.datasets import VALIDATION
-from repobe.verdicts import gates
+from repobe.verdicts import gates, words
 from repobe.verdicts.gates import Gates
 
 PLACE = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "snr_train_db": "mixed", "seed": 0}
@@ -154,10 +154,10 @@ def test_the_scale_stands_beside_the_papers():
     costs = pd.concat([cost(), cost(method="necst", symbols_k=100)])
     size, scale = read(costs=costs).scale("mnist", "awgn", ["repobe", "necst"])
     assert (size, scale) == (64, "64×64, k = 128 and 100; the paper 224×224, k = 1568")
-    assert gates.at_scale("not reproduced", {64}) == "not reproduced, at 64×64"
-    assert gates.at_scale("agrees", {224}) == "agrees"
-    assert gates.plain("not reproduced, at 64×64") == "not reproduced"
-    assert gates.plain("inconclusive: not trained") == "inconclusive"
+    assert words.at_scale("not reproduced", {64}) == "not reproduced, at 64×64"
+    assert words.at_scale("agrees", {224}) == "agrees"
+    assert words.plain("not reproduced, at 64×64") == "not reproduced"
+    assert words.plain("inconclusive: not trained") == "inconclusive"
 
 
 def test_what_fails_both_gates_is_called_not_trained():

@@ -28,8 +28,8 @@ def under(reading: dict, snrs: set[float] = frozenset({7, 23})) -> dict:
     return part
 
 
-def test_our_own_reading_changes_nothing():
-    assert under(AS_DECIDED) == CLAIM["parts"][0]
+def test_our_own_reading_changes_nothing_but_names_the_snrs_that_ran():
+    assert under(AS_DECIDED) == CLAIM["parts"][0] | {"snr_db": [7, 23]}
 
 
 def test_a_reading_puts_its_runs_in_the_place_of_every_method_and_rival_that_it_names():
@@ -54,7 +54,7 @@ def test_under_another_scale_nothing_is_judged_where_no_two_snrs_lie_3_db_apart(
 
 def test_a_reading_may_bring_parts_of_its_own():
     part = under({"parts": {"c99": [{"check": "rebuilds_less", "dataset": "mnist", "channels": ["awgn"]}]}})
-    assert part == {"check": "rebuilds_less", "dataset": "mnist", "channels": ["awgn"]}
+    assert part == {"check": "rebuilds_less", "dataset": "mnist", "channels": ["awgn"], "snr_db": [7, 23]}
 
 
 def judged(reading: dict, *parts: pd.DataFrame, **raw) -> list[dict]:
@@ -70,8 +70,8 @@ def test_a_claim_holds_under_a_reading_by_the_comparisons_that_ran():
     assert ours["lead"] == pytest.approx(-0.04 - 0.02)
     assert theirs["lead"] == pytest.approx(0.06 - 0.02)
     assert theirs["low"] < theirs["lead"] < theirs["high"]
-    # Missing are undefended over AWGN, and all three over Rayleigh fading.
-    assert (theirs["hold"], theirs["fail"], theirs["undecided"], theirs["not_run"]) == (1, 0, 0, 4)
+    # Missing are undefended over AWGN, all three over Rayleigh fading, and both at the 99 dB of `tables`' undefended.
+    assert (theirs["hold"], theirs["fail"], theirs["undecided"], theirs["not_run"]) == (1, 0, 0, 5)
 
 
 def test_a_reading_whose_runs_are_in_no_comparison_has_no_row():
@@ -111,7 +111,7 @@ def test_a_method_that_is_not_trained_leaves_a_reading_open():
 
 
 def result(reading: str, outcome: str, lead: float, dataset: str = "mnist") -> dict:
-    bounds = {"low": lead - 0.01, "high": lead + 0.01}
+    bounds = {"low": lead - 0.01, "high": lead + 0.01, "lowest": lead - 0.01}
     of = {"claim": "c01", "reading": reading, "dataset": dataset, "quantity": "natural_accuracy"}
     return of | {"outcome": outcome, "lead": lead} | bounds
 
@@ -129,6 +129,15 @@ def test_the_headline_is_the_reading_kindest_to_the_paper_beside_how_many_hold()
     assert (one["kindest"], one["outcome"], one["as_decided"]) == ("r01", "holds", "fails")
     assert (one["holds"], one["fails"], one["open"], one["readings"]) == (2, 1, 1, 4)
     assert one["ahead"] == 3  # r02's interval too lies above 0
+
+
+def test_a_reading_is_ahead_only_if_every_comparison_is_surely_so():
+    """NECST misses 60 of 1,000 images, the undefended 70 of 50 times fewer: it leads by more, and is less sure."""
+    few = rows(3, images=20, method="undefended")
+    (row,) = judged(AS_DECIDED, rows(0), rows(60, method="necst"), few)
+    assert row["rival"] == "necst"
+    assert row["low"] > 0 > row["lowest"]
+    assert readings.headline(pd.DataFrame([{"claim": "c99", "reading": "r00"} | row]))["ahead"].tolist() == [0]
 
 
 def test_a_claim_of_two_datasets_is_under_a_reading_as_the_worse_of_them():
@@ -183,6 +192,32 @@ def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
     )
     assert cards._readings(found, words, [], "readings").startswith("of 2 it holds under 0")
     assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("lead −0.6307.")
+
+
+def test_the_reason_of_a_claim_is_of_the_gate_that_it_names():
+    """The comparison that lies furthest back fails another gate."""
+    row = {"verdict": "inconclusive: not trained", "difference": 0.01, "why": "undefended reads at most 0.900"}
+    lacks = "necst has no training of half the epochs beside it"
+    evidence = pd.DataFrame(
+        [
+            {"outcome": "not competent", "difference": 0.01, "margin": 0.02, "why": row["why"]},
+            {"outcome": "not trained", "difference": 0.09, "margin": 0.02, "why": "another"},
+            {"outcome": "not trained", "difference": 0.05, "margin": 0.02, "why": lacks},
+        ]
+    ).assign(method="repobe", rival="necst")
+    said = "No verdict, because 2 of 3 comparisons fail a gate (not trained): "
+    assert cards.reason(row, evidence).startswith(f"{said}NECST has no training")
+
+
+def test_the_reason_of_a_claim_of_which_all_that_ran_holds_is_what_did_not_run():
+    row = {"verdict": "inconclusive", "difference": 0.05, "why": None}
+    evidence = pd.DataFrame(
+        [{"outcome": "yes", "evidence": ""}, {"outcome": "not run", "evidence": "repobe over rayleigh"}]
+    ).assign(method="repobe", rival="necst")
+    lacking = "RepObE over Rayleigh fading did not run"
+    assert cards.reason(row, evidence) == f"All 1 comparisons that ran lie surely on the claim's side, but {lacking}."
+    evidence.loc[0, "outcome"] = "open"
+    assert cards.reason(row, evidence) == f"The intervals of 1 of 1 comparisons contain the margin; {lacking}."
 
 
 def test_a_claim_that_ran_on_a_stand_in_alone_is_said_not_to_have_run_on_the_papers_dataset():

@@ -18,7 +18,7 @@ def test_a_summary_has_one_row_a_key():
     [
         (evasion({}, {}), "appears twice"),
         (evasion({"value": 1.2}), r"outside \[0, 1\]"),
-        (evasion({"value": float("inf")}), "a value is infinite"),
+        (evasion({"value": float("inf")}), "line 2: the value is infinite"),
         (evasion({}, {"seed": 1, "value": float("nan")}), "line 3: value is empty"),
         (evasion({"channel": None}), "line 2: channel is empty"),
         (evasion({"n": None}), "line 2: n is empty"),

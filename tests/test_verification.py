@@ -7,11 +7,13 @@ import pyarrow as pa
 import pytest
 
 from repobe.__main__ import main
+from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, readings, verification
+from repobe.verdicts.collection import collect
 from repobe.verdicts.show import show
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
@@ -120,7 +122,7 @@ def change_a_digit(path, place: int, column: str) -> tuple[int, str, str]:
         ("summary/audit.csv", 0, "mean"),
         ("comparison.csv", 2, "ours"),
         ("claims.csv", 0, "difference"),
-        ("evidence.csv", 1, "snr_db"),
+        ("evidence.csv", 0, "snr_db"),
     ],
 )
 def test_a_digit_changed_in_a_derived_table_is_named_with_its_cell(name, place, column, made, capsys):
@@ -190,6 +192,24 @@ def contents(folder):
 def test_one_folders_tables_merged_are_themselves(made, tmp_path):
     merge(tmp_path / "merged", [made])
     assert contents(tmp_path / "merged") == contents(made)
+
+
+def test_one_method_at_two_image_sizes_is_refused(made, tmp_path):
+    """Its runs would count as seeds of one training."""
+    cost = results.read(made / "tables" / "cost.csv", "cost")
+    results.refuse_two_sizes(cost, "")
+    with pytest.raises(ValueError, match=r"^mnist/rayleigh/\w+ has runs at 32×32 and 64×64 pixels; one size only$"):
+        results.refuse_two_sizes(pd.concat([cost, cost.assign(image_size=64)]), "one size only")
+    reference = ROOT / "results" / "reference"
+    with pytest.raises(ValueError, match=r"^mnist/awgn/\w+ has runs at 32×32 and 224×224 pixels; merge folders of one"):
+        merge(tmp_path / "both", [reference / "mnist32", reference / "mnist224"])
+    assert not (tmp_path / "both").exists()
+
+
+def test_a_page_of_several_folders_shows_a_number_from_the_tables_of_its_own(made, tmp_path):
+    (made / "summary" / "layer_table.csv").write_text("layer\n")
+    collect(tmp_path / "all", [made])
+    assert show("n21", tmp_path / "all") == show("n21", made)
 
 
 def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, capsys):

@@ -8,9 +8,8 @@ from repobe.report.headings import channel_title, over_channel
 from repobe.report.wording import capital, joined, method, spelled
 from repobe.tables.schema import is_proportion
 from repobe.verdicts import paper
-from repobe.verdicts.claims import GATED
-from repobe.verdicts.gates import plain
 from repobe.verdicts.readings import headline
+from repobe.verdicts.words import plain
 
 QUANTITIES = wording.QUANTITIES | {  # claims are about the paper's attack and its one eavesdropper
     "adversarial_accuracy": "accuracy under the paper's attack",
@@ -64,16 +63,19 @@ def reason(row: dict, evidence: pd.DataFrame, stand_in: bool = False) -> str:
         return f"{capital(row['evidence'])}."
     count = len(ran)
     if gate:
-        failed = int(outcomes.isin(GATED).sum())
-        why = spelled(row["why"] or gate, _methods(evidence))
+        closed = evidence[outcomes == gate]
+        failed, worst = len(closed), (closed["difference"] - closed["margin"]).astype(float).idxmin()
+        why = spelled(closed.loc[worst, "why"], _methods(evidence))
         return f"No verdict, because {failed} of {count} comparisons fail a gate ({gate}): {why}."
     if plain(verdict) == "reproduced":
         return f"All {count} comparisons lie surely on the claim's side of its margin."
     if plain(verdict) == "not reproduced":
         return f"{int((outcomes == 'no').sum())} of {count} comparisons lie surely on the other side of the margin."
     undecided = int((outcomes == "open").sum())
-    missing = f"; {_missing(evidence)} did not run" if (outcomes == "not run").any() else ""
-    return f"The intervals of {undecided} of {count} comparisons contain the margin{missing}."
+    lacking = f"{_missing(evidence)} did not run" if (outcomes == "not run").any() else ""
+    if not undecided:
+        return f"All {count} comparisons that ran lie surely on the claim's side, but {lacking}."
+    return f"The intervals of {undecided} of {count} comparisons contain the margin{lacking and f'; {lacking}'}."
 
 
 def closest(row: dict) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from repobe.report.wording import SPELLED
 from repobe.tables.schema import is_proportion
-from repobe.verdicts.gates import plain
+from repobe.verdicts.words import plain
 
 AT_ONCE = 40  # rows in the HTML; a longer table loads its others when a reader comes near them
 HEADINGS = {

@@ -12,7 +12,8 @@ from pathlib import Path
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.results import told
 from repobe.verdicts import paper
-from repobe.verdicts.gates import STAND_INS, plain
+from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.words import plain
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
 

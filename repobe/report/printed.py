@@ -13,7 +13,7 @@ from repobe.report import markdown
 from repobe.report.headings import panel_title
 from repobe.report.wording import QUANTITIES, method
 from repobe.verdicts.collection import judged, side_by_side
-from repobe.verdicts.gates import size_of
+from repobe.verdicts.words import size_of
 
 NUMBERS = ("id", "Fig.", "what", "paper", "ours", "measured at", "verdict")
 CLAIMS = ("id", "claim", "measured at", "verdict")

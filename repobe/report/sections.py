@@ -8,7 +8,7 @@ from repobe.report.channel_uses import over_channel_uses
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.report.wording import joined
 from repobe.tables.schema import family
-from repobe.verdicts.gates import plain, size_of
+from repobe.verdicts.words import plain, size_of
 
 SHARED = ["commit", "device", "threads", "python", "torch", "torchvision"]  # of a run, told once for all runs
 

@@ -137,7 +137,9 @@ def check(config: Any) -> dict:
     config = json.loads(json.dumps(checked(CONFIG, config), default=dataclasses.asdict))
     for name, described in config["datasets"].items():
         _check_dataset(name, described.get("source"), Path(config["results_dir"]))
-    _check_data_dir(config)
+    made = all(data_file(Path(config["results_dir"]), name).exists() for name in config["datasets"])
+    if config["data_dir"] is not None and not made:
+        own_data.refuse_data_dir(Path(config["data_dir"]))
     for number, entry in enumerate(config["channels"]):
         source, label = names.located(entry)
         try:
@@ -174,22 +176,7 @@ def _check_dataset(name: str, source: str | None, results: Path) -> None:
     try:
         own_data.refuse(Path(source))
     except (ValueError, OSError) as error:
-        raise ValueError(f"datasets.{name}.source: {error}{_start_of(source)}") from None
-
-
-def _check_data_dir(config: dict) -> None:
-    """ValueError where `data_dir` is no folder, unless every dataset is already made and needs it no more."""
-    folder, results = config["data_dir"], Path(config["results_dir"])
-    if folder is None or Path(folder).is_dir() or all(data_file(results, name).exists() for name in config["datasets"]):
-        return
-    what = "is not a folder" if Path(folder).exists() else "does not exist"
-    raise ValueError(f"data_dir: {folder} {what}; name the datasets' folder, or null to download{_start_of(folder)}")
-
-
-def _start_of(path: str) -> str:
-    """Where a relative path of data starts, in brackets; empty for one that exists or that is absolute."""
-    missing = not Path(path).is_absolute() and not Path(path).exists()
-    return f" (relative paths of data start at {Path.cwd()})" if missing else ""
+        raise ValueError(f"datasets.{name}.source: {error}{own_data.start_of(Path(source))}") from None
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:

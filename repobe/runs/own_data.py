@@ -1,4 +1,4 @@
-"""Checks the source of a user's own dataset with the config: that it exists, and the headers of an .npz file.
+"""Checks the data with the config: that `data_dir` or a dataset's source exists, and the headers of an .npz file.
 
 It reads no image: `images.own` does that when the data are made, and refuses the same faults in the same words.
 """
@@ -28,6 +28,20 @@ def refuse(source: Path) -> None:
     else:
         what = "is neither a folder nor an .npz file" if source.exists() else "does not exist"
         raise ValueError(f"{source} {what}; the dataset's source is a folder of class folders, or an .npz file")
+
+
+def refuse_data_dir(folder: Path) -> None:
+    """ValueError, one line, unless `data_dir` is a folder."""
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        fix = f"name the datasets' folder, or null to download{start_of(folder)}"
+        raise ValueError(f"data_dir: {folder} {what}; {fix}")
+
+
+def start_of(path: Path) -> str:
+    """Where a relative path of data starts, in brackets; empty for a path that exists or that is absolute."""
+    missing = not path.is_absolute() and not path.exists()
+    return f" (relative paths of data start at {Path.cwd()})" if missing else ""
 
 
 def _refuse_arrays(source: Path, held: dict[str, Header]) -> None:

@@ -16,9 +16,12 @@ class _Reader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                what = "a key is a text, not a list or a mapping; quote braces"
+                raise ValueError(f"line {key.start_mark.line + 1}: {what}")
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise ValueError(f"line {key.start_mark.line + 1}: the key '{key.value}' stands twice")
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

@@ -20,8 +20,8 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
 
     If a run, or the cipher audit of random features, is in several sources, the last one wins; each returned line
     names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
-    tables. ValueError if a file of a source is missing or has changed since it was gathered, or if <out> has runs
-    that no source has.
+    tables. ValueError if a file of a source is missing or has changed since it was gathered, if <out> has runs that no
+    source has, or if the sources have one method at two image sizes.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -59,6 +59,7 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
         pictures |= results.pictures_of(tables / "reconstructions.npz")
         provenance |= entries
+    results.refuse_two_sizes(frames["cost.csv"], "merge folders of one config only")
     folder = out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     outcomes.write(counted, folder / "outcomes.parquet")

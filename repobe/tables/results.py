@@ -61,9 +61,11 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
     if "value" in frame:
         accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
-            raise ValueError(f"{path}: a value is infinite")
-        if not frame.loc[accuracy, "value"].between(0, 1).all():
-            raise ValueError(f"{path}: an accuracy or a rate lies outside [0, 1]")
+            line = (~np.isfinite(frame["value"].astype(float))).to_numpy().argmax() + 2
+            raise ValueError(f"{path}, line {line}: the value is infinite; delete the file and run again")
+        if (outside := (accuracy & ~frame["value"].between(0, 1)).to_numpy()).any():
+            where = f"{path}, line {outside.argmax() + 2}"
+            raise ValueError(f"{where}: the accuracy or rate lies outside [0, 1]; delete the file and run again")
         if "images_sd" in frame and frame.loc[~accuracy & (frame["n"] > 1), "images_sd"].isna().any():
             raise ValueError(
                 f"{path}: images_sd is missing for a value that is not an accuracy; delete the file and run again"
@@ -84,6 +86,8 @@ def tables(results: Path, specs: list[Path]) -> None:
             frames.insert(0, read(results / "cipher_audit.csv", table))
         frame = pd.concat(frames, ignore_index=True)
         check(frame, table, out / f"{table}.csv")
+        if table == "cost":
+            refuse_two_sizes(frame, "run all of the config, or give it another results_dir")
         write(frame, out / f"{table}.csv")
     outcomes.gather([spec.parent / "outcomes.parquet" for spec in specs], out / "outcomes.parquet")
     histories, pictures, provenance = [], {}, []
@@ -97,6 +101,17 @@ def tables(results: Path, specs: list[Path]) -> None:
     seal(out, pictures, provenance)
     for line in mixed_code(out):
         tell(line)
+
+
+def refuse_two_sizes(cost: pd.DataFrame, fix: str) -> None:
+    """ValueError if a method has runs of several image sizes, which tables would take for seeds of one training.
+
+    cost: rows of cost.csv; fix: what to do about it.
+    """
+    for place, mine in cost.groupby(["dataset", "channel", "method"], sort=False):
+        if len(sizes := mine["image_size"].unique()) > 1:
+            said = " and ".join(f"{size}×{size}" for size in sizes)
+            raise ValueError(f"{'/'.join(place)} has runs at {said} pixels; {fix}")
 
 
 def _of_run(path: Path, table: str, spec: Spec) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.verdicts import paper
-from repobe.verdicts.gates import PAPER_K, PAPER_SIZE
 
 PLACES = 28  # H' = W' of the feature map at 224×224 pixels (Sec. 3.1)
 NAMES = {"adversarial_training": "AT", "trades": "TRADES"}
@@ -35,9 +34,9 @@ def facts() -> dict[str, str]:
         "natural_lower": f"{low:.2f} and {high:.2f} points",
         "jpeg2000_ahead": f"{100 * (number['n08'] - number['n06']):.2f}",
         "bits_proof": f"{proof:.1f}",
-        "bits_printed": f"{different + 2 * math.log2(PAPER_SIZE):.1f}",
+        "bits_printed": f"{different + 2 * math.log2(paper.SIZE):.1f}",
         "bits_different": f"{different:.1f}",
-        "k_repobe": f"{PAPER_K:,}",
+        "k_repobe": f"{paper.K:,}",
         "steady": ", ".join(f"{100 * rise:+.2f} points from 7 to 23 dB (Fig. {figure})" for figure, rise in rises),
         "weight_near": f"{weight(0.5, 1):.3f}",
         "weight_far": f"{weight(2, 1):.3f}",

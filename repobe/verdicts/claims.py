@@ -14,7 +14,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
-from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks
+from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
 from repobe.verdicts.evidence import Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
@@ -98,9 +98,9 @@ def _together(comparisons: list[dict]) -> str:
     sizes = {one["size"] for one in comparisons if one.get("size")}
     if "no" in found:
         sizes = {one["size"] for one in comparisons if one["outcome"] == "no" and one.get("size")}
-        return gates.at_scale("not reproduced", sizes)
+        return words.at_scale("not reproduced", sizes)
     if found == {"yes"}:
-        return gates.at_scale("reproduced", sizes)
+        return words.at_scale("reproduced", sizes)
     return "inconclusive" + next((f": {words}" for words in GATED if words in found), "")
 
 

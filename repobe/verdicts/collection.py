@@ -12,7 +12,8 @@ import pandas as pd
 
 from repobe.runs.files import arrays, replace
 from repobe.tables.results import pictures_of, read, told, write_derived
-from repobe.verdicts.gates import STAND_INS, plain
+from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.words import plain
 
 SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
 DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
@@ -69,7 +70,7 @@ def leaders(cost: pd.DataFrame) -> dict[str, str]:
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each id: a decided verdict first, whichever it is, then the larger image size, then the first."""
     # `scale` begins with the image size: "32×32, k = 32; …". Evidence without images has none and is of every size.
-    size = rows["scale"].str.partition("×")[0].astype(float).fillna(0)
+    size = rows["scale"].astype("string").str.partition("×")[0].astype(float).fillna(0)
     ran = rows["verdict"] != "not run"
     order = rows.assign(_decided=rows["verdict"].map(plain).isin(DECIDED), _ran=ran, _size=size)
     order = order.sort_values(["_decided", "_ran", "_size"], ascending=False, kind="stable")

@@ -9,8 +9,9 @@ from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
-from repobe.verdicts.gates import COLUMNS, Gates, at_scale, not_trained, reach, tolerance
+from repobe.verdicts.gates import COLUMNS, Gates, not_trained, reach, tolerance
 from repobe.verdicts.spread import pooled
+from repobe.verdicts.words import at_scale
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
 
@@ -51,8 +52,9 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     command = at_papers_size([f"{number['dataset']}/{number['channel']}/{number['method']}"])
     found = chosen(summary, number)
     wanted = [float(snr) for snr in number["snr_db"].split("-")]
-    found = found[found["snr_test_db"].between(wanted[0], wanted[-1])]
-    if found.empty or not set(wanted) <= set(found["snr_test_db"]):
+    wanted = [snr for snr in paper.SNR_DB if wanted[0] <= snr <= wanted[-1]]
+    found = found[found["snr_test_db"].isin(wanted)]
+    if not set(wanted) <= set(found["snr_test_db"]):
         return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
     one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
     low, high, spread = _interval(one, number, evasion)

@@ -13,15 +13,13 @@ from repobe.runs.grid import HALF
 from repobe.tables.outcomes import ATTACKS
 from repobe.verdicts import paper
 
-# D31: the largest difference of two accuracies that agree.
-TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}
+TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}  # D31: the largest difference of two accuracies that agree
 SSIM_TOLERANCE = 0.02
 DECIBEL_TOLERANCE = 0.5  # D32: the most that the second half of a training may gain of a reconstruction's validation
 RUN = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
 TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # without the 5,000 that are kept for validation (D4)
 # D33: the most that the undefended network may lie below the printed accuracy.
 COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
-PAPER_SIZE, PAPER_K = 224, 1568  # Sec. 3.1: 4×28×28 real features are 1,568 complex symbols (D13)
 ROUNDING = 1e-6  # validation scores are sums in single precision
 COLUMNS = ["trained", "competent", "scale"]
 GAINS = ["gain", "rival_gain"]  # what the second half of its training brought each side of a comparison
@@ -113,7 +111,7 @@ class Gates:
             return None, ""
         size = int(rows["image_size"].min())
         k = " and ".join(str(one) for one in dict.fromkeys(rows["symbols_k"].astype(int)))
-        return size, f"{size}×{size}, k = {k}; the paper {PAPER_SIZE}×{PAPER_SIZE}, k = {PAPER_K}"
+        return size, f"{size}×{size}, k = {k}; the paper {paper.SIZE}×{paper.SIZE}, k = {paper.K}"
 
     def passed(
         self, dataset: str, channel: str, methods: list[str], quantity: str = "", snrs_db: Sequence[float] = ()
@@ -138,14 +136,34 @@ class Gates:
         natural = gains
         if quantity != "natural_accuracy":
             natural = [self.gain(dataset, channel, *side, "natural_accuracy") for side in sides]
-        if untested := [one for one, *each in zip(methods, gains, natural, strict=True) if np.isnan(each).any()]:
-            return passed | not_trained(f"{untested[0]}{HALF} was not tested so")
+        if untested := [one for one, *each in zip(sides, gains, natural, strict=True) if np.isnan(each).any()]:
+            (method, snr_db), attacked = untested[0], quantity == "adversarial_accuracy"
+            how = f"{'under attack ' if attacked else ''}at {snr_db:g} dB"
+            return passed | not_trained(f"{method}{HALF} was not tested {how}")
         within = tolerance(dataset) + ROUNDING
         for method, gained in zip(methods, natural, strict=True):
             if gained > within:
-                points = f"{100 * gained:.2f} points of natural accuracy there, more than {100 * within:.1f}"
-                passed["unfinished"] = f"the second half of its training gained {method} {points}"
+                passed["unfinished"] = _still_learned(method, gained, within)
         return passed
+
+    def settled(self, dataset: str, channel: str, methods: list[str], snr_db: float) -> dict:
+        """The columns that close a comparison of what leaks, because a classifier still learned; none if all settled.
+
+        No table says how much leaks after longer training. So the second half of the training may have gained a
+        classifier at most the tolerance at the SNR of the tap (D32). Of reconstructions `trained` asks as much.
+        """
+        within = tolerance(dataset) + ROUNDING
+        for method in methods:
+            place = {"dataset": dataset, "channel": channel, "method": method}
+            scores = _at(self.history, place)["validation_score"]
+            if len(scores) and _is_error(scores):
+                continue
+            gained = self.gain(dataset, channel, method, snr_db, "natural_accuracy")
+            if np.isnan(gained):
+                return not_trained(f"{method}{HALF} was not tested at {snr_db:g} dB")
+            if gained > within:
+                return not_trained(_still_learned(method, gained, within))
+        return {}
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
         if dataset in STAND_INS.values():
@@ -190,6 +208,11 @@ def not_trained(why: str) -> dict:
     return {"trained": "no", "failed": "not trained", "why": why}
 
 
+def _still_learned(method: str, gained: float, within: float) -> str:
+    points = f"{100 * gained:.2f} points of natural accuracy there, more than {100 * within:.1f}"
+    return f"the second half of its training gained {method} {points}"
+
+
 def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
     """The mean of whole − half over the trainings of both; NaN if there are none."""
     return float((whole - half).mean())
@@ -208,26 +231,10 @@ def tolerance(dataset: str) -> float:
     return TOLERANCE[dataset]
 
 
-def at_scale(verdict: str, sizes: set[int]) -> str:
-    """A verdict, with the image size that it holds at if that is below the paper's."""
-    small = sorted(size for size in sizes if size < PAPER_SIZE)
-    return verdict + (f", at {' and '.join(f'{size}×{size}' for size in small)}" if small else "")
-
-
-def size_of(scale: str) -> str:
-    """`32×32` of the column `scale`, as in `32×32, k = 32; the paper 224×224, k = 1568`."""
-    return scale.partition(",")[0]
-
-
-def plain(verdict: str) -> str:
-    """The verdict without the size or the gate that qualifies it."""
-    return verdict.partition(",")[0].partition(":")[0]
-
-
 def _printed(dataset: str, channel: str) -> float | None:
     """The highest natural accuracy that the paper prints for its network: undefended, else RepObE.
 
-    If it prints none over this channel, the value for the other channel.
+    If it prints none over this channel, the highest over all channels.
     """
     rows = paper.numbers()
     rows = rows[(rows["dataset"] == dataset) & (rows["quantity"] == "natural_accuracy")]

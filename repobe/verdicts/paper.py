@@ -10,6 +10,8 @@ from repobe.runs.console import in_a_line
 
 FOLDER = Path(__file__).parents[2] / "workflow" / "paper"
 PRINTED = 31  # numbers that the paper prints
+SIZE, K = 224, 1568  # Sec. 3.1: S, and 4×28×28 real features as 1,568 complex symbols (D13)
+SNR_DB = (7.0, 11.0, 15.0, 19.0, 23.0)  # the points of its curves in Figs. 3 and 4
 END = "\n..."
 RESTORE = "restore it: git checkout -- workflow/paper"
 NEEDED = {  # keys of every entry

@@ -16,20 +16,9 @@ from repobe.verdicts.claims import GATED, verdict
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import STAND_INS
 
-COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "quantity", "method", "rival", "channel"]
-COLUMNS += [
-    "snr_db",
-    "margin",
-    "difference",
-    "p_holm",
-    "seeds",
-    "images",
-    "size",
-    "hold",
-    "fail",
-    "undecided",
-    "not_run",
-]
+COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "quantity", "method", "rival"]
+COLUMNS += ["channel", "snr_db", "margin", "difference", "p_holm", "seeds", "images", "size"]
+COLUMNS += ["hold", "fail", "undecided", "not_run"]
 HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
 HEADLINE += ["quantity", "size", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
@@ -39,7 +28,8 @@ AS_DECIDED = "r00"
 def judge(results: Path) -> None:
     """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
-    lead: difference minus the claim's margin, with its 95 % interval low to high. hold, fail, undecided: numbers of the
+    lead: difference minus the claim's margin, with its 95 % interval low to high. lowest: the lowest `low` of all its
+    comparisons. hold, fail, undecided: numbers of the
     claim's comparisons. not_run: number of runs, or SNRs of a run, that the claim lacks.
     """
     tables = Tables.read(results / "tables")
@@ -71,7 +61,10 @@ def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
 
 
 def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
-    """The claim with the reading's runs on a dataset; snrs: the SNRs in dB at which the dataset was tested."""
+    """The claim with the reading's runs on a dataset; snrs: the SNRs in dB at which the dataset was tested.
+
+    A part that states no SNRs is judged at all of these, because readings compare what ran in one folder.
+    """
     offset = reading.get("snr_offset_db", 0)
     parts = []
     for part in reading.get("parts", {}).get(claim["id"], claim["parts"]):
@@ -79,9 +72,8 @@ def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
         for key, names in (("method", "methods"), ("rivals", "methods"), ("channels", "channels")):
             if key in part:
                 changed[key] = _renamed(part[key], reading.get(names, {}))
-        if offset:
-            stated = part.get("snr_db", [snr - offset for snr in snrs])
-            changed["snr_db"] = sorted(snr + offset for snr in stated if {snr, snr + offset} <= snrs)
+        stated = part.get("snr_db", sorted(snr - offset for snr in snrs))
+        changed["snr_db"] = sorted(snr + offset for snr in stated if not offset or {snr, snr + offset} <= snrs)
         parts.append(changed)
     return claim | {"parts": parts}
 
@@ -89,8 +81,9 @@ def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """For each claim: the most favourable reading, its outcome, and how many readings hold, fail or are open.
 
-    ahead: number of readings whose whole interval lies above the claim's margin, regardless of the gates. A claim that
-    ran only on a stand-in has no row. quantity, size and set (where rows have them) are the most favourable reading's.
+    ahead: number of readings of which every interval lies above the claim's margin, regardless of the gates. A claim
+    that ran only on a stand-in has no row. quantity, size and set (where rows have them) are those of the most
+    favourable reading.
     """
     found = []
     for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
@@ -99,7 +92,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
         each = mine.assign(rank=rank).sort_values(["rank", "lead"]).groupby("reading").first()
         best = each.sort_values(["rank", "lead"]).iloc[-1]
         counts = {outcome: int((each["rank"] == place).sum()) for place, outcome in enumerate(OUTCOMES)}
-        counts |= {"ahead": int((each["low"] > 0).sum()), "readings": len(each)}
+        counts |= {"ahead": int((each["lowest"] > 0).sum()), "readings": len(each)}
         told = ["outcome", "lead", "low", "high", "quantity", "size", "set"]
         kindest = {"kindest": best.name} | {name: best.get(name) for name in told}
         found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
@@ -139,5 +132,6 @@ def _row(ran: list[dict], not_run: int) -> dict:
         outcome = f"open: {gated}" if gated else "open" if "open" in kinds else "holds"
     counts = {"hold": kinds.count("yes"), "fail": kinds.count("no"), "not_run": not_run}
     lead = {name: last[of] - last["margin"] for name, of in (("lead", "difference"), ("low", "low"), ("high", "high"))}
+    lead["lowest"] = min(one["low"] - one["margin"] for one in ran)
     same = {name: last.get(name) for name in COLUMNS if name in last and name not in lead}
     return same | {"outcome": outcome} | lead | counts | {"undecided": len(ran) - counts["hold"] - counts["fail"]}

@@ -67,6 +67,7 @@ def _number(number: dict, results: Path) -> list[str]:
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
         lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
+    results = _set_of(mine, results)
     rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
         lines.insert(-1, _pair("ours is at", _scale(results, rows)))
@@ -83,8 +84,14 @@ def _number(number: dict, results: Path) -> list[str]:
         for weighed in one.get("weighed_by", [])
         if _bears(weighed, number)
     ]
-    lines += ["decisions whose effect was measured on this method", *(bears or ["none"]), ""] if bears else []
+    lines += ["decisions whose effect was measured on this method", *bears, ""] if bears else []
     return [*lines, "run it at the paper's size", mine["command"]]
+
+
+def _set_of(mine: pd.Series, results: Path) -> Path:
+    """The folder whose tables a row comes from: where several folders are on one page, the row names it."""
+    sets = results / "sets.json"
+    return Path(told(sets)[mine["set"]]) if sets.is_file() else results
 
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
@@ -92,7 +99,10 @@ def _scale(results: Path, rows: pd.DataFrame) -> str:
     history = read(results / "tables" / "history.csv")
     one = rows.iloc[0]
     same = (history[["method", "dataset", "channel"]] == one[["method", "dataset", "channel"]]).all(axis=1)
-    size = f"{one['image_size']}×{one['image_size']} pixels, where the paper has 224×224"
+    size = f"{one['image_size']}×{one['image_size']} pixels"
+    size += (
+        ", as in the paper" if one["image_size"] == paper.SIZE else f", where the paper has {paper.SIZE}×{paper.SIZE}"
+    )
     return f"{size}; {history.loc[same, 'epoch'].max():g} epochs, {rows['seed'].nunique()} seed(s)"
 
 
