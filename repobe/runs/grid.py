@@ -8,7 +8,13 @@ from repobe.runs.checking import checked
 from repobe.runs.spec import Spec
 
 # What an attack that is called `paper` may say of itself, because printed numbers are compared with it (Sec. 4.2).
-PUBLISHED = {"kind": ["pgd"], "eps": [[0.016], (0.016,)], "steps": [None, 5], "restarts": [1], "eot": [None, 1]}
+PUBLISHED: dict[str, list] = {
+    "kind": ["pgd"],
+    "eps": [[0.016], (0.016,)],
+    "steps": [None, 5],
+    "restarts": [1],
+    "eot": [None, 1],
+}
 HALF = "_half"  # of a label: the same method, trained for half as many epochs, or on half as many images (D32)
 
 

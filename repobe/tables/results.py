@@ -61,7 +61,7 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
     if "value" in frame:
         accuracy = frame["metric" if "metric" in frame else "quantity"].map(is_proportion).astype(bool)
         if not np.isfinite(frame["value"].astype(float)).all():
-            line = (~np.isfinite(frame["value"].astype(float))).to_numpy().argmax() + 2
+            line = frame["value"].astype(float).abs().to_numpy().argmax() + 2
             raise ValueError(f"{path}, line {line}: the value is infinite; delete the file and run again")
         if (outside := (accuracy & ~frame["value"].between(0, 1)).to_numpy()).any():
             where = f"{path}, line {outside.argmax() + 2}"
@@ -111,7 +111,7 @@ def refuse_two_sizes(cost: pd.DataFrame, fix: str) -> None:
     for place, mine in cost.groupby(["dataset", "channel", "method"], sort=False):
         if len(sizes := mine["image_size"].unique()) > 1:
             said = " and ".join(f"{size}×{size}" for size in sizes)
-            raise ValueError(f"{'/'.join(place)} has runs at {said} pixels; {fix}")
+            raise ValueError(f"{'/'.join(map(str, place))} has runs at {said} pixels; {fix}")
 
 
 def _of_run(path: Path, table: str, spec: Spec) -> pd.DataFrame:
