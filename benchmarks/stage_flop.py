@@ -117,12 +117,20 @@ class Counted:
         return train * piece.prepared + validated * (looks * piece.score + piece.finished) + one
 
     def natural(self, spec: Spec) -> float:
-        """The test split at every SNR over all draws, from one encoding where the transmitter draws nothing."""
-        piece, shape = self.pieces(spec), self.shapes[spec.dataset]
-        each = piece.of(_sent(piece, spec.evaluation.draws))
+        """The test split at every SNR over all draws.
+
+        One encoding serves all SNRs, except for the first batch. Where an own key, a random or a digital transmitter
+        sends an image otherwise at each, each has its own.
+        """
+        piece, shape, draws = self.pieces(spec), self.shapes[spec.dataset], spec.evaluation.draws
+        link, first, others = piece.link, at_once(spec.image_size, BATCH), len(spec.snr_db) - 1
+        again = shape.test if link.own_keys or link.random or link.digital else min(first, shape.test)
+        sent = _sent(piece, draws).sent * (shape.test + others * again)
+        heard = draws * shape.test * len(spec.snr_db)
+        work = piece.of(Passes(sent, heard))
         if spec.task == "reconstruction":
-            each += spec.evaluation.draws * pieces.comparing(shape.image[0])
-        return shape.test * (len(spec.snr_db) * each + piece.classified * (spec.task == "classification"))
+            return work + heard * pieces.comparing(shape.image[0])
+        return work + shape.test * piece.classified
 
     def attacks(self, spec: Spec) -> Iterator[tuple[str, float]]:
         """(name, FLOP) of each attack at each SNR and radius; a radius of 0 costs nothing."""

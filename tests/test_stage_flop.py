@@ -130,8 +130,11 @@ def test_a_strong_attack_also_takes_the_papers_images_in_whole_batches():
     assert counted.natural(spec) + sum(work for _, work in counted.attacks(spec)) == pytest.approx(real, rel=1e-9)
 
 
-@pytest.mark.parametrize("label", ["repobe", "necst_dp", "escst", "jpeg2000", "reconstruction", "ibal"])
-def test_natural_images_are_encoded_once_for_all_draws_unless_the_transmitter_is_random(label):
+@pytest.mark.parametrize("label", ["repobe", "per_message", "necst_dp", "escst", "jpeg2000", "reconstruction", "ibal"])
+def test_natural_images_are_encoded_once_for_all_draws_and_snrs_unless_each_is_sent_otherwise(label, monkeypatch):
+    """Two batches: the first is sent at each SNR."""
+    for module in ("repobe.stages.transmission", "benchmarks.stage_flop"):
+        monkeypatch.setattr(f"{module}.BATCH", 4)
     spec = run_of(label, evaluation=Evaluation(3, {}))
     trained, data = build(spec, sample(spec)).eval(), sample(spec)
     real = flop(lambda: evasion(trained, spec, data, {}, unkept))
