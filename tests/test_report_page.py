@@ -113,10 +113,20 @@ def page(tmp_path_factory) -> Path:
     write(pd.DataFrame(comparison), results / "comparison.csv")
     columns = ["id", "change", "dataset", "channel", "quantity", "variant", "reference", "difference", "low", "high"]
     read = {"claim": "c08", "reading": "r01", "dataset": "mnist", "outcome": "holds", "lead": 0.0123}
-    read |= {"low": 0.001, "high": 0.02, "method": "repobe_adversarial", "rival": "undefended", "snr_db": 7.0}
+    read |= {
+        "low": 0.001,
+        "high": 0.02,
+        "lowest": 0.001,
+        "method": "repobe_adversarial",
+        "rival": "undefended",
+        "snr_db": 7.0,
+    }
     read |= {"quantity": "natural_accuracy", "channel": "awgn", "margin": -0.01, "size": 16, "hold": 2, "fail": 0}
     read |= {"undecided": 0, "not_run": 1}
-    write(pd.DataFrame([read, read | {"reading": "r00", "outcome": "fails", "low": -0.5}]), results / "readings.csv")
+    write(
+        pd.DataFrame([read, read | {"reading": "r00", "outcome": "fails", "low": -0.5, "lowest": -0.5}]),
+        results / "readings.csv",
+    )
     weighed = ["D8", "beta 1", "digits", "awgn", "natural_accuracy", 0.91, 0.9, 0.01, -0.02, 0.04, 1, 321]
     write(pd.DataFrame([weighed], columns=[*columns, "seeds", "n"]), results / "decisions.csv")
     run = {"run": "digits/awgn/repobe/seed0", "spec_sha256": "ab" * 32, "commit": "cd" * 20, "device": "cpu"}
