@@ -62,7 +62,7 @@ VALUES = {
     "only": ("*", "*/repobe"),
     "results_dir": ("results", "elsewhere"),
     "figures_dir": ("figures", "elsewhere"),
-    "data_dir": (None, "data"),
+    "data_dir": (None, "docs"),
     "mlflow_uri": (None, "sqlite:///a.db"),
     "mlflow_weights": (False, True),
     "device": ("auto", "cuda"),

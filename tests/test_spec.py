@@ -55,13 +55,6 @@ def test_an_attack_is_run_where_its_only_says():
     assert found["undefended"] == found["repobe_adversarial"] == ["paper"]
 
 
-def test_the_papers_attack_has_one_radius():
-    """Its outcomes are kept image by image under its name alone."""
-    attacks = {"paper": {"kind": "pgd", "images": 5, "eps": [0.016, 0.1]}}
-    with pytest.raises(ValueError, match=r"evaluation.attacks.paper.eps: the paper's attack has one radius"):
-        grid(CONFIG | {"evaluation": {"draws": 1, "attacks": attacks}})
-
-
 def test_the_most_particular_training_wins():
     digits = {"image_size": 32, "training": {"epochs": 2, "batch_size": 8}, "training_of": {"repobe": {"epochs": 9}}}
     config = CONFIG | {"datasets": {"digits": digits, "digits_rgb": digits | {"training_of": {}}}}

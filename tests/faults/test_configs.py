@@ -38,6 +38,9 @@ def texts(config: dict) -> list[str]:
     return [spec.dump() for spec in grid(check(config))]
 
 
+ATTACK = {"kind": "pgd", "images": 5}
+
+
 def refusal(config: dict) -> str:
     """The one line that refuses a config."""
     with pytest.raises(ValueError) as raised:
@@ -76,7 +79,8 @@ def test_the_noise_at_7_db_is_named_as_in_every_table_that_is_committed():
         ("datasets.digits.image_size", 16, 16.0),
         ("datasets.digits.training", {"learning_rate": 1}, {"learning_rate": 1.0}),
         ("methods.repobe.hyper", {"beta": 6, "contrast": 0}, {"contrast": 0.0, "beta": 6.0}),
-        ("evaluation.attacks.paper.eps", [1], [1.0]),
+        ("evaluation.attacks.paper.snr_db", [7], [7.0]),
+        ("evaluation.attacks", {"a": ATTACK | {"eps": [1]}}, {"a": ATTACK | {"eps": [1.0]}}),
         ("audit.snr_db", [-10, 23], [-10.0, 23.0]),
         ("inversion.snr_db", [23], [23.0]),
     ],
@@ -300,7 +304,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.trades", {"task": "reconstruction"}, "methods.trades: trades has no task: reconstruction, because"),
         ("methods.repobe.hyper", {"adversarial": True}, "methods.repobe.hyper.adversarial needs `after: undefended`"),
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
-        ("evaluation.attacks.paper.kind", "transfer", "evaluation.attacks.paper: kind transfer needs a surrogate"),
+        ("evaluation.attacks", {"a": {"kind": "transfer", "images": 5}}, "evaluation.attacks.a: kind transfer needs a"),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
         ("device", "cuda:x\n", "device: 'cuda:x\\n' should be auto, cpu, cuda or cuda:1"),
     ],
