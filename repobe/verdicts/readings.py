@@ -29,8 +29,8 @@ def judge(results: Path) -> None:
     """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
     lead: difference minus the claim's margin, with its 95 % interval low to high. lowest: the lowest `low` of all its
-    comparisons. hold, fail, undecided: numbers of the
-    claim's comparisons. not_run: number of runs, or SNRs of a run, that the claim lacks.
+    comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run:
+    number of runs, or SNRs of a run, that the claim lacks.
     """
     tables = Tables.read(results / "tables")
     rows = [
@@ -72,7 +72,7 @@ def under(reading: dict, claim: dict, dataset: str, snrs: set[float]) -> dict:
         for key, names in (("method", "methods"), ("rivals", "methods"), ("channels", "channels")):
             if key in part:
                 changed[key] = _renamed(part[key], reading.get(names, {}))
-        stated = part.get("snr_db", sorted(snr - offset for snr in snrs))
+        stated = part.get("snr_db", [snr - offset for snr in snrs])
         changed["snr_db"] = sorted(snr + offset for snr in stated if not offset or {snr, snr + offset} <= snrs)
         parts.append(changed)
     return claim | {"parts": parts}

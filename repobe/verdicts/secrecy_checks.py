@@ -58,19 +58,19 @@ def _above_keyless(
                 continue
             methods = list(dict.fromkeys([claim["method"], method]))
             gated = tables.gates.passed(claim["dataset"], channel, methods)
+            # The mean image is the same for every training: its spread of 0 would dilute that of the others.
+            trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
             for snr, each in pairs.groupby("snr_tap_db"):
                 variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
-                # The mean image is the same for every training: its spread of 0 would dilute that of the others.
-                trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
                 spread = between_two(pooled(trained, {"channel": channel, "snr_tap_db": snr}))
                 gaps = (each["value"] - each["value_mine"]).to_numpy()
                 found = unpaired(gaps, variance.to_numpy(), margin, spread)
                 about = {"quantity": quantity, "method": name, "rival": claim["method"], "channel": channel}
                 images = int(each["n"].min())
-                passed = (
-                    gated if gated["failed"] else gated | tables.gates.settled(claim["dataset"], channel, methods, snr)
+                closed = {} if gated["failed"] else tables.gates.settled(claim["dataset"], channel, methods, snr)
+                comparisons.append(
+                    compared(found, len(each), images, gated | closed, **about, snr_db=snr, margin=margin)
                 )
-                comparisons.append(compared(found, len(each), images, passed, **about, snr_db=snr, margin=margin))
     return once(comparisons)
 
 
