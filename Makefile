@@ -62,7 +62,7 @@ clean: ## removes what `make demo` and `make tables` made; the folders of other 
 	find results -mindepth 1 -maxdepth 1 -type f -delete
 	rm -rf results/data results/runs results/tables results/summary results/logs results/mlflow results/all figures/all
 	rm -f figures/fig*.pdf figures/fig*.png figures/fig*.svg figures/fig*.csv
-	find results -mindepth 1 -maxdepth 1 ! -name reference ! -name benchmarks | grep -q . || rm -rf .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name reference ! -name benchmarks ! -name zoo | grep -q . || rm -rf .snakemake
 
 # Relocatable: the folder may be renamed afterwards.
 $(READY): pyproject.toml

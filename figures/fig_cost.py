@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from repobe.report.canvas import say_values, theme, value_text
-from repobe.report.headings import channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
 
@@ -32,7 +32,7 @@ def draw() -> None:
     table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
     if table.empty:
         return save_empty(out / "fig_cost", table, TITLE)
-    table = table[table["channel"] == preferred_channel(table)]
+    table = on_one_channel(table)
     datasets = datasets_in_order(table["dataset"])
     theme()
     figure, grid = plt.subplots(
@@ -44,9 +44,10 @@ def draw() -> None:
         sharex="col",
         squeeze=False,
     )
-    handles, told = {}, []
+    handles, told, settings = {}, [], {}
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
+        settings[dataset] = f"{channel_title(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB"
         for axes, column in zip(row, COSTS, strict=True):
             places = apart(mine[column], mine["mean"], table[column])
             for method in methods_in_order(mine["method"]):
@@ -69,7 +70,7 @@ def draw() -> None:
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
         axes.set_xlabel(label)
         scale(axes, table[column])
-    figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB", fontsize=10)
+    figure.suptitle(shared(settings), fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     save(figure, out / "fig_cost", table, TITLE, f"{TITLE}. {'; '.join(told)}.")
 

@@ -1,7 +1,7 @@
 """Key recovery from known messages: the fraction of keys found, over the eavesdropper's SNR."""
 
 from repobe.report.canvas import interval_line, panels, theme
-from repobe.report.headings import datasets_in_order, panel_title, preferred_channel
+from repobe.report.headings import datasets_in_order, on_one_channel, panel_title
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, nth_style, style
 
@@ -16,9 +16,8 @@ def draw() -> None:
     table = table[table["quantity"] == "key_recovered"]
     if table.empty:
         return save_empty(out / "fig_key_recovery", table, TITLE)
+    table = on_one_channel(table)
     trained = table[table["dataset"] != "none"]
-    if len(trained):
-        table = table[(table["dataset"] == "none") | (table["channel"] == preferred_channel(trained))]
     shown = [("random_features", "none")] + [
         (method, dataset)
         for dataset in datasets_in_order(trained["dataset"])

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 
 from repobe.report.beaten import sentence
 from repobe.report.canvas import say_values, theme, value_text
-from repobe.report.headings import NOTE, channel_title, datasets_in_order, panel_title, preferred_channel
+from repobe.report.headings import NOTE, channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import (
     BLUE,
@@ -53,17 +53,18 @@ def draw() -> None:
     table = table[table["metric"].isin(METRICS) & (table["attacker"] != "original")]
     if table.empty:
         return save_empty(out / "fig_leakage", table, TITLE)
-    table = table[table["channel"] == preferred_channel(table)]
-    table = table[table["snr_tap_db"] == table["snr_tap_db"].max()]
+    table = on_one_channel(table)
+    table = table[table["snr_tap_db"] == table.groupby("dataset")["snr_tap_db"].transform("max")]
     datasets = datasets_in_order(table["dataset"])
     theme()
     most = max(table[table["dataset"] == dataset]["method"].nunique() for dataset in datasets)
     figure, grid = plt.subplots(
         len(datasets), 2, figsize=(8, len(datasets) * (0.9 + 0.36 * most)), layout="constrained", squeeze=False
     )
-    handles, told = {}, []
+    handles, told, settings = {}, [], {}
     for dataset, row in zip(datasets, grid, strict=True):
         mine = table[table["dataset"] == dataset]
+        settings[dataset] = f"{channel_title(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB"
         methods = methods_in_order(mine["method"])
         for axes, (metric, label) in zip(row, METRICS.items(), strict=True):
             for attacker in sorted(set(mine["attacker"]), key=_place):
@@ -95,7 +96,7 @@ def draw() -> None:
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()
-    figure.suptitle(f"{channel_title(mine['channel'].iloc[0])}, tapped at {mine['snr_tap_db'].iloc[0]:g} dB")
+    figure.suptitle(shared(settings))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     better = sentence(table)
     note = f"{NOTE}{better[0].lower()}{better[1:]}" if better else ""

@@ -29,8 +29,10 @@ SLACK = 1e-5  # of a radius, for images that were stored in single precision
 def publish(spec_file: Path, results: Path) -> Path:
     """Copies a trained run into the results folder `results` with its weights rounded to bfloat16; returns its folder.
 
-    Integers, such as counters, stay as they are. What was measured on the unrounded weights is not copied.
-    ValueError: the run is not trained, or one of its files is missing or damaged.
+    Integers, such as counters, stay as they are. What was measured on the unrounded weights is not copied, and what was
+    measured on weights that this replaces is deleted.
+    ValueError: the run is not trained, one of its files is missing or damaged, or `results` has another dataset's or
+    seed's model of the same name.
     """
     import safetensors.torch
 
@@ -39,11 +41,16 @@ def publish(spec_file: Path, results: Path) -> Path:
         checksums.check(run / name)
         if not (run / name).is_file():
             raise ValueError(f"{run / name} does not exist; train the run first")
+    folder = run_folder(results, spec.path)
+    same = [path for path in results.glob(f"runs/*/{folder.parts[-3]}/{folder.parts[-2]}/seed*") if path != folder]
+    if same:
+        raise ValueError(f"{same[0]} has the same name in the zoo; publish into another folder than {results}")
     told = about(run / "model.safetensors") | {"rounded": "bfloat16"}
     weights = safetensors.torch.load_file(run / "model.safetensors")
     rounded = {name: one.bfloat16() if one.is_floating_point() else one for name, one in weights.items()}
-    folder = run_folder(results, spec.path)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (*STAGES["measure"], *(f"{stage}.sha256.json" for stage in ("evaluate", "invert", "audit"))):
+        (folder / name).unlink(missing_ok=True)
     replace(folder / "spec.yaml", spec.dump())
     replace(folder / "model.safetensors", safetensors.torch.save(rounded, {"about": json.dumps(told)}))
     for name in STAGES["train"]:

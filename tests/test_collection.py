@@ -82,5 +82,11 @@ def test_the_leaderboard_takes_the_attack_that_counts_each_images_worst_at_the_p
 def test_leakage_is_of_the_best_attacker_and_neither_receiver_nor_mean_image_is_one():
     rows = pd.DataFrame({"attacker": ["original", "legitimate", "mean_image", "keyless", "same_key_conv"],
                          "metric": "attacker_accuracy", "mean": [1.0, 0.95, 0.1, 0.3, 0.8]})  # fmt: skip
+    rows["snr_tap_db"] = 23
     assert leaked(rows) == {"leak": 0.8, "attacker": "same_key", "floor_accuracy": 0.1}
+    # Of two SNRs of the tap the higher counts; of models that are trained for one SNR each, their mean.
+    several = pd.concat([rows, rows.assign(mean=0.9, snr_tap_db=7), rows.assign(mean=rows["mean"] / 2)])
+    found = leaked(several)
+    assert (found["leak"], found["floor_accuracy"]) == (pytest.approx(0.6), pytest.approx(0.075))
+    assert found["attacker"] == "same_key"
     assert leaked(rows[:3])["leak"] is None

@@ -17,6 +17,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "results/reference/README.md",
+    "results/zoo/README.md",
     "benchmarks/README.md",
     "baselines/README.md",
 ]
@@ -118,7 +119,7 @@ def test_make_clean_leaves_nothing_of_the_demo_and_everything_else(tmp_path):
         "results/reference/mnist32/claims.csv",
         ".snakemake/metadata/x",
     ]
-    kept += ["results/benchmarks/one.csv", "results/quick/report.html", "Makefile"]
+    kept += ["results/benchmarks/one.csv", "results/zoo/README.md", "results/quick/report.html", "Makefile"]
     run = "results/runs/digits/awgn/repobe/seed0"
     made = [f"{run}/{name}" for name in ("spec.yaml", "resume.pt", ".lock", "train.progress.json", "partial_evasion/x")]
     made += [

@@ -81,11 +81,11 @@ def clean(trained, images: int = 24) -> float:
     return unattacked(method, spec, test, data.test[1], SNR_DB)["natural_accuracy"][:, :images].mean()
 
 
-def rows_of(trained, attacks: dict[str, Attack], surrogates=None, keep=unkept) -> list[dict]:
+def rows_of(trained, attacks: dict[str, Attack], surrogates=None, keep=unkept, weights=None) -> list[dict]:
     """Rows of evasion.csv at 7 dB."""
     method, spec, data = trained
     spec = replace(spec, snr_db=(SNR_DB,), evaluation=replace(spec.evaluation, attacks=attacks))
-    return evaluation.evasion(method, spec, data, surrogates or {}, keep)[0]
+    return evaluation.evasion(method, spec, data, surrogates or {}, keep, weights)[0]
 
 
 def test_our_pgd_is_bit_equal_to_torchattacks_at_one_seed(classifier):
@@ -527,9 +527,24 @@ def test_an_attack_of_ones_own_is_measured_again_when_its_file_changes(trained, 
         assert done == measured
 
 
-def test_an_evaluation_starts_again_if_its_surrogate_was_trained_again(config, digits_file, tmp_path, monkeypatch):
+def test_only_a_transfer_attack_is_measured_again_when_its_surrogate_was_trained_again(trained, tmp_path, monkeypatch):
+    (source := tmp_path / "model").write_text("weights")
+    transfer = Attack("transfer", 8, surrogate="undefended")
+    done, real = [], evaluation.attacked
+    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[1]) or real(*args))
+    for attacks, weights, measured in [
+        ({"paper": Attack("pgd", 8)}, {}, ["paper"]),
+        ({"paper": Attack("pgd", 8), "transfer": transfer}, {"undefended": "1a"}, ["transfer"]),
+        ({"paper": Attack("pgd", 8), "transfer": transfer}, {"undefended": "1a"}, []),
+        ({"paper": Attack("pgd", 8), "transfer": transfer}, {"undefended": "2b"}, ["transfer"]),
+    ]:
+        done.clear()
+        rows_of(trained, attacks, {"undefended": trained[0]}, Partial(tmp_path / "kept", source), weights)
+        assert done == measured
+
+
+def test_an_evaluation_knows_its_own_weights_and_its_surrogates(config, digits_file, tmp_path, monkeypatch):
     from repobe import __main__
-    from repobe.runs import partial
 
     transfer = {"kind": "transfer", "images": 5, "surrogate": "undefended"}
     attacks = {
@@ -544,14 +559,13 @@ def test_an_evaluation_starts_again_if_its_surrogate_was_trained_again(config, d
             run.mkdir(parents=True)
             (run / "spec.yaml").write_text(spec.dump())
             assert __main__.main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
-    digests, real = [], partial.Partial.__init__
+    known = []
 
-    def noted(self, *args, **settings):
-        real(self, *args, **settings)
-        digests.append(self.digest)
+    def evasion(trained, spec, data, surrogates, keep, weights):
+        known.append((keep.digest, weights))
+        return [{"a": 1}], {}
 
-    monkeypatch.setattr(partial.Partial, "__init__", noted)
-    monkeypatch.setattr(evaluation, "evasion", lambda *_: ([{"a": 1}], {}))
+    monkeypatch.setattr(evaluation, "evasion", evasion)
     run, other = (tmp_path / "runs/digits/awgn" / label / "seed0" for label in ("repobe", "undefended"))
     for model in (other / "model.safetensors", run / "model.safetensors"):
         assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
@@ -559,7 +573,10 @@ def test_an_evaluation_starts_again_if_its_surrogate_was_trained_again(config, d
         restored = lambda *_: SimpleNamespace(system=SimpleNamespace(digital=False))  # noqa: E731
         monkeypatch.setattr("repobe.stages.opening.restore", restored)
     assert __main__.main(["evaluate", str(run / "spec.yaml"), "--device", "cpu"]) == 0
-    assert len(set(digests)) == 3
+    (own, others), (same, retrained), (changed, kept) = known
+    assert own == same != changed
+    assert others.keys() == {"undefended"}
+    assert others != retrained == kept
 
 
 def test_an_ensemble_is_called_the_worst_case_where_autoattack_and_square_are_in_it():

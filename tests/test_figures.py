@@ -32,7 +32,7 @@ from figures import (
     fig_specification,
 )  # fmt: skip
 from repobe.phy.channels import AWGN
-from repobe.report import beaten, canvas, curves, galleries, saving, styles
+from repobe.report import beaten, canvas, curves, galleries, headings, saving, styles
 from repobe.report.headings import NOTHING
 from repobe.runs.files import arrays
 from repobe.systems import layer_table as layers
@@ -314,6 +314,28 @@ def test_keyless_is_seen_where_the_same_key_attacker_hears_the_same(results, tmp
     assert keyless.get_zorder() > same_key.get_zorder()
     assert keyless.get_markersize() ** 2 < same_key.get_markersize() ** 2 / 2  # areas
     assert axes.get_xlabel() == "SSIM of the rebuilt images"
+
+
+def test_each_dataset_is_drawn_on_its_own_channel_where_they_differ():
+    rows = [("mnist", "awgn"), ("mnist", "rayleigh"), ("cifar10", "rayleigh"), ("cifar10", "rayleigh_fast")]
+    frame = pd.DataFrame(rows, columns=["dataset", "channel"])
+    shown = headings.on_one_channel(frame)
+    assert [*shown.itertuples(index=False, name=None)] == [("mnist", "awgn"), ("cifar10", "rayleigh")]
+    assert headings.shared({"mnist": "AWGN, 23 dB", "cifar10": "AWGN, 23 dB"}) == "AWGN, 23 dB"
+    apart = headings.shared({"mnist": "AWGN, 23 dB", "cifar10": "Rayleigh fading, 15 dB"})
+    assert apart == "MNIST: AWGN, 23 dB; CIFAR-10: Rayleigh fading, 15 dB"
+
+
+def test_a_figure_is_replaced_and_a_link_to_the_older_one_keeps_it(tmp_path):
+    """MLflow's artifacts are links to figures."""
+    for number in (1, 2):
+        saving.save_empty(tmp_path / "fig", pd.DataFrame({"a": [number]}), f"number {number}")
+        for kind in ("pdf", "svg", "png", "csv"):
+            if number == 1:
+                (tmp_path / f"link.{kind}").hardlink_to(tmp_path / f"fig.{kind}")
+    for kind in ("pdf", "svg"):
+        assert (tmp_path / f"link.{kind}").read_bytes() != (tmp_path / f"fig.{kind}").read_bytes()
+    assert not [*tmp_path.glob("*.part")]
 
 
 def test_a_gallery_says_over_how_many_images_its_ssim_is(results, tmp_path, monkeypatch):

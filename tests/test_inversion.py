@@ -380,6 +380,18 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     assert run == ["same_key"]
 
 
+def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs, digits, tmp_path, hasty):
+    spec, source = run_of(specs, "undefended"), tmp_path / "source"
+    source.write_text("spec, model and classifier")
+    more = replace(spec, inversion=replace(spec.inversion, images=200))
+
+    def floor(rows):
+        return [row["value"] for row in rows[0] if row["attacker"] == "mean_image"]
+
+    assert floor(rows_of(spec, digits, Partial(tmp_path / "partial", source))) != floor(rows_of(more, digits))
+    assert floor(rows_of(more, digits, Partial(tmp_path / "partial", source))) == floor(rows_of(more, digits))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["colour_file", "digits_file"])
 def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_knows_nothing_of_wrong_labels(

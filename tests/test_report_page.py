@@ -361,6 +361,7 @@ def test_of_an_attack_the_row_that_leaves_repobe_least_is_quoted_at_a_small_radi
         ("repobe_adversarial", "paper", 0.016, "adversarial_accuracy", 0.4),
         ("repobe", "paper", 0.1, "adversarial_accuracy", 0.1),  # a radius that shows
         ("undefended", "paper", 0.016, "adversarial_accuracy", 0.2),
+        ("repobe_half", "paper", 0.016, "adversarial_accuracy", 0.1),  # it only tells a gate
         ("repobe", "paper", 0.016, "natural_accuracy", 0.3),
         ("repobe", "autoattack_rand", 0.016, "adversarial_accuracy", 0.35),
         ("repobe", "square", 0.0, "adversarial_accuracy", 0.9),
@@ -370,6 +371,23 @@ def test_of_an_attack_the_row_that_leaves_repobe_least_is_quoted_at_a_small_radi
         "paper": ("repobe_adversarial", 0.4),
         "autoattack": ("repobe", 0.35),
     }
+
+
+def test_what_attackers_rebuild_stands_once_for_each_snr_that_a_model_was_trained_at():
+    run = {"method": "repobe", "dataset": "digits", "image_size": 16, "channel": "awgn", "snr_tap_db": 23}
+    rows = [
+        run
+        | {"snr_train_db": snr, "attacker": attacker, "metric": metric, "mean": mean, "low": mean - 0.1}
+        | {"high": mean + 0.1, "seeds": 1, "n": 100}
+        for snr, mean in [("7", 0.5), ("23", 0.7)]
+        for attacker in ("mean_image", "keyless")
+        for metric in ("ssim", "attacker_accuracy")
+    ]
+    found = sections.rebuilt_images(pd.DataFrame(rows))
+    keyless = found[found["attacker"] == "keyless"].set_index("snr_train_db")
+    assert len(found) == 4
+    assert keyless["accuracy"].to_dict() == {"7": 0.5, "23": 0.7}
+    assert keyless["low"].to_dict() == pytest.approx({"7": 0.4, "23": 0.6})
 
 
 @pytest.fixture(scope="module")

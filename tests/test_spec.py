@@ -33,6 +33,8 @@ def test_only_keeps_the_runs_that_it_names_and_of_them_the_seeds():
     assert {(spec.label, spec.seed) for spec in kept} == {("repobe", 1), ("undefended", 0), ("undefended", 1)}
     with pytest.raises(ValueError, match=r"only: no run matches '[*]/repobe/seed2'"):
         grid(config | {"only": "*/undefended */repobe/seed2"})
+    with pytest.raises(ValueError, match=r"only: '[*]/repobe ![*]/repobe/seed[?]' leaves no run; take "):
+        grid(config | {"only": "*/repobe !*/repobe/seed?"})
 
 
 def test_a_half_is_the_same_run_for_half_the_epochs_at_the_first_seed():

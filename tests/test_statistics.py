@@ -20,6 +20,17 @@ def test_the_interval_over_seeds_is_students():
     assert bounds == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-3)
 
 
+def test_more_seeds_never_hide_the_uncertainty_of_the_images_that_they_share():
+    # 0.29, 0.30, 0.31 of 100 images. Wilson's of 0.30: 0.2189 to 0.3958. Over seeds: 4.3027·0.01/√3 = 0.0248. The
+    # squares of the distances add: 0.30 − √(0.0811² + 0.0248²) and 0.30 + √(0.0958² + 0.0248²).
+    assert statistics.interval(np.array([0.29, 0.30, 0.31]), 100, True) == pytest.approx((0.2152, 0.3990), abs=1e-4)
+    # No key of ten is found under either of two seeds: Wilson's upper bound, 3.8415/13.8415, and not 0.
+    assert statistics.interval(np.array([0.0, 0.0]), 10, True) == pytest.approx((0, 0.2775), abs=1e-4)
+    # PSNR 19 and 21 dB, sd 3 over 16 images: 1.5986 over images, 12.7062·√2/√2 over seeds.
+    bounds = statistics.interval(np.array([19.0, 21.0]), 16, False, sd=3.0)
+    assert bounds == pytest.approx((20 - 12.8064, 20 + 12.8064), abs=1e-3)
+
+
 def test_a_single_psnr_has_the_interval_of_its_images_and_none_without_their_spread():
     # sd 3 over 16 images: t(0.975, 15) = 2.1314, half-width 2.1314·3/4 = 1.5986.
     bounds = statistics.interval(np.array([20.0]), 16, False, sd=3.0)

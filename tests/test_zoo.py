@@ -66,6 +66,29 @@ def test_an_unknown_name_lists_what_the_zoo_holds(published):
         repobe.load("tiny/awgn/necst")
 
 
+def test_a_second_seed_of_a_model_is_refused_and_so_are_two_folders_of_one_name(run, published):
+    spec = replace(Spec.load(run / "spec.yaml"), seed=1)
+    (other := run.with_name("seed1")).mkdir()
+    for path in run.iterdir():
+        if path.is_file() and path.name != "spec.sha256.json":
+            (other / path.name).write_bytes(path.read_bytes())
+    (other / "spec.yaml").write_text(spec.dump())
+    with pytest.raises(ValueError, match=r"repobe/seed0 has the same name in the zoo; publish into another"):
+        zoo.publish(other / "spec.yaml", published.parents[4])
+    (published.with_name("seed1")).mkdir()
+    (published.with_name("seed1") / "spec.yaml").write_text(spec.dump())
+    with pytest.raises(ValueError, match=r"seed0 and .*seed1 are both tiny/awgn/repobe; move one"):
+        repobe.load(NAME, "cpu")
+
+
+def test_weights_published_again_lose_what_was_measured_on_the_old_ones(run, published):
+    repobe.load(NAME, "cpu")  # makes the dataset
+    pipeline.evaluate(published / "spec.yaml", "cpu")
+    assert (published / "evasion.csv").exists()
+    zoo.publish(run / "spec.yaml", published.parents[4])
+    assert not [path.name for path in published.iterdir() if path.name.startswith(("ev", "outcomes"))]
+
+
 def test_an_untrained_run_is_not_published(run, tmp_path):
     (run / "history.csv").unlink()
     with pytest.raises(ValueError, match=r"history\.csv does not exist; train the run first"):

@@ -44,9 +44,20 @@ def datasets_in_order(datasets) -> list[str]:
     return sorted(set(datasets), key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def preferred_channel(frame: pd.DataFrame) -> str:
-    """AWGN where the table has it, else the first channel by name."""
-    return "awgn" if (frame["channel"] == "awgn").any() else min(frame["channel"])
+def on_one_channel(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each dataset over one channel: AWGN where the dataset has it, else its first channel by name."""
+
+    def chosen(channels: pd.Series) -> str:
+        return "awgn" if (channels == "awgn").any() else min(channels)
+
+    return frame[frame["channel"] == frame.groupby("dataset")["channel"].transform(chosen)]
+
+
+def shared(settings: dict[str, str]) -> str:
+    """The setting that all datasets share; if they differ, each dataset's own after its name."""
+    if len(set(settings.values())) == 1:
+        return next(iter(settings.values()))
+    return "; ".join(f"{panel_title(dataset)}: {setting}" for dataset, setting in settings.items())
 
 
 def dataset_shown(dataset: str, datasets: set[str]) -> str:

@@ -58,8 +58,12 @@ def near_paper(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaked(rows: pd.DataFrame) -> dict:
-    """The attacker whose images the classifier reads best: its accuracy, its name, and the mean image's accuracy."""
-    read = rows[rows["metric"] == "attacker_accuracy"].set_index("attacker")["mean"]
+    """The attacker whose images the classifier reads best at the highest SNR of the tap.
+
+    Its accuracy, its name, and the mean image's accuracy.
+    """
+    read = rows[(rows["metric"] == "attacker_accuracy") & (rows["snr_tap_db"] == rows["snr_tap_db"].max())]
+    read = read.groupby("attacker", sort=False)["mean"].mean()  # over the models of matched training
     attackers = read.drop([name for name in NO_ATTACKER if name in read])
     if attackers.empty:
         return {"leak": None, "attacker": None, "floor_accuracy": None}

@@ -17,8 +17,9 @@ import pandas as pd
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.runs import checksums
+from repobe.runs.files import replace
 from repobe.runs.grid import HALF
-from repobe.tables.results import read
+from repobe.tables.results import read, write
 
 NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 
@@ -48,14 +49,17 @@ def save(figure, stem: Path, numbers: pd.DataFrame, title: str, alt: str) -> Non
     SHA-256 of the numbers goes into the PNG, so that a copy elsewhere can be compared with the tables.
     """
     break_titles(figure)
-    figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None, "Title": title, "Subject": alt})
-    svg = io.StringIO()
+    pdf, svg, png = io.BytesIO(), io.StringIO(), io.BytesIO()
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": title, "Subject": alt})
     figure.savefig(svg, format="svg", metadata={"Date": None, "Title": title, "Description": alt})
-    stem.with_suffix(".svg").write_text(with_titles(svg.getvalue()), encoding="utf-8")
     plotted = stem.with_suffix(".csv")
-    numbers.to_csv(plotted, index=False)
-    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={NUMBERS: checksums.of(plotted)})
+    write(numbers, plotted)
+    figure.savefig(png, format="png", dpi=200, metadata={NUMBERS: checksums.of(plotted)})
     plt.close(figure)
+    # Replaced, never overwritten: MLflow's copy of an older figure may be a link to the same file.
+    replace(stem.with_suffix(".pdf"), pdf.getvalue())
+    replace(stem.with_suffix(".svg"), with_titles(svg.getvalue()))
+    replace(stem.with_suffix(".png"), png.getvalue())
 
 
 def summary(results: Path, name: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from repobe.report.cells import VERDICTS, number, shortened, table
 from repobe.report.channel_uses import over_channel_uses
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.report.wording import joined
+from repobe.runs.grid import HALF
 from repobe.tables.schema import family
 from repobe.verdicts.words import plain, size_of
 
@@ -44,7 +45,7 @@ def sizes(cost: pd.DataFrame) -> list[tuple[str, str]]:
 
 def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
     """One row per attacker and method: SSIM, PSNR, MSE and accuracy, beside the mean image's as the floor."""
-    key = [*_set(inversion), "dataset", "image_size", "channel", "method", "snr_tap_db", "attacker"]
+    key = [*_set(inversion), "dataset", "image_size", "channel", "method", "snr_train_db", "snr_tap_db", "attacker"]
     wide = inversion.pivot_table("mean", key, "metric", sort=False).reset_index()
     wide = wide.rename(columns={"attacker_accuracy": "accuracy"})
     for column in ("ssim", "psnr_db", "mse", "accuracy"):
@@ -58,12 +59,17 @@ def rebuilt_images(inversion: pd.DataFrame) -> pd.DataFrame:
     return wide[[*key, *last]]
 
 
+def _repobe(methods: pd.Series) -> pd.Series:
+    """Whether each label is RepObE's and trained to the end: a half only tells a gate (D32)."""
+    return methods.str.startswith("repobe") & ~methods.str.endswith(HALF)
+
+
 def leaks(rebuilt: pd.DataFrame) -> dict[str, dict]:
     """For each family of attackers: the row with the highest accuracy on RepObE, and on the undefended system."""
     found = {}
     for kind, rows in rebuilt.groupby(rebuilt["attacker"].map(family)):
         for name, mine in [
-            (kind, rows[rows["method"].str.startswith("repobe")]),
+            (kind, rows[_repobe(rows["method"])]),
             (f"{kind}, undefended", rows[rows["method"] == "undefended"]),
         ]:
             read_by = mine[mine["accuracy"].notna()]
@@ -77,7 +83,7 @@ def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
     rows = evasion[
         (evasion["metric"] == "adversarial_accuracy") & (evasion["eps"] > 0) & (evasion["eps"] <= 8.001 / 255)
     ]
-    rows = rows[rows["method"].str.startswith("repobe")]
+    rows = rows[_repobe(rows["method"])]
     found = {}
     for kind in ("paper", "strong", "autoattack", "keyless", "transfer", "square"):
         mine = rows[rows["attack"].str.startswith(kind)]

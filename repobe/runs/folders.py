@@ -20,9 +20,14 @@ def run_folder(results: Path, path: str) -> Path:
 
 
 def zoo_models(zoo: Path) -> dict[str, Path]:
-    """The folders of the models of a zoo, by their names, <config>/<channel>/<method>."""
-    found = sorted(zoo.glob("*/runs/*/*/*/seed*/spec.yaml"))
-    return {f"{path.relative_to(zoo).parts[0]}/{path.parts[-4]}/{path.parts[-3]}": path.parent for path in found}
+    """The folders of a zoo's models by their names, <config>/<channel>/<method>; ValueError for two of one name."""
+    found: dict[str, Path] = {}
+    for path in sorted(zoo.glob("*/runs/*/*/*/seed*/spec.yaml")):
+        name = f"{path.relative_to(zoo).parts[0]}/{path.parts[-4]}/{path.parts[-3]}"
+        if name in found:
+            raise ValueError(f"{found[name]} and {path.parent} are both {name}; move one to another folder of {zoo}")
+        found[name] = path.parent
+    return found
 
 
 def data_file(results: Path, dataset: str) -> Path:

@@ -27,7 +27,10 @@ def kept(config: dict, specs: list[Spec]) -> list[Spec]:
     """The runs of a config that its `only` keeps. ValueError for a pattern of `only` that matches no run."""
     only, runs = config.get("only", "*"), _names(specs)
     _refuse_idle_patterns("only", only, runs)
-    return [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
+    chosen = [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
+    if not chosen:
+        raise ValueError(f"only: {only!r} leaves no run; take a pattern after ! out")
+    return chosen
 
 
 def every_run(config: dict) -> list[Spec]:

@@ -37,7 +37,12 @@ def evasion_steps(spec: Spec) -> int:
 
 
 def evasion(
-    trained: Method, spec: Spec, data: Data, surrogates: dict[str, Method], keep: Callable[..., dict]
+    trained: Method,
+    spec: Spec,
+    data: Data,
+    surrogates: dict[str, Method],
+    keep: Callable[..., dict],
+    weights: dict[str, str] | None = None,
 ) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
     """(rows of evasion.csv, correct draws of each image, for paired tests).
 
@@ -48,7 +53,8 @@ def evasion(
 
     The second value is {(snr_db, attack): (number of correct draws of each image, uint8 [n]; number of draws)}, for a
     classifier without attack and under the paper's attack. surrogates: trained runs, by label, on which transfer
-    attacks are crafted. keep: a `Partial`, which names what each part depends on, so that a new attack adds its own.
+    attacks are crafted; weights: the SHA-256 of their models, on which what is kept of a transfer attack depends.
+    keep: a `Partial`, which names what each part depends on, so that a new attack adds its own.
     """
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
     victim = Victim(trained, spec, image, label, surrogates)
@@ -81,7 +87,7 @@ def evasion(
                 ),
                 draws=spec.evaluation.draws,
                 common=common,
-                **_settings(attack, spec),
+                **_settings(attack, spec, weights or {}),
             )
             survived.setdefault(eps, []).append(outcomes)
             kinds.setdefault(eps, set()).add(attack.kind)
@@ -97,9 +103,9 @@ def evasion(
     return rows, counts
 
 
-def _settings(attack: Attack, spec: Spec) -> dict:
-    """What decides an attack at one eps and SNR: its entry in the config, the text of a user's attack, and for EOT-PGD
-    also the paper's attack, whose images it considers.
+def _settings(attack: Attack, spec: Spec, weights: dict[str, str]) -> dict:
+    """What decides an attack at one eps and SNR: its entry in the config, the text of a user's attack, the weights of a
+    surrogate, and for EOT-PGD also the paper's attack, whose images it considers.
     """
     entries = {"attack": attack}
     if attack.kind == "eot_pgd" and "paper" in spec.evaluation.attacks:
@@ -107,6 +113,8 @@ def _settings(attack: Attack, spec: Spec) -> dict:
     found = {name: asdict(replace(entry, eps=(0.0,), snr_db=None)) for name, entry in entries.items()}
     if plugins.is_file(attack.kind):
         found["source"] = (plugins.ROOT / attack.kind).read_text(encoding="utf-8")
+    if attack.surrogate in weights:
+        found["surrogate"] = weights[attack.surrogate]
     return found
 
 

@@ -72,6 +72,7 @@ def inversion(
             f"plain {snr_db:g} dB",
             lambda s=situation: measure(s.without_attacker())
             | {"original": {"attacker_accuracy": classified(classifier, target, label)}},
+            images=spec.inversion.images,  # of which the mean image is the mean
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():

@@ -104,10 +104,11 @@ def _evaluate(run: "Opened") -> None:
     spec, folder = run.spec, run.folder
     surrogates = {label: run.sibling(path) for label, path in spec.surrogates.items()}
     with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
-        models = [run.model_file(path) for path in (spec.path, *spec.surrogates.values())]
-        partial = Partial(folder / "partial_evasion", *models, code=_measuring(spec), told=progress.step)
+        weights = {label: checksums.of(run.model_file(path)) for label, path in spec.surrogates.items()}
+        model = run.model_file(spec.path)
+        partial = Partial(folder / "partial_evasion", model, code=_measuring(spec), told=progress.step)
         trained = run.trained()
-        rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial)
+        rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial, weights)
         if trained.system.digital:
             lost = trained.system.codec.failures
             tell(f"{spec.path}: {lost} messages that the codec could not decode")

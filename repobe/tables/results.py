@@ -216,7 +216,7 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         measured = row["metric" if "metric" in row else "quantity"]
         accuracy = is_proportion(measured) and not is_over_keys(measured)
         spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
-        sd = float(group[spread].iloc[0]) if spread else np.nan
+        sd = float(group[spread].mean()) if spread else np.nan
         low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}

@@ -14,15 +14,18 @@ SURE = -700.0  # log p; below it, p counts as 0
 
 
 def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
-    """Student's t over seeds. For one seed: Wilson's over its n images or keys, or Student's from their sd.
+    """Wilson's over the n images or keys (or Student's from their sd), widened by Student's t over the seeds.
 
-    An interval over images is for this trained model only; another seed may lie outside it. (nan, nan) if one seed has
-    no sd.
+    values: Float[seeds]; their tests share the n images, so the images' uncertainty stays however many seeds there are.
+    For one seed the interval is for this trained model only; another seed may lie outside it. Without an sd only the
+    seeds count; one seed then has (nan, nan).
     """
+    mean = values.mean()
+    low, high = wilson(mean, n) if proportion else student(mean, sd, n)
     if len(values) > 1:
-        low, high = student(values.mean(), values.std(ddof=1), len(values))
-        return (max(0.0, low), min(1.0, high)) if proportion else (low, high)
-    return wilson(values[0], n) if proportion else student(values[0], sd, n)
+        low, high = (mean, mean) if np.isnan(low) else (low, high)
+        low, high = widened(mean, low, high, len(values), Spread(values.std(ddof=1), len(values) - 1, "seeds"))
+    return (max(0.0, low), min(1.0, high)) if proportion else (low, high)
 
 
 def student(mean: float, sd: float, n: int) -> tuple[float, float]:
