@@ -42,8 +42,9 @@ PAIRS = 640  # that an attacker's decoder learns from, of all that it holds
 
 def specs() -> dict[tuple[str, str], Spec]:
     """Runs of the paper's grid by dataset and label, over AWGN with the first seed."""
-    runs = (spec for spec in grid(load(PAPER)) if spec.channel == "awgn" and spec.seed == min(load(PAPER)["seeds"]))
-    return {(spec.dataset, spec.label): spec for spec in runs}
+    config = load(PAPER)
+    first = min(config["seeds"])
+    return {(s.dataset, s.label): s for s in grid(config) if s.channel == "awgn" and s.seed == first}
 
 
 def measured(dataset: str, label: str, size: int, stage: str, device: torch.device, **departures) -> int:

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from repobe.report.canvas import say_values, theme
-from repobe.report.headings import NOTE, datasets_in_order, panel_title
+from repobe.report.headings import NOTE, panel_title, settings_in_order
 from repobe.report.saving import arguments, save, save_empty
 from repobe.report.styles import nth_style
 from repobe.tables.results import read
@@ -30,11 +30,7 @@ def draw() -> None:
     spreads, table = table[table["variant"].isna()], table[table["variant"].notna()]
     if table.empty:
         return save_empty(out / "fig_ablations", table, TITLE)
-    settings = [
-        (dataset, channel)
-        for dataset in datasets_in_order(table["dataset"])
-        for channel in sorted(set(table[table["dataset"] == dataset]["channel"]))
-    ]
+    settings = settings_in_order(zip(table["dataset"], table["channel"], strict=True))
     shown, alone = panels_and_notes(table)
     lanes = lanes_of(table[table["quantity"].isin(shown)], settings)
     heights = [max(len(one) + 1, LABEL) for one in lanes.values()]

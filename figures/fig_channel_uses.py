@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from repobe.report.canvas import interval_line, theme
 from repobe.report.channel_uses import over_channel_uses
-from repobe.report.headings import datasets_in_order, panel_title
+from repobe.report.headings import panel_title, settings_in_order
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
 
@@ -20,12 +20,8 @@ def draw() -> None:
     results, out = arguments()
     table = over_channel_uses(summary(results, "evasion"))
     table = table[table["snr_test_db"].isin({table["snr_test_db"].min(), table["snr_test_db"].max()})]
-    shown = [
-        (dataset, channel)
-        for dataset in datasets_in_order(table["dataset"])
-        for channel in sorted(set(table[table["dataset"] == dataset]["channel"]))
-        if table[(table["dataset"] == dataset) & (table["channel"] == channel)]["symbols_k"].nunique() > 1
-    ]
+    several = table[table.groupby(["dataset", "channel"])["symbols_k"].transform("nunique") > 1]
+    shown = settings_in_order(zip(several["dataset"], several["channel"], strict=True))
     if not shown:
         return save_empty(out / "fig_channel_uses", table, TITLE)
     theme()

@@ -12,9 +12,9 @@ from repobe.report.canvas import say_values, theme, value_text
 from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
+from repobe.tables.schema import RUN
 
 TITLE = "Cost against accuracy"
-RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
 COSTS = {
     "symbols_k": "Channel uses an image (k)",
     "flops": "FLOPs of a forward pass",

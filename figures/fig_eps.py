@@ -7,7 +7,7 @@ attack" if AutoAttack and Square ran at every radius (`worst` in the tables), el
 from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from repobe.report.canvas import interval_line, panels, theme
-from repobe.report.headings import channel_title, datasets_in_order, image_count, panel_title
+from repobe.report.headings import channel_title, image_count, panel_title, settings_in_order
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
 
@@ -26,8 +26,7 @@ def draw() -> None:
     if curves.empty:
         return save_empty(out / "fig_eps", curves, TITLE)
     theme()
-    shown = [(d, c) for d in datasets_in_order(curves["dataset"]) for c in sorted(set(curves["channel"]))]
-    shown = [(d, c) for d, c in shown if ((curves["dataset"] == d) & (curves["channel"] == c)).any()]
+    shown = settings_in_order(zip(curves["dataset"], curves["channel"], strict=True))
     attacked = curves[curves["eps"] > 0]
     which = "worst attack" if (attacked["attack"] == "worst").all() else "ensemble of attacks"
     figure, grid = panels(len(shown), 2, (3.6, 2.9), "eps (1/255)", f"Accuracy under the\n{which}")
@@ -38,10 +37,9 @@ def draw() -> None:
         for place, method in enumerate(methods):
             rows, look = mine[mine["method"] == method], style(method)
             aside = 1.025 ** (place - (len(methods) - 1) / 2)
-            interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label)
+            handles[look.label] = interval_line(axes, 255 * rows["eps"] * aside, rows, look, look.label)
             ends = ", ".join(f"{rows['mean'].iloc[i]:.2f} at {rows['eps'].iloc[i]:g}" for i in (0, -1))
             told.append(f"{look.label}, {panel_title(dataset, channel)}: {ends}")
-        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         air = f"{channel_title(channel)}, {mine['snr_test_db'].max():g} dB, {image_count(mine)} images"
         axes.set_title(f"{panel_title(dataset)}\n{air}", fontsize=9)
         axes.grid(axis="y", alpha=0.35)

@@ -1,9 +1,10 @@
 """Key recovery from known messages: the fraction of keys found, over the eavesdropper's SNR."""
 
+from repobe.report import wording
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.headings import datasets_in_order, on_one_channel, panel_title
 from repobe.report.saving import arguments, save, save_empty, summary
-from repobe.report.styles import methods_in_order, nth_style, style
+from repobe.report.styles import methods_in_order, nth_style
 
 TITLE = "Key recovery"
 SCHEDULES = {"fixed": ("one fixed key", "-"), "per_message": ("a key for each message", ":")}
@@ -35,10 +36,10 @@ def draw() -> None:
             label = f"{count:g} known message{'s' if count > 1 else ''}, {words}"
             aside = 0.35 * (known.index(count) - (len(known) - 1) / 2)
             rows = rows.sort_values("snr_db")
-            interval_line(axes, rows["snr_db"] + aside, rows, nth_style(known.index(count), label), label, line)
+            look = nth_style(known.index(count), label)
+            handles[label] = interval_line(axes, rows["snr_db"] + aside, rows, look, label, line)
             ends = ", ".join(f"{r['mean']:.2f} at {r['snr_db']:g} dB" for r in rows.to_dict("records"))
             told.append(f"{_name(method, dataset, mine)}, {label}: {ends}".replace("\n", " "))
-        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         axes.grid(axis="y", alpha=0.35)
         axes.set_title(_name(method, dataset, mine), fontsize=7.5)
     grid[0].set(ylim=(-0.04, 1.04))
@@ -47,11 +48,10 @@ def draw() -> None:
 
 
 def _name(method: str, dataset: str, rows) -> str:
-    grid = f"{rows['grid'].iloc[0].replace('x', '×')}\N{NO-BREAK SPACE}places" if len(rows) else ""
+    grid = f"{rows['grid'].iloc[0].replace('x', '×')}\N{NO-BREAK SPACE}places"
     if dataset == "none":
         return f"Random features\n{grid}"
-    task = ", images" if method.endswith("_reconstruction") else ""
-    return f"{style(method).label}{task}\n{panel_title(dataset)}, {grid}"
+    return f"{wording.method(method)}\n{panel_title(dataset)}, {grid}"
 
 
 if __name__ == "__main__":

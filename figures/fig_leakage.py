@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 
+from repobe.report import wording
 from repobe.report.beaten import sentence
 from repobe.report.canvas import say_values, theme, value_text
 from repobe.report.headings import NOTE, channel_title, datasets_in_order, on_one_channel, panel_title, shared
@@ -92,7 +93,7 @@ def draw() -> None:
                 texts = [value_text(f"{style(row['method']).label}, {whole}", row) for row in records]
                 say_values(handles[name], texts)
                 told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
-            axes.set(yticks=range(len(methods)), yticklabels=[_label(method) for method in methods], xlabel=label)
+            axes.set(yticks=range(len(methods)), yticklabels=[wording.method(name) for name in methods], xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()
@@ -106,10 +107,6 @@ def draw() -> None:
 def _place(attacker: str) -> tuple[int, str]:
     """Sort key: by increasing knowledge, the best of a family (the attacker itself) before its variants."""
     return [*LOOKS].index(family(attacker) or "with_key"), attacker
-
-
-def _label(method: str) -> str:
-    return style(method).label + (", images" if method.endswith("_reconstruction") else "")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.curves import curves_of, offsets
-from repobe.report.headings import datasets_in_order, panel_title
+from repobe.report.headings import panel_title, settings_in_order
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import STYLE, methods_in_order
 from repobe.verdicts import paper
@@ -28,8 +28,7 @@ def draw() -> None:
     settings = set(zip(table["dataset"], table["channel"], strict=True)) - THE_PAPERS
     # As in the paper's figures, a stand-in is not drawn where its dataset has run.
     settings -= {(STAND_INS[dataset], channel) for dataset, channel in settings if dataset in STAND_INS}
-    datasets = datasets_in_order(dataset for dataset, _ in settings)
-    shown = [(one, channel) for one in datasets for dataset, channel in sorted(settings) if dataset == one]
+    shown = settings_in_order(settings)
     if not shown:
         return save_empty(out / "fig_other_settings", table, TITLE)
     theme()

@@ -51,7 +51,7 @@ def draw() -> None:
     ends = {part: (sum(table["part"] == part) - 1) * STEP for part in ROWS}
     _bend(axes, ends["encoder"], 0, 0, -DEEP)
     _bend(axes, ends["air"], -DEEP, 0, -2 * DEEP)
-    _bend(axes, ends["air"], -DEEP, 0, -3 * DEEP, aside=-0.52)
+    _bend(axes, ends["air"], -DEEP, 0, -3 * DEEP)
     air = [layer["layer"] for layer in table[table["part"] == "air"].to_dict("records")]
     beside = {"shuffle": "key", "channel": "noise n0, fading h;\nwhat an eavesdropper hears", "unshuffle": "key"}
     for name, words in beside.items():
@@ -95,7 +95,7 @@ def _arrow(axes, start, end, dotted: bool = False) -> None:
     axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, shrinkA=0, shrinkB=0, **line))
 
 
-def _bend(axes, x: float, y: float, to_x: float, to_y: float, aside: float = 0) -> None:
+def _bend(axes, x: float, y: float, to_x: float, to_y: float) -> None:
     """An arrow from the last box of a row, below the row, to the left side of the first box of a lower row."""
     low, left = y - 0.62, to_x - WIDE / 2 - 0.1
     right = x + WIDE / 2

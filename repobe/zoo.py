@@ -95,7 +95,7 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
     """Accuracy on adversarial images of any origin, on the same channel draws as the suite's own.
 
     Also returns the accuracy on the same images without an attack.
-    adversarial: Image [n, c, S, S] in [0, 1], of the first n test images in the suite's order (`run.data.test`); eps:
+    adversarial: Image [n, c, S, S] in [0, 1], of the first n test images in the suite's order (`run.test(n)`); eps:
     the largest allowed distance from the originals, L∞ in [0, 1] pixels. Returns the fields of an entry of
     best_known.yaml.
     ValueError: another shape, values outside [0, 1], an image further than eps from its original, or a run that does

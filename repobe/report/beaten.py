@@ -4,9 +4,9 @@ import pandas as pd
 
 from repobe.report.headings import channel_title, panel_title
 from repobe.report.wording import method
+from repobe.tables.schema import NO_ATTACKER
 
 KEY = ["dataset", "channel", "method", "snr_tap_db", "metric"]
-NO_ATTACKER = ("original", "mean_image", "legitimate")
 METRICS = {"ssim": "SSIM", "attacker_accuracy": "classifier's accuracy"}
 WHY = (
     "The receiver is no upper bound: its decoder was trained with the encoder and for all SNRs at once, an attacker's "

@@ -100,12 +100,12 @@ def say_values(markers, texts: list[str]) -> None:
 
 
 def value_text(label: str, row: dict) -> str:
-    """RepObE, 7 dB: 0.9939 (0.9925 to 0.9950), 10,000 images, 3 seeds."""
+    """RepObE, 7 dB: 0.9939 (0.9925 to 0.9950), n = 10,000, 3 seeds; without an interval or n where a row has none."""
     place = next((f", {row[name]:g} dB" for name in ("snr_test_db", "snr_db") if name in row), "")
     text = f"{label}{place}: {row['mean']:.4f}"
-    if row.get("low") == row.get("low") and "low" in row:
+    if pd.notna(row.get("low")):
         text += f" ({row['low']:.4f} to {row['high']:.4f})"
-    if row.get("n") == row.get("n") and "n" in row:
+    if pd.notna(row.get("n")):
         text += f", n = {row['n']:,.0f}, {row['seeds']:g} seed{'s' if row['seeds'] > 1 else ''}"
     return text
 

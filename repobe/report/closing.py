@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from repobe.report.headings import datasets_in_order, panel_title
-from repobe.tables.results import told
+from repobe.tables.results import read_json
 from repobe.verdicts import paper
+from repobe.verdicts.collection import sets_of
 from repobe.verdicts.gates import STAND_INS
 from repobe.verdicts.words import plain
 
@@ -31,15 +32,15 @@ def lines(results: Path, figures: Path) -> list[str]:
         f"Found: of {len(rows)} claims of the paper {found}.{_why(rows)}",
         f"Report: {report}; the figures are in {figures}/.",
     ]
-    if {run["run"].split("/")[0] for run in told(results / "summary" / "provenance.json")} <= set(STAND_INS.values()):
+    runs = read_json(results / "summary" / "provenance.json")
+    if {run["run"].split("/")[0] for run in runs} <= set(STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
         return [
             *said,
             "Next: `make tables` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it.",
         ]
     # A page of several folders (see `collect`) holds no raw tables; `show` reads those of the folder that judged.
-    sets = told(results / "sets.json") if (results / "sets.json").is_file() else {}
-    folder = sets.get(rows[0].get("set"), str(results))
+    folder = sets_of(results).get(rows[0].get("set"), str(results))
     where = "" if folder == "results" else f" --results {shlex.quote(folder)}"
     return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
 

@@ -1,5 +1,7 @@
 """Headings of panels: names and order of datasets and channels, and the choice of a panel's dataset."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from repobe.verdicts.gates import STAND_INS
@@ -42,6 +44,13 @@ def datasets_in_order(datasets) -> list[str]:
     """Each dataset once: the paper's, then their stand-ins, then others by name."""
     known = list(TITLES)
     return sorted(set(datasets), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def settings_in_order(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Each (dataset, channel) once: datasets as in `datasets_in_order`, then channels by name."""
+    pairs = set(pairs)
+    order = datasets_in_order(dataset for dataset, _ in pairs)
+    return sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1]))
 
 
 def on_one_channel(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from repobe.report.beaten import NO_ATTACKER
 from repobe.report.styles import methods_in_order
-from repobe.tables.schema import family
+from repobe.tables.schema import NO_ATTACKER, family
 
 PAPER_EPS = 0.016  # Sec. 4.2; 4/255 = 0.0157 is the nearest radius of other attacks
 NEAR = 0.001
@@ -64,7 +63,7 @@ def leaked(rows: pd.DataFrame) -> dict:
     """
     read = rows[(rows["metric"] == "attacker_accuracy") & (rows["snr_tap_db"] == rows["snr_tap_db"].max())]
     read = read.groupby("attacker", sort=False)["mean"].mean()  # over the models of matched training
-    attackers = read.drop([name for name in NO_ATTACKER if name in read])
+    attackers = read.drop(NO_ATTACKER, errors="ignore")
     if attackers.empty:
         return {"leak": None, "attacker": None, "floor_accuracy": None}
     best = attackers.idxmax()

@@ -17,11 +17,12 @@ from repobe.report.drawings import drawing
 from repobe.report.leaderboard import leaderboard
 from repobe.report.saving import leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
-from repobe.report.wording import ATTACKS, SPELLED
+from repobe.report.wording import SPELLED
 from repobe.runs.files import replace
-from repobe.tables.results import read, told
+from repobe.tables.results import read, read_json
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
+from repobe.verdicts.collection import sets_of
 from repobe.verdicts.commands import Commands, weighs
 from repobe.verdicts.gates import STAND_INS, TOLERANCE
 
@@ -50,8 +51,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "fixed": fixed, "short": short}
-    made.filters |= {name: SPELLED[name] for name in ("method", "dataset", "channel")}
-    made.filters["attack"] = lambda name: ATTACKS.get(name, name.replace("_", " "))
+    made.filters |= {name: SPELLED[name] for name in ("method", "dataset", "channel", "attack")}
     return made
 
 
@@ -61,14 +61,14 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     configfiles: the configs that described the runs, in order; the page's re-run commands name them. A folder that
     `collect` made has runs of several configs: config/<set>.yaml each.
     """
-    provenance = pd.DataFrame(told(results / "summary" / "provenance.json"))
+    provenance = pd.DataFrame(read_json(results / "summary" / "provenance.json"))
     claims, evidence, comparison, weighed, readings = (
         read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )
     evasion, inversion, audit, cost = (
         read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
     )
-    sets = told(results / "sets.json") if (results / "sets.json").exists() else {}
+    sets = sets_of(results)
     commands = _commands(provenance, sets, configfiles)
     rebuilt = rebuilt_images(inversion)
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:

@@ -1,7 +1,7 @@
 """Words of the page for names of the tables: as the figures spell them (RepObE, Eq. 16 and not repobe_adversarial)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from repobe.report.headings import channel_title, panel_title
 from repobe.report.styles import style
@@ -30,17 +30,6 @@ ATTACKS = {
     "keyless": "PGD on a copy without the key",
     "transfer": "transfer from the undefended system",
 }
-# Columns of the tables whose values are names, and how each is spelled.
-SPELLED = {
-    "method": lambda name: method(name),
-    "rival": lambda name: method(name),
-    "dataset": panel_title,
-    "channel": channel_title,
-    "quantity": lambda name: QUANTITIES.get(name, name.replace("_", " ")),
-    "metric": lambda name: "SSIM" if name == "ssim" else QUANTITIES.get(name, name.replace("_", " ")),
-    "attack": lambda name: ATTACKS.get(name, name.replace("_", " ")),
-    "attacker": lambda name: name.replace("_", " "),
-}
 
 
 def method(name: str) -> str:
@@ -49,6 +38,23 @@ def method(name: str) -> str:
         return f"{method(name.removesuffix(HALF))}, half the training"
     sends_images = name.endswith("_reconstruction")
     return style(name).label + (", images" if sends_images else "")
+
+
+def _spelled_by(words: dict[str, str]) -> Callable[[str], str]:
+    return lambda name: words.get(name, name.replace("_", " "))
+
+
+# Columns of the tables whose values are names, and how each is spelled.
+SPELLED = {
+    "method": method,
+    "rival": method,
+    "dataset": panel_title,
+    "channel": channel_title,
+    "quantity": _spelled_by(QUANTITIES),
+    "metric": _spelled_by(QUANTITIES | {"ssim": "SSIM"}),
+    "attack": _spelled_by(ATTACKS),
+    "attacker": _spelled_by({}),
+}
 
 
 def spelled(text: str, methods: Iterable[str]) -> str:

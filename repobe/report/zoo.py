@@ -12,6 +12,7 @@ from repobe.runs.console import in_a_line
 from repobe.runs.folders import zoo_models
 from repobe.runs.spec import Spec, from_plain
 from repobe.tables.results import read
+from repobe.tables.selection import at
 from repobe.verdicts import paper
 
 KNOWN = "best_known.yaml"
@@ -97,8 +98,7 @@ def _printed(spec: Spec, quantity: str, snr_db: float) -> float | None:
     rows = paper.numbers()
     place = {"dataset": spec.dataset, "channel": spec.channel, "method": spec.label, "quantity": quantity,
              "snr_db": f"{snr_db:g}"}  # fmt: skip
-    for column, value in place.items():
-        rows = rows[rows[column] == value]
+    rows = at(rows, place)
     return float(rows["value"].iloc[0]) if len(rows) else None
 
 

@@ -43,21 +43,25 @@ def _refuse_without_account(defaults: Mapping[str, object]) -> None:
     options = {"--account": defaults.get("slurm_account"), "--partition": defaults.get("slurm_partition")}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     command = ["sbatch", "--test-only", "--time=1", *given, "--wrap=true"]
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    if done.returncode and "account" in done.stderr.lower():
+    done = _ran(*command)
+    if done and done.returncode and "account" in done.stderr.lower():
         said = " ".join(done.stderr.split())[:200]
         raise ValueError(f"Slurm refuses the account: {said}; set slurm_account and slurm_partition in {PROFILE}")
 
 
 def _lines(*command: str) -> list[str]:
     """The lines that a command prints; none if it fails. ValueError if the controller does not answer."""
-    try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    done = _ran(*command)
+    if not done:
         return []
     if done.returncode and command[0] == "sinfo":
         raise ValueError(f"sinfo: {' '.join(done.stderr.split())[:200]}; Slurm does not answer from this machine")
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def _ran(*command: str) -> subprocess.CompletedProcess | None:
+    """A command that has ended; None if it cannot be started or takes more than a minute."""
+    try:
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None

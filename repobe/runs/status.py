@@ -103,15 +103,15 @@ def stale_files(spec: Spec, run: Path) -> list[str]:
 
 
 def _stage(spec: Spec, run: Path, log: Path, stage: str) -> tuple[str, str]:
-    told = {part: _told(run / f"{part}.progress.json", spec) for part in PARTS[stage]}
-    part, at_work = next(((part, told[part]) for part in PARTS[stage] if told[part]), (stage, None))
+    told = (_told(run / f"{part}.progress.json", spec) for part in PARTS[stage])
+    at_work = next(filter(None, told), None)
     if at_work and _alive(at_work):
-        return "running", _position(part, at_work)
+        return "running", _position(at_work)
     lines = lines_of(log)
     if lines and FAULT.match(lines[-1]):
         return "failed", f"{lines[-1].removeprefix('repobe: ')} ({log})"
     if at_work or lines[-1:] == ["repobe: interrupted"]:
-        return "interrupted", _position(part, at_work) if at_work else ""
+        return "interrupted", _position(at_work) if at_work else ""
     return "not started", ""
 
 
@@ -143,7 +143,7 @@ def _alive(told: dict) -> bool:
     return True
 
 
-def _position(stage: str, told: dict) -> str:
+def _position(told: dict) -> str:
     left = "" if told["seconds_left"] is None else f", {clock(told['seconds_left'])} left"
     age = f"reported {clock(time.time() - told['told'])} ago by process {told['pid']} on {told['host']}"
     return f"step {told['done']} of {told['total']}{left}, {age}"

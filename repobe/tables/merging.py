@@ -35,8 +35,8 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
     _refuse_loss(out / "tables", set().union(*runs))
     for tables, entries in zip(folders, runs, strict=True):
         cells = {name: _cells(tables / name) for name in CSV}
-        made = set(_runs(cells["history.csv"])[1]) | set(_runs(cells["audit.csv"])[1])  # the cipher audit: no history
         trained = set(_runs(cells["history.csv"])[1])
+        made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
         twice = trained & set(_runs(frames["history.csv"])[1]) if frames else set()
         differing: dict[str, list[str]] = {}
         for name, new in cells.items():
@@ -70,7 +70,7 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
 
 
 def _provenance(tables: Path) -> dict[str, dict]:
-    return {entry["run"]: entry for entry in results.told(tables / "provenance.json")}
+    return {entry["run"]: entry for entry in results.read_json(tables / "provenance.json")}
 
 
 def _refuse_loss(folder: Path, runs: set[str]) -> None:

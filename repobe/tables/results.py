@@ -15,7 +15,7 @@ from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
-from repobe.tables.schema import KEYS, OPTIONAL, RUN, TEXT, VALUES, is_over_keys, is_proportion
+from repobe.tables.schema import COST_NUMBERS, KEYS, OPTIONAL, RUN, TEXT, VALUES, is_over_keys, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -133,7 +133,7 @@ def _whole_history(path: Path, spec: Spec) -> pd.DataFrame:
 
 
 def _provenance(path: Path, spec: Spec) -> dict:
-    found = told(path)
+    found = read_json(path)
     if not isinstance(found, dict) or found.get("run") != spec.path:
         raise ValueError(f"{path} is not that of {spec.path}; {checksums.FIX}")
     return found
@@ -171,7 +171,7 @@ def gathered(folder: Path) -> Iterator[tuple[str, bool]]:
         yield f"tables/{name}: {words[agrees]}", bool(agrees)
 
 
-def told(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """The content of a JSON file; ValueError names a file that is missing or damaged."""
     checksums.check(path)
     try:
@@ -198,7 +198,7 @@ def summary(results: Path) -> None:
         write_derived(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
     cost = read(source / "cost.csv", "cost")
     group = cost.groupby([*RUN, "device", "threads", "precision"], sort=False)
-    mean = group[["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]].mean()
+    mean = group[COST_NUMBERS].mean()
     write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):
         checksums.check(source / name)
@@ -225,19 +225,8 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         if "symbols_k" in group:
             row["symbols_k"] = int(group["symbols_k"].iloc[0])
         rows.append(row)
-    return pd.DataFrame(
-        rows,
-        columns=[
-            *key,
-            "mean",
-            "sd",
-            "low",
-            "high",
-            "seeds",
-            "n",
-            *(column for column in ("draws_sd", "symbols_k") if column in VALUES[table]),
-        ],
-    )
+    last = [name for name in ("draws_sd", "symbols_k") if name in VALUES[table]]
+    return pd.DataFrame(rows, columns=[*key, "mean", "sd", "low", "high", "seeds", "n", *last])
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

@@ -17,22 +17,12 @@ TEXT |= {"quantity", "grid", "schedule", "device", "precision", "code"}
 # code: digest of the code that made the row, see repobe.runs.code; empty in rows older than this column.
 # images_sd: standard deviation over the n images; empty for a proportion, where value and n determine it.
 # keys_sd: standard deviation over the n keys; empty in rows older than this column.
+COST_NUMBERS = ["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]
 VALUES = {
     "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k", "code"],
     "inversion": ["value", "images_sd", "n", "symbols_k", "code"],
     "audit": ["value", "keys_sd", "n", "code"],
-    "cost": [
-        "parameters",
-        "symbols_k",
-        "flops",
-        "train_seconds",
-        "images_per_second",
-        "peak_memory_mb",
-        "device",
-        "threads",
-        "precision",
-        "code",
-    ],
+    "cost": [*COST_NUMBERS, "device", "threads", "precision", "code"],
 }
 
 
@@ -57,6 +47,8 @@ ATTACKERS = (
     "with_key",
     "legitimate",
 )
+
+NO_ATTACKER = ["original", "mean_image", "legitimate"]  # rows of inversion.csv with which attackers are compared
 
 
 def family(attacker: str) -> str | None:

@@ -95,13 +95,11 @@ def _unless_trained_on(one: dict) -> dict:
 def _together(comparisons: list[dict]) -> str:
     """The verdict in words, with the image size that it holds at, or the gate that leaves it inconclusive."""
     found = {one["outcome"] for one in comparisons}
-    sizes = {one["size"] for one in comparisons if one.get("size")}
-    if "no" in found:
-        sizes = {one["size"] for one in comparisons if one["outcome"] == "no" and one.get("size")}
-        return words.at_scale("not reproduced", sizes)
-    if found == {"yes"}:
-        return words.at_scale("reproduced", sizes)
-    return "inconclusive" + next((f": {words}" for words in GATED if words in found), "")
+    decided = "no" if "no" in found else "yes" if found == {"yes"} else ""
+    if decided:
+        sizes = {one["size"] for one in comparisons if one["outcome"] == decided and one.get("size")}
+        return words.at_scale({"no": "not reproduced", "yes": "reproduced"}[decided], sizes)
+    return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 
 
 def _lead(one: dict) -> float:
@@ -129,7 +127,7 @@ def _counted(run: list[dict]) -> list[str]:
     if len(compared) < 2:
         return []
     kinds = {"yes": "hold", "no": "fail", "open": "are open"}
-    said = [f"{compared.count(kind)} {words}" for kind, words in kinds.items()]
+    said = [f"{compared.count(kind)} {verb}" for kind, verb in kinds.items()]
     gated = sum(outcome in GATED for outcome in compared)
     return [f"of {len(compared)} comparisons {', '.join(said)}" + (f", {gated} fail a gate" if gated else "")]
 

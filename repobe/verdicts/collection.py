@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.runs.files import arrays, replace
-from repobe.tables.results import pictures_of, read, told, write_derived
+from repobe.tables.results import pictures_of, read, read_json, write_derived
 from repobe.verdicts.gates import STAND_INS
 from repobe.verdicts.words import plain
 
 SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
 DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
+SETS = "sets.json"  # {name: folder}, in a folder that `collect` made
 CHANGE = ["id", "change", "dataset", "channel", "quantity"]  # the key of decisions.csv
 
 
@@ -50,6 +51,12 @@ def collect(out: Path, folders: list[Path]) -> None:
     for name, frame in tables.items():
         write_derived(frame, out / f"{name}.csv")
     _beside(out / "summary", folders, leader)
+
+
+def sets_of(results: Path) -> dict[str, str]:
+    """{name: folder} of the folders that `collect` put side by side here; empty for any other results folder."""
+    path = results / SETS
+    return read_json(path) if path.is_file() else {}
 
 
 def side_by_side(table: str, folders: Iterable[Path]) -> pd.DataFrame:
@@ -105,9 +112,8 @@ def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
         if leader[name.partition("/")[0]] == folder.name
     }
     arrays(summary / "reconstructions.npz", pictures)
-    entries = [
-        entry | {"set": folder.name} for folder in folders for entry in told(folder / "summary" / "provenance.json")
-    ]
+    runs = {folder.name: read_json(folder / "summary" / "provenance.json") for folder in folders}
+    entries = [run | {"set": name} for name, made in runs.items() for run in made]
     replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
     replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text(encoding="utf-8"))
-    replace(summary.parent / "sets.json", json.dumps({folder.name: str(folder) for folder in folders}, indent=1) + "\n")
+    replace(summary.parent / SETS, json.dumps({folder.name: str(folder) for folder in folders}, indent=1) + "\n")

@@ -64,17 +64,17 @@ class Commands:
         wanted = runs_of(claim)
         if not wanted:
             return self._made([f"{self.results}/claims.csv"], "cipher_audit")
-        only = self._ran(with_gates(wanted))
-        return (
-            self._made([f"{self.results}/claims.csv"], "train", only) if self._ran(wanted) else at_papers_size(wanted)
-        )
+        return self._decided("claims", wanted)
 
     def compares(self, number: dict) -> str:
         """For a printed number: the runs of its method, and those that the gates need."""
-        wanted = [f"{number['dataset']}/{number['channel']}/{number['method']}"]
-        only = self._ran(with_gates(wanted))
-        ours = self._made([f"{self.results}/comparison.csv"], "train", only)
-        return ours if self._ran(wanted) else at_papers_size(wanted)
+        return self._decided("comparison", [f"{number['dataset']}/{number['channel']}/{number['method']}"])
+
+    def _decided(self, table: str, wanted: list[str]) -> str:
+        """Makes a table of verdicts again from these runs, as far as they ran here; at the paper's size if none did."""
+        if not self._ran(wanted):
+            return at_papers_size(wanted)
+        return self._made([f"{self.results}/{table}.csv"], "train", self._ran(with_gates(wanted)))
 
     def _ran(self, wanted: list[str]) -> list[str]:
         ran = {run.rpartition("/")[0] for run in self.runs}

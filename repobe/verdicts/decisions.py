@@ -8,6 +8,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import KEYS, read, write_derived
 from repobe.tables.schema import is_proportion
+from repobe.tables.selection import at
 from repobe.tables.statistics import interval, newcombe
 from repobe.verdicts import paper
 
@@ -71,7 +72,7 @@ def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
 
 
 def _chosen(table: pd.DataFrame, selection: dict) -> pd.DataFrame:
-    found = table[np.logical_and.reduce([table[column] == value for column, value in selection.items()])]
+    found = at(table, selection)
     if "attack" in table and not {"attack", "eps"} & set(selection):
         found = found[found["attack"].isin(ATTACKS)]
     return found

@@ -11,6 +11,7 @@ import pandas as pd
 
 from repobe.runs.grid import HALF
 from repobe.tables.outcomes import ATTACKS
+from repobe.tables.selection import at
 from repobe.verdicts import paper
 
 TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}  # D31: the largest difference of two accuracies that agree
@@ -80,11 +81,11 @@ class Gates:
         if self._nothing_to_train(place):
             return 0.0
         tested = {"metric": quantity, "attack": ATTACKS[quantity], "snr_test_db": snr_db}
-        whole, half = (_at(self.evasion, place | {"method": one} | tested) for one in (method, method + HALF))
+        whole, half = (at(self.evasion, place | {"method": one} | tested) for one in (method, method + HALF))
         return _mean_gain(*(rows.groupby(RUN)["value"].mean() for rows in (whole, half)))
 
     def _nothing_to_train(self, place: dict) -> bool:
-        costs = _at(self.cost, place)
+        costs = at(self.cost, place)
         return len(costs) > 0 and bool((costs["parameters"] == 0).all())
 
     def _half(self, place: dict, whole: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +97,7 @@ class Gates:
         """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
         printed = _printed(dataset, channel)
         for method in ("undefended", "repobe"):
-            rows = _at(self.evasion, {"dataset": dataset, "channel": channel, "method": method})
+            rows = at(self.evasion, {"dataset": dataset, "channel": channel, "method": method})
             rows = rows[rows["metric"] == "natural_accuracy"]
             if len(rows) and printed is not None:
                 ours = rows.groupby("snr_test_db")["value"].mean().max()  # means over seeds, at the best SNR
@@ -106,7 +107,7 @@ class Gates:
 
     def scale(self, dataset: str, channel: str, methods: list[str]) -> tuple[int | None, str]:
         """(S, a phrase with S and k beside the paper's) for the methods of a comparison."""
-        rows = pd.concat([_at(self.cost, {"dataset": dataset, "channel": channel, "method": one}) for one in methods])
+        rows = pd.concat([at(self.cost, {"dataset": dataset, "channel": channel, "method": one}) for one in methods])
         if rows.empty:
             return None, ""
         size = int(rows["image_size"].min())
@@ -150,12 +151,12 @@ class Gates:
         """The columns that close a comparison of what leaks, because a classifier still learned; none if all settled.
 
         No table says how much leaks after longer training. So the second half of the training may have gained a
-        classifier at most the tolerance at the SNR of the tap (D32). Of reconstructions `trained` asks as much.
+        classifier at most the tolerance at the SNR of the tap (D32). For reconstructions, `trained` requires it.
         """
         within = tolerance(dataset) + ROUNDING
         for method in methods:
             place = {"dataset": dataset, "channel": channel, "method": method}
-            scores = _at(self.history, place)["validation_score"]
+            scores = at(self.history, place)["validation_score"]
             if len(scores) and _is_error(scores):
                 continue
             gained = self.gain(dataset, channel, method, snr_db, "natural_accuracy")
@@ -166,14 +167,13 @@ class Gates:
         return {}
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
+        size, scale = self.scale(dataset, channel, methods)
         if dataset in STAND_INS.values():
-            size, scale = self.scale(dataset, channel, methods)
             columns = {"trained": "unknown", "competent": "unknown", "scale": scale}
             return columns | {"failed": "stand-in", "why": f"{dataset} is not the paper's (D15)", "size": size}
         trainings = [self.trained(dataset, channel, method) for method in methods]
         trained = next((gate for state in ("no", "unknown") for gate in trainings if gate.state == state), Gate("yes"))
         competent = self.competent(dataset, channel)
-        size, scale = self.scale(dataset, channel, methods)
         words = {"no": "not trained", "unknown": "training unknown", "yes": ""}[trained.state]
         words = words or {"no": "not competent", "unknown": "competence unknown", "yes": ""}[competent.state]
         why = "; ".join(gate.why for gate in (trained, competent) if gate.why)
@@ -183,7 +183,7 @@ class Gates:
 
 def _runs(history: pd.DataFrame, cost: pd.DataFrame, place: dict) -> pd.DataFrame:
     """The trainings at a place, by RUN: epochs, images an epoch, the best validation score, whether that is in dB."""
-    rows, costs = _at(history, place), _at(cost, place)
+    rows, costs = at(history, place), at(cost, place)
     runs = rows.groupby(RUN).agg(epochs=("epoch", "max"), score=("validation_score", "max"))
     runs["decibels"] = rows.groupby(RUN)["validation_score"].agg(_is_error)
     runs["score"] = runs["score"].where(~runs["decibels"], -10 * np.log10(np.maximum(-runs["score"], 1e-12)))
@@ -196,7 +196,7 @@ def _runs(history: pd.DataFrame, cost: pd.DataFrame, place: dict) -> pd.DataFram
 def reach(quantity: str, gain: float | None) -> tuple[float, float]:
     """(down, up): how far an accuracy would move if as much came again as the second half of its training brought.
 
-    Longer training may raise or lower adversarial accuracy. Of natural accuracy a loss counts as no gain. None: (0, 0).
+    Longer training may raise or lower adversarial accuracy. A loss of natural accuracy counts as no gain. None: (0, 0).
     """
     if gain is None:
         return 0.0, 0.0
@@ -244,7 +244,3 @@ def _printed(dataset: str, channel: str) -> float | None:
         if len(mine):
             return float((over if len(over) else mine)["value"].max())
     return None
-
-
-def _at(frame: pd.DataFrame, place: dict) -> pd.DataFrame:
-    return frame[np.logical_and.reduce([frame[column] == value for column, value in place.items()])]

@@ -67,11 +67,10 @@ def against_itself() -> list[dict]:
 @cache
 def variants() -> frozenset[str]:
     """The labels of runs that differ from a method of the suite by a decision or a reading alone."""
-    weighed = [one["variant"].get("method") for decision in decisions() for one in decision.get("weighed_by", [])
-               if "variant" in one]  # fmt: skip
-    return frozenset(
-        filter(None, [*weighed, *(name for one in readings() for name in one.get("methods", {}).values())])
-    )
+    changes = [one for decision in decisions() for one in decision.get("weighed_by", [])]
+    weighed = {one.get("variant", {}).get("method") for one in changes}
+    read = {name for one in readings() for name in one.get("methods", {}).values()}
+    return frozenset((weighed | read) - {None})
 
 
 def _yaml(name: str) -> list[dict]:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from repobe.tables.results import read
 from repobe.verdicts.comparison import chosen
-from repobe.verdicts.show import stated
+from repobe.verdicts.show import stated, table_if_there
 
 # For each kind of entry: its derived tables, each with the column that names the entry.
 TABLES = {
@@ -28,15 +27,11 @@ def record(name: str, results: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"id": one["id"], "kind": kind, "results": str(results), "stated": one}
     for table, column in TABLES[kind].items():
         path = results / f"{table}.csv"
-        found[table] = _rows(frame[frame[column] == one["id"]]) if (frame := _table(path)) is not None else None
+        found[table] = _rows(frame[frame[column] == one["id"]]) if (frame := table_if_there(path)) is not None else None
     if kind == "number":
-        raw = _table(results / "tables" / "evasion.csv")
+        raw = table_if_there(results / "tables" / "evasion.csv")
         found["rows"] = _rows(chosen(raw, one)) if raw is not None else None
     return found
-
-
-def _table(path: Path) -> pd.DataFrame | None:
-    return read(path) if path.exists() else None
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

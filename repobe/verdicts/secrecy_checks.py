@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from repobe.tables.schema import NO_ATTACKER
 from repobe.tables.statistics import unpaired
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
@@ -78,7 +79,7 @@ def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[d
     rows = inversion[(inversion["dataset"] == claim["dataset"]) & (inversion["channel"] == channel)]
     rows = rows[(rows["method"] == claim["method"]) & (rows["metric"] == "attacker_accuracy")]
     read_by = rows.groupby("attacker")["value"].mean()
-    attackers = read_by.drop(["original", "mean_image", "legitimate"], errors="ignore")
+    attackers = read_by.drop(NO_ATTACKER, errors="ignore")
     if attackers.empty:
         return []
     evidence = f"{channel}, beyond the paper's attacker: {attackers.idxmax()} reads the class of {attackers.max():.2f}"

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repobe.tables.results import read, told
+from repobe.tables.results import read, read_json
 from repobe.tables.statistics import interval
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
+from repobe.verdicts.collection import sets_of
 from repobe.verdicts.commands import at_papers_size, runs_of, weighs
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
@@ -32,7 +33,7 @@ def stated(name: str, results: Path) -> tuple[str, dict]:
         "number": paper.numbers().to_dict("records"),
         "claim": paper.claims(),
         "decision": paper.decisions(),
-        "contradiction": entries(_table(results / "tables" / "cost.csv")),
+        "contradiction": entries(table_if_there(results / "tables" / "cost.csv")),
     }
     for kind, every in kinds.items():
         for one in every:
@@ -53,7 +54,7 @@ def _number(number: dict, results: Path) -> list[str]:
     at = f"{number['dataset']} over {number['channel']} at {number['snr_db']} dB"
     lines = [f"{number['id']}  {number['where']}, Fig. {number['figure']}: {quantity} of {number['method']}, {at}", ""]
     lines.append(_pair("the paper prints", f"{relation}{number['value']:.4f}"))
-    compared = _table(results / "comparison.csv")
+    compared = table_if_there(results / "comparison.csv")
     if compared is None:
         return [*lines, *_nothing(results)]
     mine = compared[compared["id"] == number["id"]].iloc[0]
@@ -90,8 +91,8 @@ def _number(number: dict, results: Path) -> list[str]:
 
 def _set_of(mine: pd.Series, results: Path) -> Path:
     """The folder whose tables a row comes from: where several folders are on one page, the row names it."""
-    sets = results / "sets.json"
-    return Path(told(sets)[mine["set"]]) if sets.is_file() else results
+    sets = sets_of(results)
+    return Path(sets[mine["set"]]) if sets else results
 
 
 def _scale(results: Path, rows: pd.DataFrame) -> str:
@@ -129,7 +130,7 @@ def _weighed(results: Path, weighed: dict, number: dict) -> str:
 
 def _claim(claim: dict, results: Path) -> list[str]:
     lines = [f"{claim['id']}  {claim['where']}, Fig. {claim['figure']}", *_wrapped(f"“{claim['claim']}”"), ""]
-    judged, every = _table(results / "claims.csv"), _table(results / "evidence.csv")
+    judged, every = table_if_there(results / "claims.csv"), table_if_there(results / "evidence.csv")
     if judged is None or every is None:
         return [*lines, *_nothing(results)]
     mine = judged[judged["id"] == claim["id"]].iloc[0]
@@ -145,7 +146,7 @@ def _claim(claim: dict, results: Path) -> list[str]:
 
 def _readings(claim: dict, results: Path) -> list[str]:
     """The most favourable reading, and a line for each reading."""
-    every = _table(results / "readings.csv")
+    every = table_if_there(results / "readings.csv")
     if every is None or not (every["claim"] == claim["id"]).any():
         return []
     mine = every[every["claim"] == claim["id"]]
@@ -164,11 +165,10 @@ def _decision(decision: dict, results: Path) -> list[str]:
     lines = [decision["id"], ""]
     for key, what in (("paper", "the paper"), ("decision", "we do"), ("why", "because"), ("measured", "tried")):
         if key in decision:
-            first, *rest = textwrap.wrap(decision[key], WIDTH - 18)
-            lines += [_pair(what, first), *(_pair("", line) for line in rest)]
+            lines += _paragraph(what, decision[key])
     if "weighed_by" not in decision:
         return [*lines, "", "no run measures its effect"]
-    weighed = _table(results / "decisions.csv")
+    weighed = table_if_there(results / "decisions.csv")
     lines += ["", "its effect: variant minus reference, means over SNRs, with 95 % intervals"]
     lines += ["for one seed, one training each: another seed may lie outside; no correction for many comparisons"]
     if weighed is None:
@@ -181,14 +181,13 @@ def _decision(decision: dict, results: Path) -> list[str]:
 def _against_itself(one: dict, results: Path) -> list[str]:
     lines = [f"{one['id']}  {one['where']}: the paper against itself", ""]
     for key, what in (("says", "it says"), ("but", "but"), ("see", "see")):
-        first, *rest = textwrap.wrap(one[key], WIDTH - 18)
-        lines += [_pair(what, first), *(_pair("", line) for line in rest)]
+        lines += _paragraph(what, one[key])
     return lines
 
 
 def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     path = results / "tables" / "provenance.json"
-    known = told(path) if path.exists() else []
+    known = read_json(path) if path.exists() else []
     lines = ["the runs that it comes from"]
     heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
     for about in known:
@@ -199,7 +198,8 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     return [*lines, ""]
 
 
-def _table(path: Path) -> pd.DataFrame | None:
+def table_if_there(path: Path) -> pd.DataFrame | None:
+    """A table of the results, None if there is none."""
     return read(path) if path.exists() else None
 
 
@@ -211,6 +211,10 @@ def _nothing(results: Path) -> list[str]:
 
 def _pair(name: str, value: str) -> str:
     return f"{name:<18}{value}"
+
+
+def _paragraph(name: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=_pair(name, ""), subsequent_indent=_pair("", ""))
 
 
 def _wrapped(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from repobe.tables.selection import at
 from repobe.tables.statistics import Spread
 
 ENOUGH = 4  # degrees of freedom from one channel and SNR; with fewer, pool all channels and SNRs
@@ -17,7 +18,7 @@ def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
     rows at that place have enough degrees of freedom, only they are pooled. Each training counts once, however often it
     was measured.
     """
-    near = rows[np.logical_and.reduce([rows[name] == value for name, value in place.items()])]
+    near = at(rows, place)
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
     for chosen, where, enough in ((near, f" over {there}", ENOUGH), (rows, "", 1)):
         measured = [name for name in MEASURED if name in chosen]

@@ -12,6 +12,7 @@ from repobe.tables import outcomes
 from repobe.tables import results as tables
 from repobe.tables.results import read
 from repobe.verdicts import claims, comparison, decisions, readings
+from repobe.verdicts.collection import sets_of
 
 DERIVED = {  # by what makes them, in the order in which one needs the other
     tables.summary: (
@@ -33,8 +34,8 @@ def verify(results: Path) -> Iterator[tuple[str, bool]]:
     if there are no tables.
     """
     raw = results / "tables"
-    if (results / "sets.json").is_file():
-        every = "; ".join(f"python -m repobe verify {folder}" for folder in tables.told(results / "sets.json").values())
+    if sets := sets_of(results):
+        every = "; ".join(f"python -m repobe verify {folder}" for folder in sets.values())
         raise ValueError(f"{results} shows several folders on one page; verify each: {every}")
     if not raw.is_dir():
         raise ValueError(f"{raw} does not exist: there is nothing to verify; run snakemake, or name another folder")
@@ -74,7 +75,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
 
 def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
     """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
-    runs = [results / "runs" / entry["run"] for entry in tables.told(provenance)]
+    runs = [results / "runs" / entry["run"] for entry in tables.read_json(provenance)]
     derived = {name for names in DERIVED.values() for name in names}  # these are computed again
     words = {False: "CHANGED since it was written", None: "is missing"}
     count = 0

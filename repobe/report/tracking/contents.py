@@ -24,7 +24,8 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.runs.spec import Spec
-from repobe.tables.results import read, told
+from repobe.tables.results import read, read_json
+from repobe.tables.schema import COST_NUMBERS
 
 TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv", "history.csv")
 EMPTY = hashlib.sha256().hexdigest()
@@ -78,7 +79,7 @@ class Seed:
 
 def contents(spec: Spec, run: Path) -> Contents:
     """What MLflow shows of one seed's run. ValueError names a file that is missing or damaged."""
-    made = told(run / "provenance.json")
+    made = read_json(run / "provenance.json")
     ended = round(datetime.fromisoformat(made["finished"]).timestamp() * 1000)
     cost = read(run / "cost.csv", "cost").to_dict("records")[0]
     commit = made["commit"].removesuffix("+changes")
@@ -227,7 +228,7 @@ def _audit(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
 
 def _cost(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
     (row,) = frame.to_dict("records")
-    for name in ("parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"):
+    for name in COST_NUMBERS:
         yield _name("cost", name), row[name]
 
 
