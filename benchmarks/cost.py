@@ -22,7 +22,7 @@ from repobe.runs.grid import every_run, kept
 from repobe.runs.spec import Spec
 
 GPU = {"bfloat16": 60.0, "float32": 20.0}  # TFLOP/s, assumed of one data-centre card; on a GPU, TF32 is off
-JUDGE = "evaluation classifier"
+CLASSIFIER = "evaluation classifier"
 RUN_FILES = 20  # in a run's folder: nine results, two descriptions, five lists of checksums, three of parts, a lock
 RUN_LOGS = 4  # of a run's jobs: spec, training, train, measure
 
@@ -71,7 +71,7 @@ def counted(config: dict, rates: Rates, told: Callable[[str], object] = str) -> 
         if spec.inversion.attackers:
             judged[spec.dataset] = spec
     for dataset, spec in judged.items():
-        _add(found, spec, JUDGE, JUDGE, "float32", classifier(shapes[dataset]), rates)
+        _add(found, spec, CLASSIFIER, CLASSIFIER, "float32", classifier(shapes[dataset]), rates)
     return list(found.values())
 
 

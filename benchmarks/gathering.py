@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from repobe.runs.config import ROOT
 from repobe.runs.console import in_a_line
+from repobe.runs.folders import run_folder
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 
@@ -44,7 +45,7 @@ def copied(source: Path, results: Path, count: int) -> list[Path]:
 def _copy(run: Path, results: Path, seed: int) -> Path:
     """Copies a run under another seed; returns the copy's spec.yaml."""
     spec = replace(Spec.load(run / "spec.yaml"), seed=seed)
-    folder = results / "runs" / spec.path
+    folder = run_folder(results, spec.path)
     folder.mkdir(parents=True)
     (folder / "spec.yaml").write_text(spec.dump(), encoding="utf-8")
     for name in WHOLE:

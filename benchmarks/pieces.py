@@ -179,7 +179,7 @@ def reading(places: int, inputs: int, classes: int) -> tuple[float, float]:
 
 
 @functools.cache
-def judging(colours: int, classes: int) -> tuple[float, float]:
+def classifying(colours: int, classes: int) -> tuple[float, float]:
     """FLOP of (an update, a look) of the evaluation classifier, per image."""
     network, image = evaluation_classifier.network(colours, classes), torch.rand(COUNTED, colours, SCORED, SCORED)
     return flop(lambda: network(image).sum().backward()) / COUNTED, flop(lambda: network(image)) / COUNTED

@@ -167,7 +167,7 @@ class Counted:
         legitimate = spec.task == "reconstruction"
         sent = overheard + len(piece.attackers) * known
         seen = 1 + legitimate + sum(attacker.seen for attacker in piece.attackers)
-        looked = pieces.judging(colours, shape.classes)[1]
+        looked = pieces.classifying(colours, shape.classes)[1]
         work = sent * piece.sent + legitimate * overheard * piece.heard
         work += overheard * (seen * (looked + pieces.comparing(colours)) + looked)
         for attacker in piece.attackers:
@@ -206,7 +206,7 @@ class Counted:
 def classifier(shape: Shape) -> float:
     """FLOP of a dataset's evaluation classifier, which is trained once."""
     epochs = 7 if shape.train < 10_000 else 4
-    return epochs * shape.train * pieces.judging(shape.image[0], shape.classes)[0]
+    return epochs * shape.train * pieces.classifying(shape.image[0], shape.classes)[0]
 
 
 def _sent(piece: Pieces, draws: int) -> Passes:

@@ -111,9 +111,9 @@ def _inversion(spec: Spec, device: torch.device) -> int:
     spec = replace(spec, inversion=replace(spec.inversion, epochs=1))
     data = _data(spec.dataset, device, train=TRAIN[spec.dataset], test=TEST)
     trained = _sparing(_trained(spec, spec.image_size, data))
-    judge = evaluation_classifier.network(data.colours, data.classes).to(device).eval()
+    classifier = evaluation_classifier.network(data.colours, data.classes).to(device).eval()
     peak = Peak(device)
-    inversion(trained, spec, data, judge, lambda _, compute, **settings: compute())
+    inversion(trained, spec, data, classifier, lambda _, compute, **settings: compute())
     return peak.bytes()
 
 

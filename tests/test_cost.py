@@ -47,9 +47,9 @@ def test_the_table_sums_the_runs_of_a_config_and_the_printed_shares_sum_to_all(t
     rates = Rates.measured(cost.TABLES / "amd-epyc-2-cores.csv", cost.GPU)
     twice = cost.counted(config | {"seeds": [0, 1]}, rates)
     once = cost.counted(config, rates)
-    judge = sum(row["flop"] for row in once if row["method"] == cost.JUDGE)
+    reader = sum(row["flop"] for row in once if row["method"] == cost.CLASSIFIER)
     whole = sum(row["flop"] for row in once)
-    assert sum(row["flop"] for row in twice) == pytest.approx(2 * whole - judge)
+    assert sum(row["flop"] for row in twice) == pytest.approx(2 * whole - reader)
     assert sum(one["flop"] for one in cost.shares(once, "part").values()) == pytest.approx(whole)
     assert all(
         row["gpu_hours"] == pytest.approx(row["flop"] / 1e12 / cost.GPU[row["precision"]] / 3600) for row in once

@@ -167,8 +167,8 @@ def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_
     wanted = ("keyless", "keyless_adaptive", "same_key", "fresh_key", "with_key")
     spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2))
     data = sample(spec)
-    trained, judge = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
-    real = flop(lambda: inversion(trained, spec, data, judge, unkept))
+    trained, reader = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
+    real = flop(lambda: inversion(trained, spec, data, reader, unkept))
     # The decoder of least error serves several attackers; the dearest is counted.
     assert counts(spec).inversion(spec) == pytest.approx(real, rel=0.02)
     assert counts(spec).inversion(spec) >= real * (1 - 1e-9)

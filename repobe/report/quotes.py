@@ -25,9 +25,10 @@ import pandas as pd
 
 from repobe.report import printed
 from repobe.runs.files import replace
+from repobe.runs.plugins import ROOT
 from repobe.tables.results import read
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 NUMBER = re.compile(r"(?P<shown>[+−-]?\d[\d.,]*)(?P<comment><!-- = (?P<query>[^>]*?) -->)")
 WHOLE = re.compile(r"(?P<comment><!-- (?P<kind>numbers|claims) of (?P<sets>[^>]+?) -->\n)(?P<body>(?:\|.*\n)*)")
 TABLE = re.compile(r"<!-- table(?P<query>[^>]*?)-->\n(?P<body>(?:\|.*\n)+)")
@@ -49,7 +50,7 @@ def refresh(text: str, reference: Path = REFERENCE) -> str:
 
 def unmarked(text: str) -> str:
     """The document without marked numbers, marked tables and code."""
-    text = TABLE.sub(lambda found: _labels(found), NUMBER.sub("", WHOLE.sub("", text)))
+    text = TABLE.sub(_labels, NUMBER.sub("", WHOLE.sub("", text)))
     text = re.sub(r"^    .*$", "", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), flags=re.MULTILINE)
     return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from repobe.runs.code import measured_by, recorded, trained_by
 from repobe.runs.config import load
+from repobe.runs.folders import run_folder
 from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
 from repobe.runs.spec import Spec
@@ -36,7 +37,7 @@ def status(*configs: Path) -> str:
     wide = max(len(one["run"]) for one in runs)
     lines = [f"{one['run']:<{wide}}  {one['state']:<11}  {one['note']}".rstrip() for one in runs]
     counted = ", ".join(f"{number} {state}" for state, number in about["counts"].items())
-    stale = [results / "runs" / one["run"] for one in runs if one["state"] == "stale"]
+    stale = [run_folder(results, one["run"]) for one in runs if one["state"] == "stale"]
     if files := [str(run / file) for run in stale for file in stale_files(Spec.load(run / "spec.yaml"), run)]:
         lines += ["", "stale: made by older code; this command makes them again:"]
         command = ["snakemake", "--cores", "all", "--configfile", *map(str, configs), "--forcerun", *files]
@@ -69,7 +70,7 @@ def as_data(*configs: Path) -> dict[str, Any]:
 
 def is_finished(spec: Spec, results: Path) -> bool:
     """Whether a run that this spec describes is trained and measured, by whatever code."""
-    run = results / "runs" / spec.path
+    run = run_folder(results, spec.path)
     made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
     return (
         all((run / file).exists() for file in made) and (run / "spec.yaml").read_text(encoding="utf-8") == spec.dump()
@@ -78,7 +79,7 @@ def is_finished(spec: Spec, results: Path) -> bool:
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     """(one of STATES, a note) of one run. The worst state of its stages counts: failed, interrupted, running."""
-    run = results / "runs" / spec.path
+    run = run_folder(results, spec.path)
     described = run / "spec.yaml"
     if described.exists() and described.read_text(encoding="utf-8") != spec.dump():
         return "not started", "its folder holds a run of another config"

@@ -72,9 +72,8 @@ class Terminal(logging.Handler):
             job = self.work.finish(record.job_id)
             self.failed.discard(job[:2])  # on a cluster, a job may be tried again
             if job.rule not in UNTOLD and self.work.is_done(job.rule):
-                self._line(
-                    f"{self.work}  {job.rule}: {self.work.totals[job.rule]} of {self.work.totals[job.rule]} done"
-                )
+                total = self.work.totals[job.rule]
+                self._line(f"{self.work}  {job.rule}: {total} of {total} done")
         elif event == "job_error":
             self._failure(record.jobid, record.rule_name, record.log, getattr(record, "rule_msg", None))
         elif event == "group_error":

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from repobe.runs.folders import run_folder
 from repobe.runs.progress import clock
 from repobe.runs.status import PARTS
 
@@ -76,7 +77,7 @@ class Workload:
         for part in PARTS.get(job.rule, ()):
             try:
                 told = json.loads(
-                    (self.results / "runs" / job.run / f"{part}.progress.json").read_text(encoding="utf-8")
+                    (run_folder(self.results, job.run) / f"{part}.progress.json").read_text(encoding="utf-8")
                 )
             except (OSError, ValueError):
                 continue

@@ -10,6 +10,8 @@ from repobe.verdicts import paper
 PLACES = 28  # H' = W' of the feature map at 224×224 pixels (Sec. 3.1)
 NAMES = {"adversarial_training": "AT", "trades": "TRADES"}
 AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh"}
+# The figures whose gains the paper calls steady, and the ids of the two printed points of each curve.
+STEADY = [("3c", "n05", "n06"), ("4c", "n23", "n24"), ("4d", "n27", "n28")]
 
 
 def entries(cost: pd.DataFrame | None = None) -> list[dict]:
@@ -43,10 +45,6 @@ def facts() -> dict[str, str]:
         "ratio_small": f"{weight(4, 0.5) / weight(1, 0.5):.2f}",
         "ratio_large": f"{weight(4, 50) / weight(1, 50):.2f}",
     }
-
-
-# The figures whose gains the paper calls steady, and the ids of the two printed points of each curve.
-STEADY = [("3c", "n05", "n06"), ("4c", "n23", "n24"), ("4d", "n27", "n28")]
 
 
 def weight(squared_distance: float, tau: float) -> float:

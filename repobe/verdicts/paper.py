@@ -1,14 +1,14 @@
 """What the paper says, as facts. Only this module reads the files of workflow/paper."""
 
 from functools import cache
-from pathlib import Path
 
 import pandas as pd
 import yaml
 
 from repobe.runs.console import in_a_line
+from repobe.runs.plugins import ROOT
 
-FOLDER = Path(__file__).parents[2] / "workflow" / "paper"
+FOLDER = ROOT / "workflow" / "paper"
 PRINTED = 31  # numbers that the paper prints
 SIZE, K = 224, 1568  # Sec. 3.1: S, and 4×28×28 real features as 1,568 complex symbols (D13)
 SNR_DB = (7.0, 11.0, 15.0, 19.0, 23.0)  # the points of its curves in Figs. 3 and 4

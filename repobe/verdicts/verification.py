@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from repobe.runs import checksums
+from repobe.runs.folders import run_folder
 from repobe.tables import outcomes
 from repobe.tables import results as tables
 from repobe.tables.results import read
@@ -75,7 +76,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
 
 def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
     """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
-    runs = [results / "runs" / entry["run"] for entry in tables.read_json(provenance)]
+    runs = [run_folder(results, entry["run"]) for entry in tables.read_json(provenance)]
     derived = {name for names in DERIVED.values() for name in names}  # these are computed again
     words = {False: "CHANGED since it was written", None: "is missing"}
     count = 0
