@@ -94,8 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     for stage in (commands.train, commands.measure, commands.evaluate, commands.invert, commands.audit):
         command(stage, "spec", device=True)
     command(commands.tables, "results", "specs")
-    for joining in (commands.merge, commands.collect):
-        command(joining, "results", "sources", results="the folder to write")
+    merging = command(commands.merge, "results", "sources", results="the folder to write")
+    merging.add_argument("--without", default="", help='runs to leave out, for instance "mnist/*/escst/seed1"')
+    command(commands.collect, "results", "sources", results="the folder to write")
     for stage in (commands.summary, commands.compare, commands.claims, commands.decisions, commands.readings):
         command(stage, "results")
     where = {"type": Path, "default": Path("results"), "help": "the folder that holds tables/; default: results"}

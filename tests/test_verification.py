@@ -361,6 +361,48 @@ def test_merge_writes_over_no_run_that_it_does_not_read(made, tmp_path):
         merge(tmp_path / "committed", [made])
 
 
+def test_merge_leaves_out_the_runs_that_it_is_told_to(made, tmp_path):
+    merge(tmp_path / "one", [made], "*/undefended")
+    for name in ("evasion", "cost", "history", "outcomes"):
+        path = tmp_path / "one" / "tables" / f"{name}.{'parquet' if name == 'outcomes' else 'csv'}"
+        frame = outcomes.read(path) if name == "outcomes" else pd.read_csv(path)
+        assert set(frame["method"]) == {"repobe"}, name
+    pictures = results.pictures_of(tmp_path / "one" / "tables" / "reconstructions.npz")
+    assert list(pictures) == ["mnist/rayleigh/repobe/seed0/original"]
+    about = json.loads((tmp_path / "one" / "tables" / "provenance.json").read_text())
+    assert [entry["run"] for entry in about] == ["mnist/rayleigh/repobe/seed0"]
+    assert len(results.read(tmp_path / "one" / "tables" / "audit.csv", "audit")) == 1  # of random features
+    with pytest.raises(ValueError, match=r"--without: no run matches '[*]/necst'"):
+        merge(tmp_path / "two", [made], "*/repobe */necst")
+
+
+def test_seeds_of_two_lengths_of_training_are_refused(made, tmp_path):
+    """They would count as seeds of one training."""
+    longer = tmp_path / "longer"
+    (spec,) = made.glob("runs/mnist/rayleigh/repobe/seed0/spec.yaml")
+    shutil.copytree(spec.parent, run := longer / "runs/mnist/rayleigh/repobe/seed1")
+    values = Spec.load(spec).as_dict()
+    epochs = values["training"]["epochs"]
+    values |= {"seed": 1, "training": values["training"] | {"epochs": epochs + 1}}
+    (run / "spec.yaml").write_text(Spec.from_dict(values).dump())
+    for name in ("evasion.csv", "cost.csv", "inversion.csv", "audit.csv"):
+        pd.read_csv(run / name).assign(seed=1).to_csv(run / name, index=False)
+    counted = outcomes.read(run / "outcomes.parquet").assign(seed=1)
+    counted = pa.Table.from_pandas(counted, preserve_index=False).select(outcomes.SCHEMA.names)
+    outcomes.write(counted.cast(outcomes.SCHEMA), run / "outcomes.parquet")
+    history = pd.DataFrame({"epoch": range(1, epochs + 2), "validation_score": 0.9, "seconds": 7.0})
+    history.to_csv(run / "history.csv", index=False)
+    about = json.loads((run / "provenance.json").read_text()) | {"run": "mnist/rayleigh/repobe/seed1"}
+    (run / "provenance.json").write_text(json.dumps(about))
+    shutil.copy(made / "cipher_audit.csv", longer)
+    results.tables(longer, [run / "spec.yaml"])
+    said = rf"^mnist/rayleigh/repobe has trainings of {epochs} and {epochs + 1} epochs; leave the older ones out by "
+    with pytest.raises(ValueError, match=said):
+        merge(tmp_path / "both", [made, longer])
+    merge(tmp_path / "both", [made, longer], "*/repobe/seed0")
+    assert set(pd.read_csv(tmp_path / "both/tables/cost.csv").query("method == 'repobe'")["seed"]) == {1}
+
+
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     change_a_digit(made / "tables" / "evasion.csv", 0, "value")
     with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was sealed"):

@@ -1,5 +1,6 @@
 """Merges the gathered tables of several folders (parts of a grid, repeated runs) into one folder."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from repobe.runs.grid import matches
 from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
 
@@ -15,13 +17,14 @@ RUN = ["dataset", "channel", "method", "seed", "snr_train_db"]
 CSV = [*(f"{name}.csv" for name in KEYS), "history.csv"]
 
 
-def merge(out: Path, sources: list[Path]) -> list[str]:
+def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     """Writes <out>/tables from <source>/tables of each source; <out> may be one of the sources.
 
     If a run, or the cipher audit of random features, is in several sources, the last one wins; each returned line
     names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
-    tables. ValueError if a file of a source is missing or has changed since it was gathered, if <out> has runs that no
-    source has, or if the sources have one method at two image sizes.
+    tables. without: patterns of runs to leave out, as in a config's `only`, for instance seeds of an older training.
+    ValueError if a file of a source is missing or has changed since it was gathered, if <out> has runs that no source
+    has, if a pattern matches no run, or if the sources have one method at two image sizes or of two lengths.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -32,9 +35,13 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
     for tables in folders:
         _refuse_changed(tables)
     runs = [_provenance(tables) for tables in folders]
-    _refuse_loss(out / "tables", set().union(*runs))
+    every = set().union(*runs)
+    _refuse_loss(out / "tables", every)
+    for pattern in without.split():
+        if not any(_left_out(run, pattern) for run in every):
+            raise ValueError(f"--without: no run matches {pattern!r} (patterns over dataset/channel/method[/seed0])")
     for tables, entries in zip(folders, runs, strict=True):
-        cells = {name: _cells(tables / name) for name in CSV}
+        cells = {name: _kept(_cells(tables / name), without) for name in CSV}
         trained = set(_runs(cells["history.csv"])[1])
         made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
         twice = trained & set(_runs(frames["history.csv"])[1]) if frames else set()
@@ -49,17 +56,22 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         # folders.
         mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
         images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
+        if without:
+            images = images.take(_kept(images.select(RUN).to_pandas(), without).index.to_numpy())
         if twice:
             before, after = (_text(part) for part in (counted.filter(pc.invert(mask)), images))
             _compare("outcomes.parquet", before, after, twice, differing)
         counted = pa.concat_tables([counted.filter(mask), images])
+        entries = {run: entry for run, entry in entries.items() if not _left_out(run, without)}
         if again := sorted(provenance.keys() & entries.keys()):
             lines.append(f"{tables.parent} replaces {len(again)} runs of the folders before it: {', '.join(again)}")
         lines += agreement.said(twice, differing)
         pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
-        pictures |= results.pictures_of(tables / "reconstructions.npz")
+        new = results.pictures_of(tables / "reconstructions.npz")
+        pictures |= {name: picture for name, picture in new.items() if name.rpartition("/")[0] in entries}
         provenance |= entries
     results.refuse_two_sizes(frames["cost.csv"], "merge folders of one config only")
+    _refuse_two_lengths(frames["history.csv"])
     folder = out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     outcomes.write(counted, folder / "outcomes.parquet")
@@ -67,6 +79,29 @@ def merge(out: Path, sources: list[Path]) -> list[str]:
         results.write(frame, folder / name)
     results.seal(folder, pictures, list(provenance.values()))
     return lines
+
+
+def _left_out(run: str, without: str) -> bool:
+    """Whether a pattern of `without` matches; run: dataset/channel/method/seed<k>, of matched training with its SNR."""
+    return bool(without) and matches(without, re.sub(r"(/seed\d+)_\w+$", r"\1", run))
+
+
+def _kept(frame: pd.DataFrame, without: str) -> pd.DataFrame:
+    """The rows of the runs that no pattern of `without` matches."""
+    if not without:
+        return frame
+    number, names = _runs(frame)
+    kept = [not _left_out("{}/{}/{}/seed{}".format(*name.split("/")[:4]), without) for name in names]
+    return frame[np.array(kept, dtype=bool)[number]]
+
+
+def _refuse_two_lengths(history: pd.DataFrame) -> None:
+    """ValueError if a method has trainings of several lengths, which tables would take for seeds of one training."""
+    lengths = history.assign(epoch=pd.to_numeric(history["epoch"])).groupby(RUN, sort=False)["epoch"].max()
+    for place, mine in lengths.groupby(RUN[:3], sort=False):
+        if mine.nunique() > 1:
+            said = " and ".join(f"{epochs:g}" for epochs in mine.unique())
+            raise ValueError(f"{'/'.join(place)} has trainings of {said} epochs; leave the older ones out by --without")
 
 
 def _provenance(tables: Path) -> dict[str, dict]:
