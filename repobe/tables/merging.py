@@ -30,7 +30,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     counted = outcomes.SCHEMA.empty_table()
     pictures: dict[str, np.ndarray] = {}
     provenance: dict[str, dict] = {}
-    lines = []
+    costs, lines = [], []
     folders = [source / "tables" for source in sources]
     for tables in folders:
         _refuse_changed(tables)
@@ -42,6 +42,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
             raise ValueError(f"--without: no run matches {pattern!r} (patterns over dataset/channel/method[/seed0])")
     for tables, entries in zip(folders, runs, strict=True):
         cells = {name: _kept(_cells(tables / name), without) for name in CSV}
+        costs.append(cells["cost.csv"])
         trained = set(_runs(cells["history.csv"])[1])
         made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
         twice = trained & set(_runs(frames["history.csv"])[1]) if frames else set()
@@ -70,7 +71,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         new = results.pictures_of(tables / "reconstructions.npz")
         pictures |= {name: picture for name, picture in new.items() if name.rpartition("/")[0] in entries}
         provenance |= entries
-    results.refuse_two_sizes(frames["cost.csv"], "merge folders of one config only")
+    # Of all sources: a run that replaces one of another size was made by another config, too.
+    results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
     folder = out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
