@@ -68,8 +68,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
             lines.append(f"{tables.parent} replaces {len(again)} runs of the folders before it: {', '.join(again)}")
         lines += agreement.said(twice, differing)
         pictures = {name: picture for name, picture in pictures.items() if name.rpartition("/")[0] not in entries}
-        new = results.pictures_of(tables / "reconstructions.npz")
-        pictures |= {name: picture for name, picture in new.items() if name.rpartition("/")[0] in entries}
+        here = results.pictures_of(tables / "reconstructions.npz")
+        pictures |= {name: picture for name, picture in here.items() if name.rpartition("/")[0] in entries}
         provenance |= entries
     # Of all sources: a run that replaces one of another size was made by another config, too.
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
@@ -102,8 +102,8 @@ def _refuse_two_lengths(history: pd.DataFrame) -> None:
     lengths = history.assign(epoch=pd.to_numeric(history["epoch"])).groupby(RUN, sort=False)["epoch"].max()
     for place, mine in lengths.groupby(RUN[:3], sort=False):
         if mine.nunique() > 1:
-            said = " and ".join(f"{epochs:g}" for epochs in mine.unique())
-            raise ValueError(f"{'/'.join(place)} has trainings of {said} epochs; leave the older ones out by --without")
+            method, said = "/".join(map(str, place)), " and ".join(f"{epochs:g}" for epochs in mine.unique())
+            raise ValueError(f"{method} has trainings of {said} epochs; leave the older ones out by --without")
 
 
 def _provenance(tables: Path) -> dict[str, dict]:
