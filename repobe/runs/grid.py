@@ -26,7 +26,7 @@ def grid(config: dict) -> list[Spec]:
 def kept(config: dict, specs: list[Spec]) -> list[Spec]:
     """The runs of a config that its `only` keeps. ValueError for a pattern of `only` that matches no run."""
     only, runs = config.get("only", "*"), _names(specs)
-    _refuse_idle_patterns("only", only, runs)
+    refuse_idle_patterns("only", only, runs)
     chosen = [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
     if not chosen:
         raise ValueError(f"only: {only!r} leaves no run; take a pattern after ! out")
@@ -82,10 +82,10 @@ def every_run(config: dict) -> list[Spec]:
         else:
             specs.append(checked(Spec, common))
     runs = _names(specs)
-    _refuse_idle_patterns("inversion.only", config["inversion"].get("only", "*"), runs)
+    refuse_idle_patterns("inversion.only", config["inversion"].get("only", "*"), runs)
     for name, attack in config["evaluation"]["attacks"].items():
         where, patterns = f"evaluation.attacks.{name}.only", attack.get("only", "*")
-        _refuse_idle_patterns(where, patterns, runs)
+        refuse_idle_patterns(where, patterns, runs)
         if "only" in attack and not any(
             s.task == "classification" and matches(patterns, r) for s, r in zip(specs, runs, strict=True)
         ):
@@ -104,7 +104,7 @@ def _names(specs: list[Spec]) -> list[str]:
     return [spec.sibling(spec.label) for spec in specs]
 
 
-def _refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
+def refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:
     """ValueError for the first pattern that matches no run: a mistyped one would leave runs out in silence."""
     for pattern in patterns.split():
         if not any(matches(pattern.removeprefix("!"), run) for run in runs):

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from repobe.runs.grid import matches
+from repobe.runs.grid import matches, refuse_idle_patterns
 from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
 
@@ -37,11 +37,16 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     runs = [_provenance(tables) for tables in folders]
     every = set().union(*runs)
     _refuse_loss(out / "tables", every)
-    for pattern in without.split():
-        if not any(_left_out(run, pattern) for run in every):
-            raise ValueError(f"--without: no run matches {pattern!r} (patterns over dataset/channel/method[/seed0])")
+    refuse_idle_patterns("--without", without, [_plain(run) for run in every])
     for tables, entries in zip(folders, runs, strict=True):
-        cells = {name: _kept(_cells(tables / name), without) for name in CSV}
+        cells = {name: _cells(tables / name) for name in CSV}
+        images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
+        if without:
+            named = {run: "{}/{}/{}/seed{}".format(*run.split("/")) for run in _runs(cells["cost.csv"])[1]}
+            left = {run for run, name in named.items() if matches(without, name)}
+            cells = {name: frame[_others(frame, left)] for name, frame in cells.items()}
+            images = images.filter(pa.array(_others(images.select(RUN).to_pandas(), left)))
+            entries = {run: entry for run, entry in entries.items() if not matches(without, _plain(run))}
         costs.append(cells["cost.csv"])
         trained = set(_runs(cells["history.csv"])[1])
         made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
@@ -56,14 +61,10 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         # Avoids pandas for these millions of rows, except for the columns that name the run and for runs in two
         # folders.
         mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
-        images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
-        if without:
-            images = images.take(_kept(images.select(RUN).to_pandas(), without).index.to_numpy())
         if twice:
             before, after = (_text(part) for part in (counted.filter(pc.invert(mask)), images))
             _compare("outcomes.parquet", before, after, twice, differing)
         counted = pa.concat_tables([counted.filter(mask), images])
-        entries = {run: entry for run, entry in entries.items() if not _left_out(run, without)}
         if again := sorted(provenance.keys() & entries.keys()):
             lines.append(f"{tables.parent} replaces {len(again)} runs of the folders before it: {', '.join(again)}")
         lines += agreement.said(twice, differing)
@@ -83,18 +84,9 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     return lines
 
 
-def _left_out(run: str, without: str) -> bool:
-    """Whether a pattern of `without` matches; run: dataset/channel/method/seed<k>, of matched training with its SNR."""
-    return bool(without) and matches(without, re.sub(r"(/seed\d+)_\w+$", r"\1", run))
-
-
-def _kept(frame: pd.DataFrame, without: str) -> pd.DataFrame:
-    """The rows of the runs that no pattern of `without` matches."""
-    if not without:
-        return frame
-    number, names = _runs(frame)
-    kept = [not _left_out("{}/{}/{}/seed{}".format(*name.split("/")[:4]), without) for name in names]
-    return frame[np.array(kept, dtype=bool)[number]]
+def _plain(run: str) -> str:
+    """The name that patterns match, dataset/channel/method/seed<k>: a matched run's own name ends in its SNR."""
+    return re.sub(r"(/seed\d+)_\w+$", r"\1", run)
 
 
 def _refuse_two_lengths(history: pd.DataFrame) -> None:

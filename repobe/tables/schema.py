@@ -13,11 +13,11 @@ OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "ke
 # Columns of words; all others hold numbers.
 TEXT = {"method", "dataset", "channel", "snr_train_db", "attack", "split", "metric", "attacker", "knowledge"}
 TEXT |= {"quantity", "grid", "schedule", "device", "precision", "code"}
+COST_NUMBERS = ["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]
 # n: sample size (images, trials or keys).
 # code: digest of the code that made the row, see repobe.runs.code; empty in rows older than this column.
 # images_sd: standard deviation over the n images; empty for a proportion, where value and n determine it.
 # keys_sd: standard deviation over the n keys; empty in rows older than this column.
-COST_NUMBERS = ["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]
 VALUES = {
     "evasion": ["value", "images_sd", "draws_sd", "n", "draws", "symbols_k", "code"],
     "inversion": ["value", "images_sd", "n", "symbols_k", "code"],

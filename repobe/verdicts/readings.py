@@ -29,8 +29,8 @@ def judge(results: Path) -> None:
     """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
     lead: difference minus the claim's margin, with its 95 % interval low to high. lowest: the lowest `low` of all its
-    comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run:
-    number of runs, or SNRs of a run, that the claim lacks.
+    comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run: number of runs, or SNRs of a
+    run, that the claim lacks.
     """
     tables = Tables.read(results / "tables")
     rows = [
