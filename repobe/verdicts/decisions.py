@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from repobe.runs import checksums
+from repobe.tables import outcomes
 from repobe.tables.results import KEYS, read, write_derived
 from repobe.tables.schema import is_proportion
 from repobe.tables.selection import at
-from repobe.tables.statistics import interval, newcombe
+from repobe.tables.statistics import Spread, interval, newcombe, paired, widened
 from repobe.verdicts import paper
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
@@ -24,24 +25,28 @@ def weigh(results: Path) -> None:
     """Writes decisions.csv: one row per change, dataset, channel and quantity, if it has run.
 
     variant, reference and difference are means over the SNRs that both have, without attack and under the paper's
-    attack. low to high is the 95 % interval of the difference. Over several seeds it is Student's t on the differences
-    of the seeds. For one seed it is Newcombe's interval of two proportions over n images, which treats the two as
-    independent although the images are the same, and covers one training each: another seed may lie outside. There is
-    no correction for the number of changes.
+    attack. low to high is the 95 % interval of the difference, for these images and, over several seeds, these seeds:
+    `paired`, image by image, where outcomes.parquet has the same images of both. Else it is Newcombe's interval of two
+    proportions, which takes the two for independent, widened by Student's t on the differences of the seeds. For one
+    seed it covers one training each: another seed may lie outside. There is no correction for the number of changes.
     """
     tables = {name: read(results / "tables" / f"{name}.csv", name) for name in ("evasion", "audit")}
+    images = outcomes.read(results / "tables" / "outcomes.parquet")
     rows = [
         {"id": decision["id"], "change": weighed["change"]} | row
         for decision in paper.decisions()
         for weighed in decision.get("weighed_by", [])
-        for row in differences(tables[weighed.get("table", "evasion")], weighed)
+        for row in differences(tables[weighed.get("table", "evasion")], weighed, images)
     ]
     write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "decisions.csv")
     checksums.record(results, "decisions", ["decisions.csv"])
 
 
-def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
-    """Rows of one entry of `weighed_by`: {variant, of} or {spread, of}; each side names the columns it selects by."""
+def differences(table: pd.DataFrame, weighed: dict, images: pd.DataFrame | None = None) -> list[dict]:
+    """Rows of one entry of `weighed_by`: {variant, of} or {spread, of}; each side names the columns it selects by.
+
+    images: the outcomes of each image, for paired intervals.
+    """
     quantity = "metric" if "metric" in table else "quantity"
     if "spread" in weighed:  # D4: the spread between channel draws; there is no second run
         of = _chosen(table, weighed["of"])
@@ -58,12 +63,17 @@ def differences(table: pd.DataFrame, weighed: dict) -> list[dict]:
     pairs = of.merge(variant, on=pairing, suffixes=("_of", ""))
     # The result's rows by these columns; for a column that a side selects by, the reference's value.
     names = {name: name if name in pairing else f"{name}_of" for name in ("dataset", "channel", quantity)}
+    by_image = _by_image(images, weighed, list(names.values())[:2]) if images is not None and len(pairs) else {}
     rows = []
     for key, group in pairs.groupby(list(names.values()), sort=False):
         each = group.groupby("seed")[["value", "value_of"]].mean()
         n, n_of = int(group["n"].min()), int(group["n_of"].min())
         values = each["value"].to_numpy(), each["value_of"].to_numpy()
-        low, high = _bounds(*values, n, n_of, is_proportion(str(key[-1])))
+        if len(by_image.get(key, ())) == max(n, n_of):
+            found = paired(by_image[key], 0, None)
+            low, high = found.low, found.high
+        else:  # an audit, or other images: runs of older versions attacked the first ones
+            low, high = _unpaired(*values, n, n_of, is_proportion(str(key[-1])))
         row = dict(zip(("dataset", "channel", "quantity"), key, strict=True))
         variant_mean, reference = each["value"].mean(), each["value_of"].mean()
         row |= {"variant": variant_mean, "reference": reference, "difference": variant_mean - reference}
@@ -78,7 +88,36 @@ def _chosen(table: pd.DataFrame, selection: dict) -> pd.DataFrame:
     return found
 
 
-def _bounds(variant: np.ndarray, reference: np.ndarray, n: int, n_of: int, proportion: bool) -> tuple[float, float]:
-    if len(variant) > 1:
-        return interval(variant - reference, n, proportion=False)
-    return newcombe(variant[0], n, reference[0], n_of) if proportion else (np.nan, np.nan)
+def _by_image(images: pd.DataFrame, weighed: dict, place: list[str]) -> dict[tuple, np.ndarray]:
+    """{(dataset, channel, quantity): the variant's fraction of correct draws minus the reference's}, Float[images, seeds].
+
+    Means over the SNRs that both have. Empty if a side selects by what the outcomes do not have.
+    """
+    chosen = set(weighed["variant"]) | set(weighed["of"])
+    if "attack" in chosen or not chosen <= set(images.columns):
+        return {}
+    pairing = [name for name in ("dataset", "channel", "seed", "snr_test_db", "attack", "image") if name not in chosen]
+    variant, of = (
+        rows.assign(fraction=rows["correct"] / rows["draws"].astype(float))
+        for rows in (at(images, weighed[side]) for side in ("variant", "of"))
+    )
+    pairs = of.merge(variant, on=pairing, suffixes=("_of", ""))
+    pairs["difference"] = pairs["fraction"] - pairs["fraction_of"]
+    quantities = {attack: quantity for quantity, attack in outcomes.ATTACKS.items()}
+    return {
+        (dataset, channel, quantities[attack]): rows.pivot_table("difference", "image", "seed").dropna().to_numpy()
+        for (dataset, channel, attack), rows in pairs.groupby([*place, "attack"], observed=True, sort=False)
+        if attack in quantities
+    }
+
+
+def _unpaired(variant: np.ndarray, reference: np.ndarray, n: int, n_of: int, proportion: bool) -> tuple[float, float]:
+    """The interval of the difference of two means Float[seeds] over different images, or keys."""
+    each = variant - reference
+    if not proportion:
+        return interval(each, n, proportion=False)
+    low, high = newcombe(variant.mean(), n, reference.mean(), n_of)
+    if len(each) == 1:
+        return low, high
+    low, high = widened(each.mean(), low, high, len(each), Spread(each.std(ddof=1), len(each) - 1, "seeds"))
+    return max(-1.0, low), min(1.0, high)

@@ -124,6 +124,7 @@ rule decisions:
     input:
         f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/audit.csv",
+        f"{RESULTS}/tables/outcomes.parquet",
         of_suite("workflow/paper/decisions.yaml"),
     output:
         report(
@@ -135,9 +136,12 @@ rule decisions:
         results=results_dir,
     log:
         f"{RESULTS}/logs/decisions.log",
+    group:
+        TOGETHER
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
-    localrule: True
     shell:
         "python -m repobe decisions {params.results:q} 2> {log:q}"
 
