@@ -172,6 +172,7 @@ class Method(method.Method):
         overheard = sent[: len(image)]
         eve = self.loss(self.listen(overheard.detach(), n0), image, label)
         self.descend(eve, turn=1)
+        torch.clear_autocast_cache()  # else bfloat16 would listen again with Eve's weights from before her step
 
         encrypted, plain = system.decode(system.channel(sent, n0), modes).chunk(2)
         terms = {

@@ -90,7 +90,7 @@ class VariationalCode(System):
         return mu, log_var.clamp(-10, 10)
 
     def send(self, z: Tensor) -> Tensor:
-        """A code Float[b, 2k] as Symbols: the first half are real parts, the second half imaginary parts."""
+        """A code Float[b, 2k] as Symbols: neighbours are the real and the imaginary part of a symbol."""
         return symbols(z[:, :, None, None])
 
     def transmit(self, image, key=None, n0=None, generator=None) -> Tensor:
@@ -114,6 +114,8 @@ def double(inputs: int, outputs: int) -> nn.Sequential:
 
 class Method(method.Method):
     """CE + MSE + β·KL for either task. Adam with a cosine over the whole training, no weight decay."""
+
+    autocasts = False  # its dense layers, its bound and its pixels need float32
 
     def __init__(self, problem: Problem, hyper: Hyper) -> None:
         super().__init__(problem)

@@ -61,6 +61,11 @@ def evasion(*departures: dict) -> pd.DataFrame:
     return pd.DataFrame([EVASION_ROW | departure for departure in departures])
 
 
+def outcomes_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Outcomes of the same two images for each row of evasion.csv."""
+    return rows.merge(pd.DataFrame({"image": [0, 1]}), how="cross")
+
+
 def put(config: dict, path: str, value) -> dict:
     """A copy of the config with another value at a.b.c."""
     config = copy.deepcopy(config)

@@ -51,7 +51,7 @@ def tables(*parts: pd.DataFrame, **raw: pd.DataFrame) -> Tables:
         return [(1, last)] if method.endswith("_half") else [(1, first), (2, last), (3, last)]
 
     made = {
-        "outcomes": kept,
+        "outcomes": pd.concat([kept, _of_halves(kept)]),
         "evasion": pd.concat([accuracies.astype({"method": str}), halves, evasion(*competent)]),
         "inversion": inversion,
         "audit": empty("audit"),
@@ -63,6 +63,12 @@ def tables(*parts: pd.DataFrame, **raw: pd.DataFrame) -> Tables:
         ),
     }
     return Tables(**(made | raw))
+
+
+def _of_halves(kept: pd.DataFrame) -> pd.DataFrame:
+    """The same outcomes of each method's half, of its first seed."""
+    first = kept[kept["seed"] == kept.groupby("method", observed=True)["seed"].transform("min")]
+    return first.assign(method=first["method"].astype(str) + "_half")
 
 
 def empty(name: str) -> pd.DataFrame:
@@ -284,6 +290,23 @@ def test_what_a_classifier_leaks_is_judged_only_where_it_gained_at_most_the_tole
     assert found["why"] == "repobe_half was not tested at 23 dB"
 
 
+def test_pictures_that_are_read_less_often_than_the_mean_image_leak_no_less_than_it():
+    part = claim(check="rebuilds_less", method="ours", rivals=["necst"], quantity="attacker_accuracy", margin=0.02)
+    every = [leak("ours", "keyless", 0.0), leak("necst", "keyless", 0.1)]
+    every += [leak(name, "mean_image", 0.1) for name in ("ours", "necst")]
+    found = judged(tables(inversion=pd.DataFrame(every).assign(metric="attacker_accuracy")), part)
+    assert (found["verdict"], found["difference"]) == ("inconclusive", 0)  # the ten points are below chance
+
+
+def test_what_leaks_is_what_a_picture_shows_beyond_the_mean_image():
+    """Older versions inverted other images: there the mean image has another SSIM, 0.128 and not 0.12."""
+    part = claim(check="rebuilds_less", method="ours", rivals=["necst"], quantity="ssim")
+    every = [leak("ours", "keyless", 0.2), leak("necst", "keyless", 0.9), leak("ours", "mean_image", 0.12)]
+    for other, difference in ((0.12, 0.7), (0.128, 0.692)):
+        table = tables(inversion=pd.DataFrame([*every, leak("necst", "mean_image", other)]))
+        assert judged(table, part)["difference"] == pytest.approx(difference)
+
+
 def test_the_spread_of_what_leaks_is_that_of_attackers_who_depend_on_a_training():
     """The mean image is the same for every training. RepObE's three have a standard deviation of 0.02; a difference of
     two trainings has sqrt(2) times that, and Student's t of two degrees of freedom is 4.303.
@@ -377,6 +400,18 @@ def test_a_verdict_stands_only_if_it_would_stand_after_as_much_gain_again():
     wide = rows(500, method="necst")
     assert judged(gained(20, "necst", ours, wide))["verdict"] == "reproduced"
     assert judged(gained(20, "repobe", ours, wide))["verdict"] == "reproduced"
+
+
+def test_a_step_of_one_training_moves_by_what_the_step_itself_gained():
+    """It rises by 0.5 points, surely by less than one. What both ends gained leaves the step as it is."""
+    part = claim(check="levels_off", margin=-0.01)
+    steps = [rows(wrong, 10_000, snr_test_db=snr) for snr, wrong in ((19.0, 50), (23.0, 0))]
+    table = gained(0.4, "repobe", *steps)
+    assert judged(table, part)["verdict"] == "reproduced"
+    half, at_23 = table.evasion["method"] == "repobe_half", table.evasion["snr_test_db"] == 23
+    steeper = table.evasion.assign(value=table.evasion["value"].where(~(half & at_23), 0.99))  # 23 dB gained a point
+    found = judged(replace(table, evasion=steeper), part)
+    assert found["verdict"] == "inconclusive: not trained"
 
 
 def test_against_the_paper_decide_only_trainings_that_gained_at_most_the_tolerance():

@@ -45,6 +45,22 @@ def test_the_first_mistake_is_one_line_that_names_the_key(departure, line, tmp_p
     assert str(raised.value).startswith(f"{path}: {line}")
 
 
+@pytest.mark.parametrize("text", ["a: " + "[" * 2000, "hyper: &a {beta: *a}\n"])
+def test_yaml_without_an_end_is_one_line(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"^\S+/config\.yaml(, Circular reference| is nested too deeply)"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["seeds: !!python/object/apply:os.getcwd []\n", "seeds: !!python/name:os.system\n"])
+def test_yaml_makes_no_python_object(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"config\.yaml, line 1, is not YAML"):
+        load(path)
+
+
 def test_a_file_that_is_not_yaml_is_named_with_the_line(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("seeds: [0]\ntraining:\n\tepochs: 1\n")

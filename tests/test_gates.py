@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
-from conftest import evasion
+from conftest import evasion, outcomes_of
 
 from repobe.images.datasets import VALIDATION
+from repobe.tables.outcomes import images_of
 from repobe.verdicts import gates, words
 from repobe.verdicts.gates import Gates
 
@@ -28,12 +29,19 @@ def costs_of(histories: tuple[pd.DataFrame, ...], **images: int) -> pd.DataFrame
     return pd.concat(frames)
 
 
-def read(*histories: pd.DataFrame, costs: pd.DataFrame | None = None, rows: pd.DataFrame | None = None) -> Gates:
+def read(
+    *histories: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    rows: pd.DataFrame | None = None,
+    images: pd.DataFrame | None = None,
+) -> Gates:
     empty = history().iloc[:0]
+    rows = evasion({"value": 0.99}) if rows is None else rows
     return Gates(
         pd.concat(histories) if histories else empty,
         costs_of(histories) if costs is None else costs,
-        evasion({"value": 0.99}) if rows is None else rows,
+        rows,
+        images_of(outcomes_of(rows)) if images is None else images_of(images),
     )
 
 
@@ -82,6 +90,17 @@ def test_what_the_second_half_gained_is_of_the_test_images_paired_by_seed():
     assert pd.isna(gain("mnist", "awgn", "repobe", 23, "natural_accuracy"))
     lost = read(rows=evasion(at | {"value": 0.98}, at | {"value": 0.99, "method": "repobe_half"})).gain
     assert lost("mnist", "awgn", "repobe", 7, "natural_accuracy") == pytest.approx(-0.01)
+
+
+def test_a_gain_is_of_the_same_images():
+    """Two samples of 500 images can differ by more than two trainings; older versions attacked the first 500."""
+    attacked = {"metric": "adversarial_accuracy", "attack": "paper", "snr_test_db": 7.0}
+    rows = evasion(attacked | {"value": 0.98}, attacked | {"value": 0.97, "method": "repobe_half"})
+    images = outcomes_of(rows)
+    place = ("mnist", "awgn", "repobe", 7, "adversarial_accuracy")
+    assert read(rows=rows, images=images).gain(*place) == pytest.approx(0.01)
+    other = images["image"].where(images["method"] == "repobe", images["image"] + 1)  # images 1 and 2, not 0 and 1
+    assert pd.isna(read(rows=rows, images=images.assign(image=other)).gain(*place))
 
 
 def test_natural_accuracy_could_rise_as_much_again_and_adversarial_accuracy_move_either_way():

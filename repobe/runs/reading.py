@@ -36,7 +36,9 @@ def parsed(text: str) -> dict:
 def read(path: Path) -> dict:
     """The content of a YAML file; ValueError names a file that is missing, not YAML, or has a duplicate key."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), _Reader)  # a SafeLoader
+        json.dumps(content, default=str)  # an anchor that contains itself has no end
+        return content
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; name a config, for instance config/config.yaml") from None
     except OSError as error:
@@ -46,6 +48,8 @@ def read(path: Path) -> dict:
         raise ValueError(f"{path}{line} is not YAML ({error.problem})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML ({in_a_line(error)})") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply; a config has a few levels") from None
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from None
 

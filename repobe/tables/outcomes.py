@@ -104,6 +104,12 @@ def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, qua
     return chosen.assign(fraction=fraction).pivot(index="image", columns=["snr_test_db", "seed"], values="fraction")
 
 
+def images_of(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """For each setting of PARTS, in the column `images` a number that is the same for the same set of images."""
+    sets = rows.groupby(PARTS, observed=True, sort=False)["image"].agg(lambda images: hash(frozenset(images)))
+    return sets.rename("images").reset_index().astype({"snr_train_db": str})
+
+
 def accuracies(rows: "pd.DataFrame") -> "pd.DataFrame":
     """The accuracy of each setting; it must equal that of evasion.csv."""
     return (

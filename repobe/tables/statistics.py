@@ -170,6 +170,8 @@ def _half_width(p: float, parts: Sequence[tuple[float, float]]) -> float:
 
 def _p(distance: float, parts: list[tuple[float, float]]) -> float:
     """The two-sided p: the level at which the interval just reaches the margin."""
+    if any(math.isnan(se) for se, _ in parts):
+        return 1.0  # an unknown uncertainty excludes nothing
     parts = [(se, df) for se, df in parts if se > 0]
     if not parts:
         return 0.0 if distance else 1.0

@@ -15,7 +15,7 @@ from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
-from repobe.verdicts.evidence import Tables
+from repobe.verdicts.evidence import ITSELF, Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
@@ -79,8 +79,13 @@ def _unless_trained_on(one: dict) -> dict:
     """The columns of a comparison that D32 closes after the test: one that would not come out so if each side moved by
     as much again, or that is against the claim while a side was not trained to its end. Else none.
     """
-    (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in gates.GAINS)
-    fall, rise = down + rival_up, up + rival_down
+    if one["rival"].startswith(ITSELF):  # one training, so the difference moves by what it gained itself
+        change = one["gain"] - one["rival_gain"]
+        either = one["quantity"] == "adversarial_accuracy"
+        fall, rise = (abs(change) if either else max(sign * change, 0.0) for sign in (-1, 1))
+    else:
+        (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in gates.GAINS)
+        fall, rise = down + rival_up, up + rival_down
     stands = {"yes": one["low"] - fall > one["margin"], "no": one["high"] + rise < one["margin"], "open": True}
     why = ""
     if not stands[one["outcome"]] and (fall if one["outcome"] == "yes" else rise):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.runs import checksums
+from repobe.tables import outcomes
 from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
@@ -37,7 +38,8 @@ def compare(results: Path) -> None:
     """
     raw = results / "tables"
     evasion = read(raw / "evasion.csv", "evasion")
-    gates = Gates(read(raw / "history.csv"), read(raw / "cost.csv", "cost"), evasion)
+    images = outcomes.images_of(outcomes.read(raw / "outcomes.parquet"))
+    gates = Gates(read(raw / "history.csv"), read(raw / "cost.csv", "cost"), evasion, images)
     summary = read(results / "summary" / "evasion.csv")
     rows = []
     for number in paper.numbers().to_dict("records"):

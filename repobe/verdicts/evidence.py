@@ -11,6 +11,8 @@ from repobe.tables.results import read
 from repobe.tables.statistics import Difference
 from repobe.verdicts.gates import Gates
 
+ITSELF = "itself"  # how the rival's name begins if a method is compared with itself at another SNR
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -44,7 +46,7 @@ class Tables:
     @cached_property
     def gates(self) -> Gates:
         """The gates that a comparison must pass."""
-        return Gates(self.history, self.cost, self.evasion)
+        return Gates(self.history, self.cost, self.evasion, outcomes.images_of(self.outcomes))
 
 
 def compared(found: Difference, seeds: int, images: int, passed: dict, **what: object) -> dict:

@@ -37,11 +37,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gates:
-    """Evaluates the gates from history.csv, cost.csv and evasion.csv."""
+    """Evaluates the gates from history.csv, cost.csv, evasion.csv and the images of each test (`outcomes.images_of`)."""
 
     history: pd.DataFrame
     cost: pd.DataFrame
     evasion: pd.DataFrame
+    images: pd.DataFrame
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
@@ -60,9 +61,9 @@ class Gates:
         if half.empty:
             return Gate("no", f"{method} has no training of half the epochs beside it")
         fewer = {name: half[name].max() <= whole[name].min() // 2 for name in ("epochs", "images")}
-        images, every = whole["images"].min(), TRAINING_IMAGES.get(dataset, 0)
-        if images < every and not fewer["images"]:
-            of = f"{images:,.0f} of {every:,} images"
+        used, every = whole["images"].min(), TRAINING_IMAGES.get(dataset, 0)
+        if used < every and not fewer["images"]:
+            of = f"{used:,.0f} of {every:,} images"
             return Gate("no", f"{method} was trained on {of}, with no training on half of them beside it")
         if not any(fewer.values()):
             lengths = f"{half['epochs'].max():g} epochs against {whole['epochs'].min():g}"
@@ -75,14 +76,17 @@ class Gates:
     def gain(self, dataset: str, channel: str, method: str, snr_db: float, quantity: str) -> float:
         """What the second half of a training gained in accuracy on the test images at an SNR, a mean over seeds.
 
-        Below 0 if it lost; NaN if there is no training of half the length, or if it was not tested so.
+        Below 0 if it lost; NaN if there is no training of half the length, or if it was not tested so, on the same
+        images: under attack two samples of 500 can differ by more than two trainings.
         """
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
             return 0.0
-        tested = {"metric": quantity, "attack": ATTACKS[quantity], "snr_test_db": snr_db}
-        whole, half = (at(self.evasion, place | {"method": one} | tested) for one in (method, method + HALF))
-        return _mean_gain(*(rows.groupby(RUN)["value"].mean() for rows in (whole, half)))
+        tested = {"attack": ATTACKS[quantity], "snr_test_db": snr_db}
+        both = [place | {"method": one} | tested for one in (method, method + HALF)]
+        whole, half = (at(self.evasion, one | {"metric": quantity}).groupby(RUN)["value"].mean() for one in both)
+        seen, again = (at(self.images, one).set_index(RUN)["images"].reindex(whole.index) for one in both)
+        return _mean_gain(whole[seen == again], half)
 
     def _nothing_to_train(self, place: dict) -> bool:
         costs = at(self.cost, place)
@@ -139,7 +143,7 @@ class Gates:
             natural = [self.gain(dataset, channel, *side, "natural_accuracy") for side in sides]
         if untested := [one for one, *each in zip(sides, gains, natural, strict=True) if np.isnan(each).any()]:
             (method, snr_db), attacked = untested[0], quantity == "adversarial_accuracy"
-            how = f"{'under attack ' if attacked else ''}at {snr_db:g} dB"
+            how = f"{'under attack on the same images ' if attacked else ''}at {snr_db:g} dB"
             return passed | not_trained(f"{method}{HALF} was not tested {how}")
         within = tolerance(dataset) + ROUNDING
         for method, gained in zip(methods, natural, strict=True):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from repobe.tables.schema import NO_ATTACKER
@@ -9,6 +10,8 @@ from repobe.tables.statistics import unpaired
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
 from repobe.verdicts.spread import between_two, pooled
+
+PLACE = ["channel", "method", "snr_tap_db", "seed"]
 
 
 def leaks_less(tables: Tables, claim: dict) -> list[dict]:
@@ -46,8 +49,13 @@ def _above_keyless(
     comparisons = []
     every = tables.inversion
     every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == quantity)]
-    if quantity == "attacker_accuracy":  # tables have no standard deviation for a proportion
+    blind = every[every["attacker"] == "mean_image"].groupby(PLACE)["value"].mean()
+    every = every.assign(nothing=blind.reindex(pd.MultiIndex.from_frame(every[PLACE])).to_numpy())
+    if quantity == "attacker_accuracy":
+        # Pictures that are read less often than the mean image show no less than nothing. Tables have no standard
+        # deviation for a proportion.
         every = every.assign(images_sd=(every["value"] * (1 - every["value"])) ** 0.5)
+        every["value"] = np.fmax(every["value"], every["nothing"])
     for channel in claim["channels"]:
         rows = every[every["channel"] == channel]
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
@@ -64,7 +72,9 @@ def _above_keyless(
             for snr, each in pairs.groupby("snr_tap_db"):
                 variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
                 spread = between_two(pooled(trained, {"channel": channel, "snr_tap_db": snr}))
-                gaps = (each["value"] - each["value_mine"]).to_numpy()
+                # Older versions inverted other images, on which the mean image has another value.
+                shift = (each["nothing"] - each["nothing_mine"]).fillna(0)
+                gaps = (each["value"] - each["value_mine"] - shift).to_numpy()
                 found = unpaired(gaps, variance.to_numpy(), margin, spread)
                 about = {"quantity": quantity, "method": name, "rival": claim["method"], "channel": channel}
                 images = int(each["n"].min())

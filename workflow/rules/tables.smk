@@ -69,6 +69,7 @@ rule compare:
     input:
         f"{RESULTS}/summary/evasion.csv",
         f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/outcomes.parquet",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
         of_suite("workflow/paper/numbers.csv"),
@@ -82,9 +83,10 @@ rule compare:
         results=results_dir,
     log:
         f"{RESULTS}/logs/compare.log",
+    resources:
+        mem_mb=gathering_memory,
     conda:
         ENVIRONMENT
-    localrule: True
     shell:
         "python -m repobe compare {params.results:q} 2> {log:q}"
 
