@@ -33,7 +33,7 @@ class Hyper:
     mechanism: str = "randomised_response"  # not stated in the paper; or gaussian
     samples: int = 5  # VIMCO's K: Choi et al. 2019
     learning_rate: float = 1e-3  # Adam's: Choi et al. 2019
-    last_learning_rate: float = 0.0  # end of the cosine, as for all rivals; published: constant, 1e-3
+    last_learning_rate: float = 0.0  # ours: end of the cosine; published: constant, 1e-3
     encoder_l2: float = 1e-4  # the released default
     released_sign: bool = False  # the published form, Mnih & Rezende 2016
 
