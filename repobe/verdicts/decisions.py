@@ -89,7 +89,7 @@ def _chosen(table: pd.DataFrame, selection: dict) -> pd.DataFrame:
 
 
 def _by_image(images: pd.DataFrame, weighed: dict, place: list[str]) -> dict[tuple, np.ndarray]:
-    """{(dataset, channel, quantity): the variant's fraction of correct draws minus the reference's}, Float[images, seeds].
+    """By (dataset, channel, quantity): the variant's correct fraction minus the reference's, Float[images, seeds].
 
     Means over the SNRs that both have. Empty if a side selects by what the outcomes do not have.
     """

@@ -37,7 +37,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gates:
-    """Evaluates the gates from history.csv, cost.csv, evasion.csv and the images of each test (`outcomes.images_of`)."""
+    """Evaluates the gates from history.csv, cost.csv, evasion.csv and `outcomes.images_of`, the images of each test."""
 
     history: pd.DataFrame
     cost: pd.DataFrame
