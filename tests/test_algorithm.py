@@ -352,7 +352,7 @@ def test_every_equation_of_the_paper_is_named_where_it_lives():
 
 
 def test_every_line_of_algorithm_1_is_named_where_it_runs():
-    """Lines 1 and 4-9 in algorithm.py, the loop around them, 2-3 and 10-11, in training.py."""
+    """Lines 1 and 4-9 in algorithm.py, the loop around them, 2-3 and 10-11, in loop.py."""
     named = set()
     for room in (algorithm, training):
         for first, last in re.findall(r"[Ll]ines? (\d+)(?:-(\d+))?", inspect.getsource(room)):

@@ -29,7 +29,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def results(digits_file, tmp_path_factory):
-    """Runs of a few methods, trained for an epoch; the first is evaluated, without attacks."""
+    """Runs of a few methods, trained for a few epochs; the first is evaluated, without attacks."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "data").mkdir()
     shutil.copy(digits_file, folder / "data" / "digits.safetensors")

@@ -125,7 +125,7 @@ def _twins(noise: float) -> tuple[SemanticSystem, plain.System, Key]:
 
 
 def _copy_weights(ours: SemanticSystem, theirs: plain.System) -> None:
-    """Layer by layer: both name their layers otherwise, and have them in the same order."""
+    """Layer by layer: both name their layers differently, and have them in the same order."""
     names = [name for name in theirs.state_dict() if name != "permutation"]
     weights = dict(zip(names, ours.state_dict().values(), strict=True))
     theirs.load_state_dict(weights | {"permutation": theirs.permutation})

@@ -97,7 +97,7 @@ def keys_of(node: dict, schema: dict, path: tuple = ()) -> set[str]:
     return found or {".".join(path)}
 
 
-def test_the_values_below_are_of_every_key_that_the_schema_has():
+def test_the_values_above_are_of_every_key_that_the_schema_has():
     schema = json.loads(SCHEMA.read_text())
     mine = {".".join("*" if part in CHOSEN else part for part in path.split(".")) for path in VALUES}
     assert mine == keys_of(schema, schema)

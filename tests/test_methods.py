@@ -121,7 +121,7 @@ def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, 
 
 @every_variant
 @pytest.mark.parametrize(("colours", "channel"), [(1, "rayleigh_fast"), (3, "rayleigh_blind")])
-def test_every_method_takes_a_step_at_64_pixels_over_the_other_two_airs(name, colours, channel, specs, dataset):
+def test_every_method_takes_a_step_at_64_pixels_over_two_other_airs(name, colours, channel, specs, dataset):
     student = build(spec_of(specs, name, channel, size=64), dataset[colours]).train()
     student.optimise()
     image, label = images(dataset[colours].train[0][:2], 64), dataset[colours].train[1][:2]

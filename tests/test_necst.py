@@ -174,7 +174,7 @@ def test_the_gaussian_mechanism_has_unit_power_and_its_smallest_budget_disturbs_
 @pytest.mark.parametrize("reconstruct", [False, True])
 @pytest.mark.parametrize("colours", [1, 3])
 def test_the_loss_falls(name, reconstruct, colours):
-    """On two classes, bright above and bright below: the loss ends below that of a code that tells them not apart."""
+    """On two classes, bright above and bright below: the loss ends below that of a code that cannot tell them apart."""
     student = method_of(name, colours, reconstruct=reconstruct)
     student.optimise()
     label = torch.arange(8) % 2

@@ -32,7 +32,7 @@ def test_the_notebook_is_valid_small_and_has_no_outputs():
 
 
 def test_the_notebook_draws_what_a_trained_run_sends(results, suite):
-    """`results`: one run of RepObE, trained for an epoch."""
+    """`results`: one run of RepObE, trained for a few epochs."""
     *_, picture = executed(suite).cells
     (shown,) = [output for output in picture.outputs if output.output_type == "display_data"]
     assert len(shown.data["image/png"]) > 10_000

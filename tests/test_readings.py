@@ -132,7 +132,7 @@ def test_the_headline_is_the_reading_kindest_to_the_paper_beside_how_many_hold()
 
 
 def test_a_reading_is_ahead_only_if_every_comparison_is_surely_so():
-    """NECST misses 60 of 1,000 images, the undefended 70 of 50 times fewer: it leads by more, and is less sure."""
+    """NECST misses 60 of 1,000 images, the undefended 3 of 20: RepObE leads it by more, and is less sure."""
     few = rows(3, images=20, method="undefended")
     (row,) = judged(AS_DECIDED, rows(0), rows(60, method="necst"), few)
     assert row["rival"] == "necst"

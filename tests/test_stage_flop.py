@@ -79,7 +79,7 @@ def stubborn(spec: Spec):
 @pytest.mark.parametrize("label", ["repobe", "per_message", "escst", "necst_dp", "jpeg2000"])
 @pytest.mark.parametrize("kind", ATTACK_KINDS)
 def test_an_attack_takes_the_passes_that_its_parameters_say(kind, label):
-    """A fixed key, own keys, random transmitters and a digital system send an image differently often."""
+    """A fixed key, own keys, random transmitters and a digital system send an image a different number of times."""
     surrogate = "undefended" if kind == "transfer" else None
     steps, restarts = {"square": (7, 2), "autoattack_standard": (1, 1)}.get(kind, (2, 2))
     attack = Attack(kind, 2, (0.5,), steps=steps, restarts=restarts, eot=3, surrogate=surrogate)

@@ -146,7 +146,7 @@ def test_images_of_the_suites_own_attack_score_as_in_its_table(run, tmp_path, ca
 
 
 def test_what_is_told_of_the_images_without_an_attack_is_what_they_themselves_score(run, capsys, monkeypatch):
-    # A network of one epoch calls all images the same digit; this "correct" differs from image to image.
+    # So short a training calls all images the same digit; this "correct" differs from image to image.
     monkeypatch.setattr("repobe.images.metrics.correct", lambda output, label: (output[:, 0] * 1e4).floor() % 2)
     clean = repobe.load(run, "cpu").test(20)[0]
     noisy = (clean + 0.3 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)

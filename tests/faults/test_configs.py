@@ -49,7 +49,7 @@ def refusal(config: dict) -> str:
     return str(raised.value)
 
 
-# B5: one spelling of numbers and of orders.
+# One spelling of numbers and of orders.
 
 
 def test_a_run_is_the_same_whether_its_snr_is_written_7_or_7_point_0():
@@ -125,7 +125,7 @@ def test_the_one_spelling_is_that_of_the_committed_configs(path):
                 assert repr([*getattr(spec.evaluation.attacks[name], key)]) == repr(written[key])
 
 
-# D8, G15: folders and labels.
+# Folders and labels.
 
 
 @pytest.mark.parametrize("key", ["results_dir", "figures_dir"])
@@ -187,7 +187,7 @@ def test_the_reports_commands_name_odd_folders_in_one_piece(tmp_path):
     ]  # fmt: skip
 
 
-# F12: what YAML and the command line make of a config.
+# What YAML and the command line make of a config.
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
@@ -266,7 +266,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
     assert "runs in elsewhere" in done.stdout
 
 
-# G18: accepted before, and could not run.
+# Accepted before, and could not run.
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 The refusal is one line with the file's name and the fix. Tried here: the files of `READERS`, each in four ways.
 """
 
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from repobe.__main__ import main
 from repobe.runs import checksums
@@ -113,6 +115,35 @@ def test_a_damaged_checkpoint_is_refused_and_stays(damage, finished, run, capsys
         f"repobe: {path} is damaged (its checksum differs); delete it to train this run from its start"
     )
     assert path.exists()
+
+
+class Hostile:
+    """A pickle that makes a file when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+def pickled(mark: Path) -> bytes:
+    """As a file with a right checksum, which everybody can compute."""
+    content = io.BytesIO()
+    torch.save({"digest": Hostile(mark)}, content)
+    return checksums.sealed(content.getvalue())
+
+
+def test_no_checkpoint_and_no_part_runs_what_a_pickle_holds(run, tmp_path, capsys):
+    from repobe.runs.partial import Partial
+
+    mark = tmp_path / "was_run"
+    (run / "resume.pt").write_bytes(pickled(mark))
+    assert main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"repobe: {run / 'resume.pt'} is damaged (Weights only")
+    (run / "partial_test.pt").write_bytes(pickled(mark))
+    assert Partial(run / "partial_test", run / "spec.yaml", code="1").packed == {}
+    assert not mark.exists()
 
 
 def test_a_damaged_part_of_a_measurement_is_computed_again(run, capsys):
