@@ -100,8 +100,13 @@ def fractions(rows: "pd.DataFrame", dataset: str, channel: str, method: str, qua
         & (rows["channel"] == channel)
         & (rows["attack"] == ATTACKS[quantity])
     ]
-    fraction = chosen["correct"] / chosen["draws"].astype(float)
-    return chosen.assign(fraction=fraction).pivot(index="image", columns=["snr_test_db", "seed"], values="fraction")
+    chosen = with_fraction(chosen)
+    return chosen.pivot(index="image", columns=["snr_test_db", "seed"], values="fraction")
+
+
+def with_fraction(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows with the fraction of correct draws as a column, `fraction`."""
+    return rows.assign(fraction=rows["correct"] / rows["draws"].astype(float))
 
 
 def images_of(rows: "pd.DataFrame") -> "pd.DataFrame":

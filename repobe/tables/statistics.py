@@ -22,10 +22,17 @@ def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -
     """
     mean = values.mean()
     low, high = wilson(mean, n) if proportion else student(mean, sd, n)
-    if len(values) > 1:
-        low, high = (mean, mean) if np.isnan(low) else (low, high)
-        low, high = widened(mean, low, high, len(values), Spread(values.std(ddof=1), len(values) - 1, "seeds"))
+    if len(values) > 1 and np.isnan(low):
+        low = high = mean
+    low, high = over_seeds(values, low, high)
     return (max(0.0, low), min(1.0, high)) if proportion else (low, high)
+
+
+def over_seeds(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """An interval over images, widened by Student's t over the values of the seeds, Float[seeds]; unchanged for one."""
+    if len(values) == 1:
+        return low, high
+    return widened(values.mean(), low, high, len(values), Spread(values.std(ddof=1), len(values) - 1, "seeds"))
 
 
 def student(mean: float, sd: float, n: int) -> tuple[float, float]:

@@ -81,8 +81,7 @@ def _unless_trained_on(one: dict) -> dict:
     """
     if one["rival"].startswith(ITSELF):  # one training, so the difference moves by what it gained itself
         change = one["gain"] - one["rival_gain"]
-        either = one["quantity"] == "adversarial_accuracy"
-        fall, rise = (abs(change) if either else max(sign * change, 0.0) for sign in (-1, 1))
+        fall, rise = (gates.reach(one["quantity"], moved)[1] for moved in (-change, change))
     else:
         (down, up), (rival_down, rival_up) = (gates.reach(one["quantity"], one[name]) for name in gates.GAINS)
         fall, rise = down + rival_up, up + rival_down

@@ -10,7 +10,7 @@ from repobe.tables import outcomes
 from repobe.tables.results import KEYS, read, write_derived
 from repobe.tables.schema import is_proportion
 from repobe.tables.selection import at
-from repobe.tables.statistics import Spread, interval, newcombe, paired, widened
+from repobe.tables.statistics import interval, newcombe, over_seeds, paired
 from repobe.verdicts import paper
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
@@ -97,10 +97,7 @@ def _by_image(images: pd.DataFrame, weighed: dict, place: list[str]) -> dict[tup
     if "attack" in chosen or not chosen <= set(images.columns):
         return {}
     pairing = [name for name in ("dataset", "channel", "seed", "snr_test_db", "attack", "image") if name not in chosen]
-    variant, of = (
-        rows.assign(fraction=rows["correct"] / rows["draws"].astype(float))
-        for rows in (at(images, weighed[side]) for side in ("variant", "of"))
-    )
+    variant, of = (outcomes.with_fraction(at(images, weighed[side])) for side in ("variant", "of"))
     pairs = of.merge(variant, on=pairing, suffixes=("_of", ""))
     pairs["difference"] = pairs["fraction"] - pairs["fraction_of"]
     quantities = {attack: quantity for quantity, attack in outcomes.ATTACKS.items()}
@@ -116,8 +113,5 @@ def _unpaired(variant: np.ndarray, reference: np.ndarray, n: int, n_of: int, pro
     each = variant - reference
     if not proportion:
         return interval(each, n, proportion=False)
-    low, high = newcombe(variant.mean(), n, reference.mean(), n_of)
-    if len(each) == 1:
-        return low, high
-    low, high = widened(each.mean(), low, high, len(each), Spread(each.std(ddof=1), len(each) - 1, "seeds"))
+    low, high = over_seeds(each, *newcombe(variant.mean(), n, reference.mean(), n_of))
     return max(-1.0, low), min(1.0, high)
