@@ -12,6 +12,7 @@ from safetensors import safe_open
 from benchmarks import pieces
 from benchmarks.passes import Passes, crafting
 from benchmarks.pieces import Pieces
+from repobe.attacks import cryptanalysis
 from repobe.attacks import inversion as attackers
 from repobe.attacks.evasion import SELECTION
 from repobe.images.datasets import AUGMENTED, CLASSES, VALIDATION, Data, build
@@ -20,7 +21,7 @@ from repobe.images.resizing import at_once
 from repobe.images.sources import CIFAR
 from repobe.runs.folders import data_file
 from repobe.runs.spec import Attack, Spec
-from repobe.stages.audit import AUDITED, WRONG_KEYS
+from repobe.stages.audit import AUDITED, KEYS
 from repobe.stages.evaluate import SCORED_DRAWS, due
 from repobe.stages.invert import OVERHEARD
 from repobe.stages.transmission import BATCH
@@ -181,7 +182,7 @@ class Counted:
         return len(spec.inversion.snr_db) * work
 
     def audit(self, spec: Spec) -> float:
-        """What no shuffle hides, and wrong keys.
+        """What no shuffle hides, wrong keys and keys found from overheard messages.
 
         Key recovery is left out, because FLOP do not determine its time: 2 to 16 ms a trial (part `recovery`).
         """
@@ -190,9 +191,9 @@ class Counted:
             return 0.0
         overheard, known = min(AUDITED, shape.test), self._known(spec)
         places = piece.grid[0] * piece.grid[1]
-        work = (overheard + known + shape.test) * piece.sent
+        work = (overheard + min(AUDITED, self._train(spec)) + known + shape.test) * piece.sent
         if spec.task == "classification" and piece.grid != (1, 1):
-            work += overheard * piece.of(Passes(1, WRONG_KEYS))
+            work += overheard * piece.of(Passes(1, KEYS * (1 + len(cryptanalysis.counts(overheard)))))
         update, looked = pieces.reading(places, 2 * piece.k // places, shape.classes)
         return work + spec.inversion.epochs * known * update + shape.test * looked
 

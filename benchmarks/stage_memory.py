@@ -121,7 +121,7 @@ def _audit(spec: Spec, device: torch.device) -> int:
     spec = replace(spec, inversion=replace(spec.inversion, epochs=1), audit=replace(spec.audit, trials=1))
     data = _data(spec.dataset, device, train=TRAIN[spec.dataset], test=TEST)
     trained = _sparing(_trained(spec, spec.image_size, data))
-    audit.WRONG_KEYS = 2
+    audit.KEYS = 2
     import sklearn.linear_model  # noqa: F401  as torchattacks
 
     peak = Peak(device)

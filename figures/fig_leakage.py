@@ -9,6 +9,7 @@ from repobe.report.headings import NOTE, channel_title, datasets_in_order, on_on
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import (
     BLUE,
+    BROWN,
     GREEN,
     GREY,
     INDIGO,
@@ -30,6 +31,7 @@ LOOKS = {
     "mean_image": Style("the mean image (floor)", GREY, "|"),
     "keyless": Style("keyless, the paper's", ORANGE, "^"),
     "keyless_adaptive": Style("keyless, adaptive", INDIGO, "h"),
+    "ciphertext_only": Style("overheard messages", BROWN, (4, 1, 45)),
     "fresh_key": Style("fresh key", PINK, "v"),
     "same_key": Style("same key", SKY, "s"),
     "known_plaintext": Style("known plaintext", BLUE, "D"),

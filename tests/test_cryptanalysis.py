@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from repobe.attacks.cryptanalysis import (
+    averages,
     chosen_messages_bound,
     cipher_audit,
+    ciphertext_only,
     distinct_ciphers,
     over_keys,
     recover,
@@ -17,7 +19,7 @@ from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
 from repobe.cipher.obfuscation import encrypt
 from repobe.images.resizing import images
 from repobe.phy.channel import complex_normal
-from repobe.phy.channels import AWGN, Rayleigh, normalise_power
+from repobe.phy.channels import AWGN, BlindRayleigh, Rayleigh, normalise_power
 from repobe.runs.spec import Audit
 from repobe.stages.audit import another, audit
 from repobe.training.loop import build
@@ -79,6 +81,46 @@ def test_a_known_message_gives_the_fixed_key_away_and_no_per_message_key():
         assert max(places) < 0.1  # by chance one place in 64
 
 
+def alike(count: int, size: int, generator: torch.Generator) -> torch.Tensor:
+    """Complex[count, 2·size²]: messages that differ from a common one as much as it is strong, as digits do."""
+    common, own = (complex_normal((n, 2 * size**2), torch.zeros(1), generator) for n in (1, count))
+    return normalise_power(common + own)
+
+
+@pytest.mark.parametrize("channel", [AWGN(), Rayleigh()])
+def test_overheard_messages_give_the_fixed_key_away_without_a_known_one_and_no_per_message_key(channel):
+    generator = torch.Generator().manual_seed(6)
+    own, sent = alike(200, 8, generator).split(100)
+    rows = ciphertext_only(own, sent, 8, channel, Audit(trials=20, snr_db=(15,), known_messages=(1,)), "test")
+    places = {(r["schedule"], r["known_messages"]): r["value"] for r in rows}
+    assert set(places) == {(schedule, n) for schedule in ("fixed", "per_message") for n in (1, 10, 100)}
+    assert places["fixed", 100] > 0.95
+    assert places["fixed", 1] < places["fixed", 100] - 0.1
+    assert max(value for (schedule, _), value in places.items() if schedule == "per_message") < 0.1  # by chance 1/64
+
+
+def test_messages_that_have_nothing_in_common_keep_the_key():
+    generator = torch.Generator().manual_seed(7)
+    own, sent = (normalise_power(complex_normal((100, 128), torch.zeros(1), generator)) for _ in range(2))
+    rows = ciphertext_only(own, sent, 8, AWGN(), Audit(trials=20, snr_db=(23,), known_messages=(1,)), "test")
+    assert max(row["value"] for row in rows) < 0.1
+
+
+def test_without_the_phase_the_variance_still_gives_the_key_away():
+    """Over rayleigh_blind each message has a phase of its own, so the mean over messages vanishes."""
+    generator = torch.Generator().manual_seed(8)
+    strength = torch.rand(1, 128, generator=generator)  # each symbol has its own power, in all messages
+    own, sent = (normalise_power(strength * complex_normal((100, 128), torch.zeros(1), generator)) for _ in range(2))
+    rows = ciphertext_only(own, sent, 8, BlindRayleigh(), Audit(trials=10, snr_db=(23,), known_messages=(1,)), "test")
+    (found,) = (r["value"] for r in rows if r["schedule"] == "fixed" and r["known_messages"] == 100)
+    assert found > 0.7
+
+
+def test_averages_are_the_mean_and_the_variance_at_each_place():
+    maps = torch.tensor([[[[1.0, 2.0]]], [[[3.0, 2.0]]]])
+    assert averages(maps).tolist() == [[[[2.0, 2.0]], [[1.0, 0.0]]]]
+
+
 @pytest.mark.slow
 def test_one_known_message_gives_a_key_of_the_papers_own_size_away_on_features_of_an_encoder_that_has_trained(
     specs, digits
@@ -126,10 +168,13 @@ def test_a_wrong_key_is_never_the_senders(schedule, specs, digits):
 
 def test_the_wrong_keys_row_is_of_as_many_keys(specs, digits):
     spec = specs["repobe"]
-    rows = {row["quantity"]: row for row in audit(build(spec, digits).eval(), spec, digits)}
+    made = audit(build(spec, digits).eval(), spec, digits)
+    rows = {row["quantity"]: row for row in made}
     wrong = rows["wrong_key_accuracy"]
     assert wrong["n"] == 20
     # Accuracies over keys lie in [0, 1] around their mean m: their variance is at most m(1 − m)·20/19.
+    found = [row for row in made if row["quantity"] == "ciphertext_only_accuracy"]
+    assert [(row["known_messages"], row["n"]) for row in found] == [(1, 20), (10, 20), (100, 20)]
     assert 0 <= wrong["keys_sd"] ** 2 <= wrong["value"] * (1 - wrong["value"]) * 20 / 19
     assert rows["multiset_label_accuracy"]["n"] == len(digits.test[1])
 

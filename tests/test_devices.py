@@ -34,7 +34,7 @@ from repobe.training.loop import build, train
 ROOT = Path(__file__).parents[1]
 SIZE, N0 = 16, 0.05
 PAPER = Attack("pgd", 6, steps=2)
-ATTACKERS = ("keyless", "keyless_adaptive", "same_key", "known_plaintext", "fresh_key", "with_key")
+ATTACKERS = ("keyless", "keyless_adaptive", "ciphertext_only", "same_key", "known_plaintext", "fresh_key", "with_key")
 STEPS = {"steps": 1}  # of PGD while training
 CASES = {name: (*variant, "classification") for name, variant in VARIANTS.items()} | {
     "adversarial_training": ("adversarial_training", STEPS, "classification"),

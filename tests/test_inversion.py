@@ -1,6 +1,7 @@
 import gc
 from dataclasses import replace
 from types import FunctionType, ModuleType
+from typing import get_args
 
 import pytest
 import torch
@@ -23,15 +24,15 @@ from repobe.images.datasets import load
 from repobe.images.resizing import SCORED, Resized, images
 from repobe.phy.mapping import symbols
 from repobe.runs.partial import Partial
-from repobe.runs.spec import Audit, Inversion
+from repobe.runs.spec import Attacker, Audit, Inversion
 from repobe.stages import invert as eavesdropping
-from repobe.stages.invert import Situation, classified, inversion
+from repobe.stages.invert import WITH_ENCODER, Situation, classified, inversion
 from repobe.systems.system import System
 from repobe.training.evaluation_classifier import degrade, network, train
 from repobe.training.loop import build
 from repobe.training.method import Method
 
-EVERY = ("keyless", "keyless_adaptive", "same_key", "known_plaintext", "fresh_key", "with_key")
+EVERY = get_args(Attacker)
 
 
 @pytest.fixture
@@ -114,6 +115,16 @@ def test_known_messages_of_any_power_open_every_other_message_under_the_same_key
     for side in seen:  # unit power, half of it in each real dimension
         torch.testing.assert_close(side.square().mean(dim=(1, 2, 3)), torch.tensor([0.5, 0.5]))
     assert torch.equal(opened(Tap(on_air, nothing)), on_air)
+
+
+def test_messages_alike_on_average_open_one_another_under_one_key_and_not_under_keys_of_their_own():
+    generator = torch.Generator().manual_seed(5)
+    common = torch.randn(1, 4, 8, 8, generator=generator)
+    own, sent = (symbols(common + torch.randn(300, 4, 8, 8, generator=generator)) for _ in range(2))
+    knowing = Knowledge(torch.zeros(300, 1, 32, 32), own, (8, 8), lambda x: x, averages=True)
+    assert torch.equal(opened(Tap(shuffle(sent, Key.random(8, 8, generator)), knowing)), sent)
+    fresh = shuffle(sent, PerMessageKeys(bytes(32), 8, 8).sending(0, 300))
+    assert not torch.equal(opened(Tap(fresh, knowing)), sent)
 
 
 def test_a_leaked_key_opens_messages_each_by_its_own():
@@ -217,9 +228,10 @@ def test_with_the_leaked_key_the_attacker_hears_what_was_sent(specs, digits, mon
     situation = Situation(trained, spec, digits, 60)  # hardly any noise
     taps = taps_of(situation, monkeypatch)
     sent = eavesdropping.stolen(trained, situation.test, situation.n0)
-    off = {name: (opened(taps[name]) - sent).abs().mean() for name in ("keyless", "known_plaintext", "with_key")}
+    off = {name: (opened(taps[name]) - sent).abs().mean() for name in WITH_ENCODER}
     assert off["with_key"] < 0.005
     assert off["known_plaintext"] < 0.005
+    assert off["ciphertext_only"] < 0.005
     assert off["keyless"] > 20 * off["with_key"]
 
 
@@ -257,6 +269,7 @@ def test_no_attacker_can_reach_a_system_nor_a_key_that_its_knowledge_does_not_na
             continue
         assert [id(key) for key in keys] == ([id(tap.knowledge.key)] if name == "with_key" else [])
         assert (tap.knowledge.overheard is not None) == (name == "known_plaintext")
+        assert tap.knowledge.averages == (name == "ciphertext_only")
 
 
 def test_an_attacker_is_named_by_the_schedule_that_its_pairs_were_sent_under(specs, digits, monkeypatch):
@@ -267,6 +280,7 @@ def test_an_attacker_is_named_by_the_schedule_that_its_pairs_were_sent_under(spe
     spec = run_of(specs, "repobe")
     counted = replace(spec, audit=Audit(2, (23,), (3, 5)))
     encoder = {"keyless": "encoder", "keyless_adaptive": "encoder and keys of its own", "with_key": "encoder and key"}
+    encoder["ciphertext_only"] = "encoder and 360 overheard messages"
     fixed = {"known_plaintext": "encoder and 3 known messages", "same_key": "pairs under the key"}
     assert knowledge(counted) == encoder | fixed
     one = {"known_plaintext": "encoder and 1 known message", "fresh_key": "pairs under unknown keys"}

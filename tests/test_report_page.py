@@ -65,6 +65,12 @@ def page(tmp_path_factory) -> Path:
             ("2x2", "histogram_label_accuracy", 0.8764, 500),
         ]
     ]
+    audit += [
+        leaked
+        | {"grid": "2x2", "quantity": "ciphertext_only_accuracy", "schedule": "fixed", "mean": mean, "n": 20}
+        | {"known_messages": messages}
+        for messages, mean in [(10, 0.5551), (100, 0.6662)]
+    ]
     cost = [
         key
         | {"device": "cpu", "threads": 1, "parameters": 10, "symbols_k": 8, "flops": 1.0, "train_seconds": 2.0}
@@ -272,6 +278,10 @@ def test_the_cipher_section_says_what_was_measured_and_why(page):
     # 2!² = 2² ciphers on 2×2 places, 16!² = 2^88.5 on 16×16: the small grid first.
     assert "0.4321 at 2×2 places (2<sup>2.0</sup> ciphers), 0.1111 at 16×16 places (2<sup>88.5</sup> ciphers)" in text
     assert "many of them are nearly the same" in text
+    assert "Overheard messages reveal the key" in text
+    assert "0.5551" in text  # its row of 10 messages; the threat model tells the one of 100
+    assert "overhears 100 messages under one fixed key, and knows none of them" in page.read_text()
+    assert "reads 0.6662 of the images at 23 dB" in page.read_text()
     assert "in a deep fade" in text
 
 
@@ -316,7 +326,7 @@ def test_the_weighed_decisions_say_how_many_seeds_and_images_they_are_of(page):
 
 def threats(leaks: dict, withstood: dict) -> str:
     """The threat model alone, in one line, of these numbers."""
-    cipher = {"recovered": {}, "told": None, "wrong_key": None, "bits": {}, "slowest_ms": None}
+    cipher = {"recovered": {}, "told": None, "overheard": None, "wrong_key": None, "bits": {}, "slowest_ms": None}
     page = report.environment().get_template("threats.html.j2").render(leaks=leaks, withstood=withstood, cipher=cipher)
     return " ".join(page.split())
 

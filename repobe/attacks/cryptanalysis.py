@@ -1,8 +1,10 @@
-"""Attacks on the cipher: how many different permutations the keys make (compare Eq. 12), and how few known messages
-reveal a key.
+"""Attacks on the cipher: how many different permutations the keys make (compare Eq. 12), and how few messages reveal a
+key, whether their images are known or not.
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import permutations, product
 
 import torch
@@ -18,6 +20,8 @@ from repobe.runs.seeds import seed
 from repobe.runs.spec import Audit
 
 ROUNDS = 50  # at most, of the alternation; at low noise it converges after two or three
+SCHEDULES = ("fixed", "per_message")
+OVERHEARD = (1, 10, 100)  # messages that an eavesdropper averages and does not know
 
 
 def distinct_ciphers(height: int, width: int) -> tuple[int, int]:
@@ -77,6 +81,20 @@ def recover(plain: Tensor, heard: Tensor) -> Key:
     return Key(rows, columns, 0, 0)
 
 
+def averages(maps: Tensor) -> Tensor:
+    """Float[1, 2a, n, n]: the mean and the variance over messages at each place of feature maps Float[p, a, n, n].
+
+    One fixed key moves them as it moves each message. So `recover` finds it from the averages of overheard messages and
+    those of the attacker's own images: the images of a dataset are alike enough, and no message need be known.
+    """
+    return torch.stack([maps.mean(dim=0), maps.var(dim=0, correction=0)]).flatten(0, 1)[None]
+
+
+def counts(messages: int) -> list[int]:
+    """How many messages an eavesdropper overhears, where there are `messages` in all."""
+    return [count for count in OVERHEARD if count <= messages]
+
+
 def _row_signature(maps: Tensor) -> Tensor:
     """Float[n, …]: for each row, the sum of each channel and of the product of each pair, for all messages."""
     sums = maps.sum(dim=-1)
@@ -90,6 +108,9 @@ def _assign(score: Tensor) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
 
 
+Find = Callable[[Tensor, Tensor], Key]  # a key from maps Float[p, a, n, n]: those sent, which it may ignore, and heard
+
+
 def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
     """Trials of `recover`: three rows per setting. known: Symbols Complex[n, k] of unshuffled messages.
 
@@ -98,19 +119,37 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
     succeeds if the key that it finds also decrypts the next message.
     """
     rows = []
-    for schedule in ("fixed", "per_message"):
-        for messages in audit.known_messages:
-            for snr_db in audit.snr_db:
-                generator = torch.Generator().manual_seed(seed("recovery", *name, schedule, messages, snr_db))
-                trials = [
-                    _trial(known, size, channel, schedule, messages, snr_db, generator) for _ in range(audit.trials)
-                ]
-                setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
-                right, seconds = (torch.tensor(part, dtype=torch.float64) for part in zip(*trials, strict=True))
-                found = {"value": (right == 1).double().mean().item(), "n": audit.trials}
-                rows.append({"quantity": "key_recovered", **setting, **found})
-                for quantity, each in (("places_recovered", right), ("recovery_seconds", seconds)):
-                    rows.append({"quantity": quantity, **setting, **over_keys(each)})
+    for schedule, messages, snr_db in product(SCHEDULES, audit.known_messages, audit.snr_db):
+        generator = torch.Generator().manual_seed(seed("recovery", *name, schedule, messages, snr_db))
+        trial = partial(_trial, recover, known, size, channel, schedule, messages, snr_db, generator)
+        setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
+        trials = [trial() for _ in range(audit.trials)]
+        right, seconds = (torch.tensor(part, dtype=torch.float64) for part in zip(*trials, strict=True))
+        found = {"value": (right == 1).double().mean().item(), "n": audit.trials}
+        rows.append({"quantity": "key_recovered", **setting, **found})
+        for quantity, each in (("places_recovered", right), ("recovery_seconds", seconds)):
+            rows.append({"quantity": quantity, **setting, **over_keys(each)})
+    return rows
+
+
+def ciphertext_only(own: Tensor, sent: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
+    """Trials of an eavesdropper that knows none of the messages: one row per setting, the fraction of places found.
+
+    own: Symbols Complex[m, k] of the eavesdropper's own images by a stolen encoder; sent: of others, unshuffled. Each
+    trial draws a new key and overhears some messages of `sent`. Schedules as in `recovery`. Places that look alike on
+    average may be swapped, which harms the receiver little: so no row asks for the whole key.
+    """
+    mine, rows = averages(maps(own, size)), []
+
+    def find(_: Tensor, heard: Tensor) -> Key:
+        return recover(mine, averages(heard))
+
+    for schedule, messages, snr_db in product(SCHEDULES, counts(len(sent)), audit.snr_db):
+        generator = torch.Generator().manual_seed(seed("ciphertext only", *name, schedule, messages, snr_db))
+        trial = partial(_trial, find, sent, size, channel, schedule, messages, snr_db, generator)
+        right = torch.tensor([trial()[0] for _ in range(audit.trials)], dtype=torch.float64)
+        setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
+        rows.append({"quantity": "ciphertext_only_places", **setting, **over_keys(right)})
     return rows
 
 
@@ -120,9 +159,9 @@ def over_keys(each: Tensor) -> dict:
     return {"value": each.mean().item(), "keys_sd": sd, "n": len(each)}
 
 
-def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
-    """(fraction of places of the attacked message that the recovered key gets right, seconds to recover it)."""
-    sent = known[torch.randperm(len(known), generator=generator)[:messages]].unflatten(1, (size * size, -1))
+def _trial(find: Find, pool: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db, generator):
+    """(fraction of places of the attacked message that the found key gets right, seconds to find it)."""
+    sent = pool[torch.randperm(len(pool), generator=generator)[:messages]].unflatten(1, (size * size, -1))
     if schedule == "fixed":
         key = attacked = Key.random(size, size, generator)
     else:
@@ -131,12 +170,12 @@ def _trial(known: Tensor, size: int, channel: Channel, schedule: str, messages: 
         key, attacked = keys[:messages], keys[messages:]
     heard = channel(encrypt(sent, key).flatten(1), noise_power(snr_db), generator)
     began = time.perf_counter()
-    found = recover(_maps(sent.flatten(1), size), _maps(heard, size))
+    found = find(maps(sent.flatten(1), size), maps(heard, size))
     seconds = time.perf_counter() - began
     return (found.permutation == attacked.permutation).double().mean().item(), seconds
 
 
-def _maps(symbols: Tensor, size: int) -> Tensor:
+def maps(symbols: Tensor, size: int) -> Tensor:
     """Complex[p, n·n·m] to Float[p, 2m, n, n] of unit power."""
     return features(normalise_power(symbols), (size, size))
 

@@ -12,12 +12,10 @@ from torch.nn.functional import mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.attacks.cryptanalysis import recover
+from repobe.attacks.cryptanalysis import averages, maps, recover
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
 from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
-from repobe.phy.channels import normalise_power
-from repobe.phy.mapping import features
 from repobe.runs.devices import forked_random
 from repobe.systems.fitting import descend
 
@@ -33,6 +31,8 @@ class Knowledge:
     air: Symbols to Symbols, the eavesdropper's channel, after the attacker's own shuffle if it adds one.
     key: the leaked key, for an attacker with a stolen encoder.
     overheard: Complex[p, k], what was on the air for the first p images, for an attacker with a stolen encoder.
+    averages: whether an attacker with a stolen encoder looks for the key by what its own messages and those heard have
+        in common.
     """
 
     image: Tensor
@@ -41,6 +41,7 @@ class Knowledge:
     air: Callable[[Tensor], Tensor]
     key: Key | None = None
     overheard: Tensor | None = None
+    averages: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def with_stolen_encoder(taps: dict[str, Tap], epochs: int, generator: torch.Gene
     """Images by attacker: the best decoder for a stolen encoder's features, applied to what each attacker hears.
 
     keyless decodes the shuffled messages as they are; it is the paper's implicit attacker (Figs. 3d, 3e).
-    known_plaintext and with_key first unshuffle them (`opened`). Pairs and channel are the same for all attackers in
-    `taps`, so one training serves them all.
+    ciphertext_only, known_plaintext and with_key first unshuffle them (`opened`). Pairs and channel are the same for
+    all attackers in `taps`, so one training serves them all.
     """
     decoders, best = train_decoders(next(iter(taps.values())).knowledge, ORDERED, epochs, generator)
     return {attacker: decoders[best](opened(tap)) for attacker, tap in taps.items()}
@@ -151,14 +152,15 @@ def with_own_keys(known: Knowledge, secret: bytes) -> Knowledge:
 
 
 def opened(tap: Tap) -> Tensor:
-    """The heard messages, Complex[n, k], unshuffled with the leaked key or with the key recovered from known messages;
-    unchanged if the attacker has neither.
+    """The heard messages, Complex[n, k], unshuffled with the leaked key or with the key that the attacker recovers,
+    from known messages or from averages; unchanged if it has no means to a key.
     """
     known = tap.knowledge
     key = known.key
-    if key is None and known.overheard is not None:
-        pair = known.sent[: len(known.overheard)], known.overheard
-        key = recover(*(features(normalise_power(side), known.grid).cpu() for side in pair))
+    if key is None and (known.overheard is not None or known.averages):
+        pair = (known.sent, tap.heard) if known.averages else (known.sent[: len(known.overheard)], known.overheard)
+        sides = [maps(side, known.grid[0]).cpu() for side in pair]
+        key = recover(*(map(averages, sides) if known.averages else sides))
     return shuffle(tap.heard, key, decrypt)
 
 

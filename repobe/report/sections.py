@@ -102,24 +102,25 @@ def channel_uses(evasion: pd.DataFrame) -> dict:
 
 
 def cipher(audit: pd.DataFrame) -> dict:
-    """The audit as three tables, and the few numbers that the threat model quotes."""
+    """The audit as four tables, and the few numbers that the threat model quotes."""
     recovery = audit[audit["quantity"] == "key_recovered"]
     seconds = audit[audit["quantity"] == "recovery_seconds"]["mean"]
     run = [*_set(audit), "dataset", "image_size", "channel", "method", "snr_train_db", "grid"]
     setting = [*run, "schedule", "known_messages", "n"]
-    wide = recovery.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
-    wide = wide.reset_index()
-    wide = wide.merge(recovery.drop_duplicates(setting)[[*setting, "command"]], on=setting)
     reached = recovery[(recovery["dataset"] != "none") & (recovery["snr_db"] >= 7) & (recovery["known_messages"] == 1)]
     space = audit[audit["quantity"].str.startswith("log2_keys") & (audit["grid"] == "28x28")]
     told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
     wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
+    overheard = audit[audit["quantity"].str.startswith("ciphertext_only_")]
+    opened = overheard[overheard["quantity"] == "ciphertext_only_accuracy"]
+    opened = opened[opened["known_messages"] == opened["known_messages"].max()]
     counted = ["quantity", "grid", "mean", "n"]  # exact, so every folder counts the same
     return {
         "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()].drop_duplicates(counted), counted),
-        "recovery": table(wide, [name for name in wide if name != "command"]),
+        "recovery": _by_snr(recovery, setting),
+        "overheard": _by_snr(overheard, ["quantity", *setting]),
         "multiset": table(
-            audit[audit["quantity"].str.endswith("accuracy")],
+            audit[audit["quantity"].str.endswith("accuracy") & ~audit.index.isin(overheard.index)],
             [*run, "quantity", "snr_db", "mean", "low", "seeds", "n"],
         ),
         "cipher": {
@@ -129,6 +130,7 @@ def cipher(audit: pd.DataFrame) -> dict:
                 schedule: (rows["mean"].min(), rows["mean"].max()) for schedule, rows in reached.groupby("schedule")
             },
             "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest accuracy
+            "overheard": opened.loc[opened["mean"].idxmin()].to_dict() if len(opened) else None,  # the lowest accuracy
             "wrong_key": (wrong["mean"].min(), wrong["mean"].max()) if len(wrong) else None,
             "wrong_keys": [
                 {"grid": grid, "log2": log2_keys_effective(int(grid.split("x")[0])), "n": rows["n"].max()}
@@ -137,6 +139,14 @@ def cipher(audit: pd.DataFrame) -> dict:
             ],
         },
     }
+
+
+def _by_snr(rows: pd.DataFrame, setting: list[str]) -> dict:
+    """A table with one row for each setting, one column for each SNR, and the command that makes the row again."""
+    wide = rows.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
+    wide = wide.reset_index()
+    told = list(wide)
+    return table(wide.merge(rows.drop_duplicates(setting)[[*setting, "command"]], on=setting), told)
 
 
 def _set(frame: pd.DataFrame) -> list[str]:

@@ -16,7 +16,9 @@ from repobe.runs.console import in_a_line
 ATTACK_KINDS = ("pgd", "keyless", "transfer", "eot_pgd", "autoattack_rand", "autoattack_standard", "square")
 KNOWN = ConfigDict(extra="forbid")
 Task = Literal["classification", "reconstruction"]
-Attacker = Literal["keyless", "keyless_adaptive", "same_key", "known_plaintext", "fresh_key", "with_key"]
+Attacker = Literal[
+    "keyless", "keyless_adaptive", "ciphertext_only", "same_key", "known_plaintext", "fresh_key", "with_key"
+]
 
 
 def attack_kind(kind: str) -> str:

@@ -29,7 +29,7 @@ from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions per class that are kept as pictures
 OVERHEARD = 2000  # test images overheard, from the first: scoring 10,000 costs as much as the attackers
-WITH_ENCODER = ("keyless", "known_plaintext", "with_key")  # they share one decoder of unshuffled features
+WITH_ENCODER = ("keyless", "ciphertext_only", "known_plaintext", "with_key")  # they share one decoder
 WITHOUT_KEY = ("keyless", "keyless_adaptive")
 UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # no attackers; what each knows
 
@@ -114,9 +114,9 @@ class Situation:
             return "pairs under unknown keys"
         if attacker.startswith("keyless_adaptive"):
             return "encoder" + (" and keys of its own" if self.key is not None else "")
-        plural = "s" if self.known_messages > 1 else ""
-        known = {"known_plaintext": f" and {self.known_messages} known message{plural}", "with_key": " and key"}
-        return "encoder" + known.get(attacker, "")
+        known = f"{self.known_messages} known message{'s' if self.known_messages > 1 else ''}"
+        also = {"ciphertext_only": f"{len(self.test)} overheard messages", "known_plaintext": known, "with_key": "key"}
+        return f"encoder and {also[attacker]}" if attacker in also else "encoder"
 
     def air(self, symbols: Tensor, purpose: str) -> Tensor:
         """Symbols as the eavesdropper hears them."""
@@ -150,8 +150,8 @@ class Situation:
         - One key per message: observed pairs never share a key, so same_key becomes fresh_key.
         - One key for all: no pairs under fresh keys can be observed. keyless_adaptive makes such pairs itself.
         - A key that is no shuffle (ESCST's bits): a stolen encoder with the attacker's own bits makes the same pairs as
-          those observed, so keyless_adaptive equals fresh_key. known_plaintext solves the equations of a shuffle, and
-          there is none. with_key would have the bits and the network that reads them, which is the receiver itself.
+          those observed, so keyless_adaptive equals fresh_key. ciphertext_only and known_plaintext solve the equations
+          of a shuffle, and there is none. with_key would have the bits and the network that reads them: the receiver.
         """
         wanted = set(self.spec.inversion.attackers)
         if self.trained.system.digital:
@@ -181,17 +181,16 @@ class Situation:
         return learned | {"attackers": sorted(wanted & {*asked.attackers})}
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
-        """keyless, known_plaintext, with_key: a stolen encoder, run once on every known image."""
+        """The attackers WITH_ENCODER: a stolen encoder, run once on every known image."""
         plain = Resized(self.known, self.spec.image_size)
         stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
-        knows = {"keyless": stolen_pairs}
+        knows = {"keyless": stolen_pairs, "ciphertext_only": replace(stolen_pairs, averages=True)}
+        knows["with_key"] = replace(stolen_pairs, key=self.key)
         if "known_plaintext" in wanted:
             first = Resized(self.known[: self.known_messages], self.spec.image_size)
             sent, _ = on_air(self.trained, first, self.link_n0, "known message", self.snr_db)
             knows["known_plaintext"] = replace(stolen_pairs, overheard=self.air(sent, "known message"))
-        if "with_key" in wanted:
-            knows["with_key"] = replace(stolen_pairs, key=self.key)
         generator = generator_for(torch.device("cpu"), "encoder", *self.name)
         taps = {attacker: Tap(heard, knows[attacker]) for attacker in wanted}
         return with_stolen_encoder(taps, self.spec.inversion.epochs, generator)

@@ -33,7 +33,7 @@ def is_proportion(name: str) -> bool:
 
 def is_over_keys(name: str) -> bool:
     """Whether a quantity of the audit is a mean over keys (of fractions or seconds), with Student's interval."""
-    return name in ("wrong_key_accuracy", "places_recovered", "recovery_seconds")
+    return name in ("wrong_key_accuracy", "places_recovered", "recovery_seconds") or name.startswith("ciphertext_only_")
 
 
 # The attackers of inversion.csv by increasing knowledge. A decoder's name may follow, as in same_key_conv.
@@ -41,6 +41,7 @@ ATTACKERS = (
     "mean_image",
     "keyless",
     "keyless_adaptive",
+    "ciphertext_only",
     "fresh_key",
     "same_key",
     "known_plaintext",
