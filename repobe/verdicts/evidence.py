@@ -16,7 +16,7 @@ ITSELF = "itself"  # how the rival's name begins if a method is compared with it
 
 @dataclass(frozen=True)
 class Tables:
-    """The raw tables that a claim is judged from."""
+    """The raw tables that claims and printed numbers are judged from."""
 
     outcomes: pd.DataFrame
     evasion: pd.DataFrame
