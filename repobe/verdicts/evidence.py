@@ -11,8 +11,6 @@ from repobe.tables.results import read
 from repobe.tables.statistics import Difference
 from repobe.verdicts.gates import Gates
 
-ITSELF = "itself"  # how the rival's name begins if a method is compared with itself at another SNR
-
 
 @dataclass(frozen=True)
 class Tables:
