@@ -32,9 +32,9 @@ from repobe.stages.invert import inversion
 from repobe.stages.transmission import BATCH
 from repobe.training import evaluation_classifier, loop
 from repobe.training.method import Method
+from repobe.verdicts.gates import TRAINING_IMAGES
 
 PAPER = ROOT / "config" / "paper.yaml"
-TRAIN = {"mnist": 55_000, "cifar10": 45_000}
 TEST = 10_000
 ENCODED = 40  # one of so many batches is really encoded, if only messages are held
 PAIRS = 640  # that an attacker's decoder learns from, of all that it holds
@@ -109,7 +109,7 @@ def _inversion(spec: Spec, device: torch.device) -> int:
 
     attackers.train_decoder = hasty
     spec = replace(spec, inversion=replace(spec.inversion, epochs=1))
-    data = _data(spec.dataset, device, train=TRAIN[spec.dataset], test=TEST)
+    data = _data(spec.dataset, device, train=TRAINING_IMAGES[spec.dataset], test=TEST)
     trained = _sparing(_trained(spec, spec.image_size, data))
     classifier = evaluation_classifier.network(data.colours, data.classes).to(device).eval()
     peak = Peak(device)
@@ -119,7 +119,7 @@ def _inversion(spec: Spec, device: torch.device) -> int:
 
 def _audit(spec: Spec, device: torch.device) -> int:
     spec = replace(spec, inversion=replace(spec.inversion, epochs=1), audit=replace(spec.audit, trials=1))
-    data = _data(spec.dataset, device, train=TRAIN[spec.dataset], test=TEST)
+    data = _data(spec.dataset, device, train=TRAINING_IMAGES[spec.dataset], test=TEST)
     trained = _sparing(_trained(spec, spec.image_size, data))
     audit.KEYS = 2
     import sklearn.linear_model  # noqa: F401  as torchattacks

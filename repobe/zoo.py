@@ -7,7 +7,6 @@ results/zoo/<config> is a results folder as any other, so each stage runs on it 
 import io
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -42,9 +41,9 @@ def publish(spec_file: Path, results: Path) -> Path:
         if not (run / name).is_file():
             raise ValueError(f"{run / name} does not exist; train the run first")
     folder = run_folder(results, spec.path)
-    same = [path for path in results.glob(f"runs/*/{folder.parts[-3]}/{folder.parts[-2]}/seed*") if path != folder]
-    if same:
-        raise ValueError(f"{same[0]} has the same name in the zoo; publish into another folder than {results}")
+    same = [path.parent for path in results.glob(f"runs/*/{spec.channel}/{spec.label}/seed*/spec.yaml")]
+    if others := [path for path in same if path != folder]:
+        raise ValueError(f"{others[0]} has the same name in the zoo; publish into another folder than {results}")
     told = about(run / "model.safetensors") | {"rounded": "bfloat16"}
     weights = safetensors.torch.load_file(run / "model.safetensors")
     rounded = {name: one.bfloat16() if one.is_floating_point() else one for name, one in weights.items()}
@@ -55,7 +54,7 @@ def publish(spec_file: Path, results: Path) -> Path:
     replace(folder / "model.safetensors", safetensors.torch.save(rounded, {"about": json.dumps(told)}))
     for name in STAGES["train"]:
         if name != "model.safetensors":
-            shutil.copyfile(run / name, folder / name)
+            replace(folder / name, (run / name).read_bytes())
     checksums.record(folder, "zoo", ("spec.yaml", *STAGES["train"]))
     return folder
 

@@ -226,7 +226,7 @@ def test_an_evaluation_that_was_killed_on_a_device_goes_on_there(specs, digits_f
         attacks = {"paper": PAPER, "second": replace(PAPER, steps=1)}  # whose ensemble joins both
         spec = replace(spec, evaluation=replace(spec.evaluation, attacks=attacks))
 
-        def told(name: str) -> None:
+        def told(name: str, kept: bool) -> None:
             if fatal and name.startswith(fatal):
                 raise Killed
 

@@ -375,7 +375,7 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     source.write_text("spec, model and classifier")
     expected = rows_of(spec, digits)[0]
     finished = []
-    partial = Partial(tmp_path / "partial", source, told=finished.append)
+    partial = Partial(tmp_path / "partial", source, told=lambda name, kept: finished.append(name))
     once = with_pairs
 
     def killed(name, *rest):

@@ -5,7 +5,7 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
-from repobe.runs.grid import grid, matches
+from repobe.runs.grid import grid, matches, name_of
 from repobe.runs.spec import Spec
 from repobe.tables.results import pictures_of
 from repobe.tables.schema import KEYS, VALUES
@@ -130,3 +130,11 @@ def test_a_pattern_after_an_exclamation_mark_leaves_runs_out():
     assert not matches("* !*/mine", run)
     assert not matches("!digits/awgn/mine/seed0", run)
     assert not matches("*/repobe !*/necst*", run)
+
+
+def test_patterns_match_a_model_for_each_snr_by_its_seed_whatever_the_snr():
+    config = CONFIG | {"methods": {"repobe": {"snr_train_db": "matched"}}, "snr_db": [-5, 7, 7.5]}
+    paths = [spec.path for spec in grid(config)]
+    assert [path.rpartition("_")[2] for path in paths] == ["-5db", "7db", "7.5db"]
+    assert {name_of(path) for path in paths} == {"digits/awgn/repobe/seed0"}
+    assert name_of("digits/awgn/repobe_half/seed12") == "digits/awgn/repobe_half/seed12"

@@ -6,6 +6,7 @@ import yaml
 
 from repobe.__main__ import main
 from repobe.runs import progress
+from repobe.runs.partial import Partial
 from repobe.runs.progress import Progress, clock
 from repobe.runs.status import STAGES, is_finished, state_of
 
@@ -53,6 +54,42 @@ def test_the_file_says_where_a_stage_is_and_goes_with_its_end(specs, run):
     with pytest.raises(KeyError), Progress(specs["repobe"], run, "train", 8):
         raise KeyError
     assert (run / "train.progress.json").exists()
+
+
+def test_steps_that_an_earlier_job_kept_do_not_make_the_time_left_shorter(specs, run, capsys, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with Progress(specs["repobe"], run, "evaluate", 12) as told:
+
+        def left() -> float | None:
+            return json.loads((run / "evaluate.progress.json").read_text())["seconds_left"]
+
+        for _ in range(7):
+            told.step("read back", True)
+        assert left() is None  # nothing tells yet how long a step takes
+        now += 30
+        told.step("new")
+        assert left() == 4 * 30  # by all eight steps it would be 15
+        told.step("read back", True)
+        assert left() == 3 * 30
+        now += 10
+        told.step("new")
+        assert left() == 2 * 20  # 40 seconds for two
+        assert told.done == 10
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[20:].partition(": ")[2] for line in lines] == [
+        "12 steps", "8 of 12, new, 2:00 left", "10 of 12, new, 0:40 left",
+    ]  # fmt: skip
+
+
+def test_a_result_that_is_kept_says_so_where_it_is_told(tmp_path):
+    (tmp_path / "model").write_text("weights")
+    told = []
+    for names in (["a"], ["a", "b"]):
+        keep = Partial(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
+        for name in names:
+            keep(name, lambda: {"value": 1})
+    assert told == [("a", False), ("a", True), ("b", False)]
 
 
 def test_times_are_written_as_on_a_clock():

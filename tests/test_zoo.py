@@ -1,5 +1,6 @@
 """The model zoo: rounded weights under a name, anyone's adversarial images, and the list of what is known."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,26 @@ def test_a_second_seed_of_a_model_is_refused_and_so_are_two_folders_of_one_name(
     (published.with_name("seed1") / "spec.yaml").write_text(spec.dump())
     with pytest.raises(ValueError, match=r"seed0 and .*seed1 are both tiny/awgn/repobe; move one"):
         repobe.load(NAME, "cpu")
+
+
+def test_only_a_folder_with_a_spec_is_a_second_model(run, published):
+    """git leaves ignored files behind where a model was deleted."""
+    (left := published.with_name("seed1")).mkdir()
+    (left / "evasion.csv").write_text("")
+    assert list(zoo.models()) == [NAME]
+    assert zoo.publish(run / "spec.yaml", published.parents[4]) == published
+
+
+def test_a_model_of_the_same_method_on_another_dataset_has_the_same_name(run, published):
+    """The name <config>/<channel>/<method> has no dataset; so has it no SNR where there is a model for each."""
+    results, spec = published.parents[4], Spec.load(run / "spec.yaml")
+    one_snr = replace(spec, matched=True, snr_train_db=(7,), snr_db=(7,))
+    for other in (replace(spec, dataset="mnist"), one_snr):
+        shutil.move(published, folder := results / "runs" / other.path)
+        (folder / "spec.yaml").write_text(other.dump())
+        with pytest.raises(ValueError, match=f"{other.path} has the same name in the zoo"):
+            zoo.publish(run / "spec.yaml", results)
+        shutil.move(folder, published)
 
 
 def test_weights_published_again_lose_what_was_measured_on_the_old_ones(run, published):

@@ -3,6 +3,10 @@
 import errno
 import sys
 
+from repobe.runs.files import unwritten
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # whatever wrote; a file that may not be read is another matter
+
 
 def tell(line: str) -> None:
     """Prints a line on stderr, or on stdout (the console) if the disk of the log is full."""
@@ -13,7 +17,9 @@ def tell(line: str) -> None:
 
 
 def in_a_line(error: Exception) -> str:
-    """An error's words as one line."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+    """An error's words as one line; of a full or read-only disk, with the fix."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        if error.filename:
+            return unwritten(error.filename, error)
         return "no space is left for the log, or in the folder of temporary files; free some, and rerun"
     return " ".join(str(error).split()) or type(error).__name__

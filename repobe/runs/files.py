@@ -20,10 +20,14 @@ def replace(path: Path, content: bytes | str) -> None:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)
     except OSError as error:
-        reason = error.strerror or error
-        raise OSError(f"{path} cannot be written ({reason}); free some space or fix its folder, and rerun") from None
+        raise OSError(unwritten(path, error)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def unwritten(path: Path | str, error: OSError) -> str:
+    """What is said of a file or a folder that cannot be written."""
+    return f"{path} cannot be written ({error.strerror or error}); free some space or fix its folder, and rerun"
 
 
 def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import itertools
+import re
 
 from repobe.runs import names
 from repobe.runs.checking import checked
@@ -25,7 +26,7 @@ def grid(config: dict) -> list[Spec]:
 
 def kept(config: dict, specs: list[Spec]) -> list[Spec]:
     """The runs of a config that its `only` keeps. ValueError for a pattern of `only` that matches no run."""
-    only, runs = config.get("only", "*"), _names(specs)
+    only, runs = config.get("only", "*"), [name_of(spec.path) for spec in specs]
     refuse_idle_patterns("only", only, runs)
     chosen = [s for s, run in zip(specs, runs, strict=True) if matches(only, run)]
     if not chosen:
@@ -81,7 +82,7 @@ def every_run(config: dict) -> list[Spec]:
             specs += [checked(Spec, common | at) for at in own]
         else:
             specs.append(checked(Spec, common))
-    runs = _names(specs)
+    runs = [name_of(spec.path) for spec in specs]
     refuse_idle_patterns("inversion.only", config["inversion"].get("only", "*"), runs)
     for name, attack in config["evaluation"]["attacks"].items():
         where, patterns = f"evaluation.attacks.{name}.only", attack.get("only", "*")
@@ -99,9 +100,9 @@ def _halved(epochs: int, dataset: str, label: str) -> int:
     return epochs // 2
 
 
-def _names(specs: list[Spec]) -> list[str]:
-    """The names that patterns match: dataset/channel/method/seed<k>, also for a matched run."""
-    return [spec.sibling(spec.label) for spec in specs]
+def name_of(path: str) -> str:
+    """The name that patterns match, dataset/channel/method/seed<k>; the path of a matched run also ends in its SNR."""
+    return re.sub(r"(/seed\d+)_[^/]*$", r"\1", path)
 
 
 def refuse_idle_patterns(where: str, patterns: str, runs: list[str]) -> None:

@@ -16,12 +16,12 @@ from repobe.runs import checksums, files
 class Partial:
     """Results by name in a folder of their own, each with the digest of what it was computed from.
 
-    sources: the files that all of them depend on; code: the digest of the code. told: called with the name of each
-    result once it exists.
+    sources: the files that all of them depend on; code: the digest of the code. told: called once each result exists,
+    with its name and whether an earlier job kept it.
     """
 
     def __init__(
-        self, folder: Path, *sources: Path, code: str = "", told: Callable[[str], None] = lambda name: None
+        self, folder: Path, *sources: Path, code: str = "", told: Callable[[str, bool], None] = lambda name, kept: None
     ) -> None:
         self.folder, self.told = folder, told
         self.file = folder.with_suffix(".pt")
@@ -39,12 +39,12 @@ class Partial:
         digest = hashlib.sha256((self.digest + json.dumps(settings, sort_keys=True)).encode()).hexdigest()
         kept = _read(path) or self.packed.get(name, {})
         if kept.get("digest") == digest:
-            self.told(name)
+            self.told(name, True)
             return kept["result"]
         result = tree_map_only(torch.Tensor, torch.Tensor.cpu, compute())
         self.folder.mkdir(parents=True, exist_ok=True)
         _write(path, {"digest": digest, "result": result})
-        self.told(name)
+        self.told(name, False)
         return result
 
     def pack(self) -> None:

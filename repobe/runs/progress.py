@@ -5,6 +5,7 @@ The file, <run>/<stage>.progress.json, exists while the stage works. It stays if
 
 import hashlib
 import json
+import math
 import os
 import socket
 import sys
@@ -30,23 +31,30 @@ class Progress:
         self.name, self.total, self.done, self.before = f"{stage} {spec.path}", total, done, done
         self.file = run / f"{stage}.progress.json"
         self.about = {"spec_sha256": digest(spec), "pid": os.getpid(), "host": socket.gethostname()}
-        self.bar = tqdm(total=total, initial=done, desc=self.name, disable=None, file=sys.stderr)
-        self.began = self.last_line = time.monotonic()
+        # With the time left of `step`: tqdm's own takes kept steps for fast ones.
+        shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+        options = {"desc": self.name, "disable": None, "file": sys.stderr, "bar_format": shown}
+        self.bar = tqdm(total=total, initial=done, **options)
+        self.began, self.last_line = time.monotonic(), -math.inf
         self._tell(f"{done} of {total} done before" if done else f"{total} steps")
 
-    def step(self, what: str = "") -> None:
-        """Counts one step; `what` describes it in the log."""
+    def step(self, what: str = "", kept: bool = False) -> None:
+        """Counts one step; `what` describes it in the log. kept: it was made before this process began, too."""
         self.done += 1
-        self.bar.set_postfix_str(what)
+        self.before += kept
+        made = self.done - self.before  # 0: nothing tells yet how long a step takes
+        seconds = (time.monotonic() - self.began) / made * (self.total - self.done) if made else None
+        left = "" if seconds is None else f"{clock(seconds)} left"
+        said = ", ".join(filter(None, (what, left)))
         self.bar.update()
-        seconds = (time.monotonic() - self.began) / (self.done - self.before) * (self.total - self.done)
-        self._tell(f"{self.done} of {self.total}{what and f', {what}'}, {clock(seconds)} left", seconds)
+        self.bar.set_postfix_str(said)
+        self._tell(f"{self.done} of {self.total}, {said}", seconds)
 
     def _tell(self, line: str, seconds: float | None = None) -> None:
         state = {"done": self.done, "total": self.total, "seconds_left": seconds, "told": time.time()}
         replace(self.file, json.dumps(self.about | state) + "\n")
         now = time.monotonic()
-        if self.bar.disable and (self.done in (self.before, self.total) or now - self.last_line >= RARELY):
+        if self.bar.disable and (self.done == self.total or now - self.last_line >= RARELY):
             self.last_line = now
             tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}")
 

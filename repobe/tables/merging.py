@@ -1,6 +1,5 @@
 """Merges the gathered tables of several folders (parts of a grid, repeated runs) into one folder."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from repobe.runs.grid import matches, refuse_idle_patterns
+from repobe.runs.grid import matches, name_of, refuse_idle_patterns
 from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
 
@@ -37,7 +36,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     runs = [_provenance(tables) for tables in folders]
     every = set().union(*runs)
     _refuse_loss(out / "tables", every)
-    refuse_idle_patterns("--without", without, [_plain(run) for run in every])
+    refuse_idle_patterns("--without", without, [name_of(run) for run in every])
     for tables, entries in zip(folders, runs, strict=True):
         cells = {name: _cells(tables / name) for name in CSV}
         images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
@@ -46,7 +45,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
             left = {run for run, name in named.items() if matches(without, name)}
             cells = {name: frame[_others(frame, left)] for name, frame in cells.items()}
             images = images.filter(pa.array(_others(images.select(RUN).to_pandas(), left)))
-            entries = {run: entry for run, entry in entries.items() if not matches(without, _plain(run))}
+            entries = {run: entry for run, entry in entries.items() if not matches(without, name_of(run))}
         costs.append(cells["cost.csv"])
         trained = set(_runs(cells["history.csv"])[1])
         made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
@@ -82,11 +81,6 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         results.write(frame, folder / name)
     results.seal(folder, pictures, list(provenance.values()))
     return lines
-
-
-def _plain(run: str) -> str:
-    """The name that patterns match, dataset/channel/method/seed<k>: a matched run's own name ends in its SNR."""
-    return re.sub(r"(/seed\d+)_\w+$", r"\1", run)
 
 
 def _refuse_two_lengths(history: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from repobe.tables.outcomes import ATTACKS
 from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts import paper
-from repobe.verdicts.evidence import ITSELF, Tables, compared, missing, once
+from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import tolerance
 from repobe.verdicts.spread import TRAINING, between_two, pooled
 
@@ -83,8 +83,9 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
                 )
                 continue
             passed = tables.gates.passed(*place[:2], [claim["method"]] * 2, claim["quantity"], [snr, other])
-            what = {"quantity": claim["quantity"], "method": claim["method"], "rival": f"{ITSELF} at {other:g} dB"}
-            comparisons.append(compared(*found, passed, **what, channel=channel, snr_db=snr, margin=margin))
+            what = {"quantity": claim["quantity"], "method": claim["method"], "channel": channel, "snr_db": snr}
+            what |= {"rival": f"itself at {other:g} dB", "itself": True, "margin": margin}
+            comparisons.append(compared(*found, passed, **what))
     return comparisons
 
 

@@ -15,7 +15,7 @@ from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
-from repobe.verdicts.evidence import ITSELF, Tables
+from repobe.verdicts.evidence import Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
 COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
@@ -79,7 +79,7 @@ def _unless_trained_on(one: dict) -> dict:
     """The columns of a comparison that D32 closes after the test: one that would not come out so if each side moved by
     as much again, or that is against the claim while a side was not trained to its end. Else none.
     """
-    if one["rival"].startswith(ITSELF):  # one training, so the difference moves by what it gained itself
+    if one.get("itself"):  # one training, so the difference moves by what it gained itself
         change = one["gain"] - one["rival_gain"]
         fall, rise = (gates.reach(one["quantity"], moved)[1] for moved in (-change, change))
     else:

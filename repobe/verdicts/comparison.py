@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.runs import checksums
-from repobe.tables import outcomes
 from repobe.tables.results import read, write_derived
 from repobe.tables.statistics import Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
+from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import COLUMNS, Gates, not_trained, reach, tolerance
 from repobe.verdicts.spread import pooled
 from repobe.verdicts.words import at_scale
@@ -36,15 +36,12 @@ def compare(results: Path) -> None:
     as where the verdict would not stand if our number moved once more as the second half of the training moved it.
     A printed maximum or minimum is compared with the highest or lowest of our means over its range of SNRs.
     """
-    raw = results / "tables"
-    evasion = read(raw / "evasion.csv", "evasion")
-    images = outcomes.images_of(outcomes.read(raw / "outcomes.parquet"))
-    gates = Gates(read(raw / "history.csv"), read(raw / "cost.csv", "cost"), evasion, images)
+    tables = Tables.read(results / "tables")
     summary = read(results / "summary" / "evasion.csv")
     rows = []
     for number in paper.numbers().to_dict("records"):
         printed = number.pop("value")
-        rows.append(number | {"printed": printed} | _compared(number, printed, summary, evasion, gates))
+        rows.append(number | {"printed": printed} | _compared(number, printed, summary, tables.evasion, tables.gates))
     write_derived(pd.DataFrame(rows), results / "comparison.csv")
     checksums.record(results, "comparison", ["comparison.csv"])
 

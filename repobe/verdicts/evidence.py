@@ -11,12 +11,10 @@ from repobe.tables.results import read
 from repobe.tables.statistics import Difference
 from repobe.verdicts.gates import Gates
 
-ITSELF = "itself"  # how the rival's name begins if a method is compared with itself at another SNR
-
 
 @dataclass(frozen=True)
 class Tables:
-    """The raw tables that a claim is judged from."""
+    """The raw tables that claims and printed numbers are judged from."""
 
     outcomes: pd.DataFrame
     evasion: pd.DataFrame

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from repobe.runs.grid import name_of
 from repobe.tables.results import read, read_json
 from repobe.tables.statistics import interval
 from repobe.verdicts import paper
@@ -191,7 +192,7 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     lines = ["the runs that it comes from"]
     heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
     for about in known:
-        if about["run"] in heads or about["run"].rsplit("_", 1)[0] in heads:  # a matched run's name ends in its SNR
+        if name_of(about["run"]) in heads:
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
             commit = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", about["commit"])  # but keep a reason for having none
             lines.append(f"{about['run']}: commit {commit}, {seconds}, finished {about['finished']}")

@@ -1,12 +1,16 @@
 """Full disks and read-only folders: the reason reaches the console, and the same command goes on afterwards."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from repobe.__main__ import main
+from repobe.runs.config import ROOT
 
 
 def mounted(folder: Path, options: str) -> bool:
@@ -97,6 +101,48 @@ def test_a_measurement_on_a_full_disk_is_named_and_goes_on(leave, disk, finished
         assert (run / name).read_bytes() == (finished / "runs/digits/awgn/repobe/seed0" / name).read_bytes()
 
 
+# The commands that write tables and the report, and for some how many bytes are free besides none: the first files are
+# written, a later one is not.
+WRITERS = {
+    "tables": (["tables", "results", "results/runs/digits/awgn/repobe/seed0/spec.yaml"], 0, 8_192),
+    "merge": (["merge", "merged", "results"], 0, 8_192),
+    "summary": (["summary", "results"], 0, 8_192),
+    "compare": (["compare", "results"], 0),
+    "claims": (["claims", "results"], 0),
+    "decisions": (["decisions", "results"], 0),
+    "readings": (["readings", "results"], 0),
+    "collect": (["collect", "all", "results"], 0),
+    "report": (["report", "results", "figures", "--configfile", str(ROOT / "config" / "config.yaml")], 0),
+}
+
+
+@pytest.mark.parametrize(("name", "leave"), [(name, leave) for name, (_, *free) in WRITERS.items() for leave in free])
+def test_a_table_or_a_report_on_a_full_disk_is_named_and_nothing_is_lost(
+    name, leave, disk, finished, monkeypatch, capsys
+):
+    """Whoever writes anew what is there already: each file stays whole, and the same command goes on."""
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in disk.rglob("*") if path.is_file() and path.name != "filler"}
+
+    shutil.copytree(finished, disk / "results")
+    (disk / "results" / "summary" / "layer_table.csv").write_text("layer\n")
+    (disk / "figures").mkdir()
+    monkeypatch.chdir(disk)
+    command = WRITERS[name][0]
+    assert main(command) == 0
+    before = files()
+    fill(disk, leave)
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(r"repobe: (results|merged|all)/\S+ cannot be written \(No space left on device\); free some ", line)
+    assert files() == before
+    (disk / "filler").unlink()
+    assert main(command) == 0
+    assert files() == before
+
+
 def test_the_console_hears_the_reason_where_only_the_logs_disk_is_full(disk, run):
     """A damaged model's line, whose log cannot take it."""
     path = run / "model.safetensors"
@@ -120,3 +166,22 @@ def test_a_read_only_folder_is_one_line_that_names_it(on_disk, disk, tmp_path):
     assert line.startswith(f"repobe: {on_disk.parent}")
     assert "Read-only file system" in line
     assert "fix its folder" in line
+
+
+@pytest.mark.parametrize("name", ["tables", "merge", "summary", "collect"])
+def test_a_folder_that_cannot_be_made_is_named_with_the_fix(name, disk, finished, monkeypatch, capsys):
+    """Of the commands that make one."""
+    made = {"tables": "results/tables", "merge": "merged", "summary": "results/summary", "collect": "all"}[name]
+    shutil.copytree(finished, disk / "results")
+    (disk / "results" / "summary" / "layer_table.csv").write_text("layer\n")
+    if name in ("tables", "summary"):
+        shutil.rmtree(disk / made)
+    monkeypatch.chdir(disk)
+    remount(disk, "ro")
+    try:
+        assert main(WRITERS[name][0]) == 2
+    finally:
+        remount(disk, "rw")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"repobe: {made}")
+    assert "(Read-only file system); free some space or fix its folder" in line

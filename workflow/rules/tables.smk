@@ -68,8 +68,10 @@ rule summary:
 rule compare:
     input:
         f"{RESULTS}/summary/evasion.csv",
-        f"{RESULTS}/tables/evasion.csv",
         f"{RESULTS}/tables/outcomes.parquet",
+        f"{RESULTS}/tables/evasion.csv",
+        f"{RESULTS}/tables/inversion.csv",
+        f"{RESULTS}/tables/audit.csv",
         f"{RESULTS}/tables/history.csv",
         f"{RESULTS}/tables/cost.csv",
         of_suite("workflow/paper/numbers.csv"),
