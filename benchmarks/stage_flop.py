@@ -182,7 +182,7 @@ class Counted:
         return len(spec.inversion.snr_db) * work
 
     def audit(self, spec: Spec) -> float:
-        """What no shuffle hides, wrong keys and keys found from overheard messages.
+        """What no shuffle hides, wrong keys, right ones and those found from overheard messages.
 
         Key recovery is left out, because FLOP do not determine its time: 2 to 16 ms a trial (part `recovery`).
         """
@@ -193,7 +193,7 @@ class Counted:
         places = piece.grid[0] * piece.grid[1]
         work = (overheard + min(AUDITED, self._train(spec)) + known + shape.test) * piece.sent
         if spec.task == "classification" and piece.grid != (1, 1):
-            work += overheard * piece.of(Passes(1, KEYS * (1 + len(cryptanalysis.counts(overheard)))))
+            work += overheard * piece.of(Passes(1, KEYS * (2 + len(cryptanalysis.counts(overheard)))))
         update, looked = pieces.reading(places, 2 * piece.k // places, shape.classes)
         return work + spec.inversion.epochs * known * update + shape.test * looked
 

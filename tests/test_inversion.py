@@ -108,7 +108,7 @@ def test_known_messages_of_any_power_open_every_other_message_under_the_same_key
     on_air = shuffle(message, Key.random(8, 8, generator))
     nothing = Knowledge(torch.zeros(5, 1, 32, 32), message, (8, 8), lambda x: x)
     fade = torch.tensor([0.05, 3.0])[:, None]  # under block fading messages reach the attacker with powers of their own
-    knowing = replace(nothing, overheard=fade * on_air[:2] + 0.002 * torch.randn(2, 128, generator=generator))
+    knowing = replace(nothing, known_heard=fade * on_air[:2] + 0.002 * torch.randn(2, 128, generator=generator))
     recover, seen = attackers.recover, []
     monkeypatch.setattr(attackers, "recover", lambda *sides: seen.extend(sides) or recover(*sides))
     assert torch.equal(opened(Tap(on_air, knowing)), message)
@@ -121,10 +121,10 @@ def test_messages_alike_on_average_open_one_another_under_one_key_and_not_under_
     generator = torch.Generator().manual_seed(5)
     common = torch.randn(1, 4, 8, 8, generator=generator)
     own, sent = (symbols(common + torch.randn(300, 4, 8, 8, generator=generator)) for _ in range(2))
-    knowing = Knowledge(torch.zeros(300, 1, 32, 32), own, (8, 8), lambda x: x, averages=True)
+    knowing = Knowledge(torch.zeros(300, 1, 32, 32), own, (8, 8), lambda x: x, by_moments=True)
     assert torch.equal(opened(Tap(shuffle(sent, Key.random(8, 8, generator)), knowing)), sent)
     fresh = shuffle(sent, PerMessageKeys(bytes(32), 8, 8).sending(0, 300))
-    assert not torch.equal(opened(Tap(fresh, knowing)), sent)
+    assert (opened(Tap(fresh, knowing)) == sent).all(dim=1).sum() <= 1
 
 
 def test_a_leaked_key_opens_messages_each_by_its_own():
@@ -268,8 +268,8 @@ def test_no_attacker_can_reach_a_system_nor_a_key_that_its_knowledge_does_not_na
             assert own._secret not in secrets
             continue
         assert [id(key) for key in keys] == ([id(tap.knowledge.key)] if name == "with_key" else [])
-        assert (tap.knowledge.overheard is not None) == (name == "known_plaintext")
-        assert tap.knowledge.averages == (name == "ciphertext_only")
+        assert (tap.knowledge.known_heard is not None) == (name == "known_plaintext")
+        assert tap.knowledge.by_moments == (name == "ciphertext_only")
 
 
 def test_an_attacker_is_named_by_the_schedule_that_its_pairs_were_sent_under(specs, digits, monkeypatch):

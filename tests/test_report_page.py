@@ -65,6 +65,7 @@ def page(tmp_path_factory) -> Path:
             ("2x2", "histogram_label_accuracy", 0.8764, 500),
         ]
     ]
+    audit += [leaked | {"grid": "2x2", "quantity": "right_key_accuracy", "mean": 0.7773, "n": 20}]
     audit += [
         leaked
         | {"grid": "2x2", "quantity": "ciphertext_only_accuracy", "schedule": "fixed", "mean": mean, "n": 20}
@@ -278,10 +279,11 @@ def test_the_cipher_section_says_what_was_measured_and_why(page):
     # 2!² = 2² ciphers on 2×2 places, 16!² = 2^88.5 on 16×16: the small grid first.
     assert "0.4321 at 2×2 places (2<sup>2.0</sup> ciphers), 0.1111 at 16×16 places (2<sup>88.5</sup> ciphers)" in text
     assert "many of them are nearly the same" in text
-    assert "Overheard messages reveal the key" in text
+    assert "Keys found from overheard messages" in text
     assert "0.5551" in text  # its row of 10 messages; the threat model tells the one of 100
     assert "overhears 100 messages under one fixed key, and knows none of them" in page.read_text()
-    assert "reads 0.6662 of the images at 23 dB" in page.read_text()
+    told = "reads 0.6662 of the images at 23 dB; with the sender's key it reads 0.7773 of them, with wrong keys 0.4321"
+    assert told in page.read_text()
     assert "in a deep fade" in text
 
 

@@ -179,7 +179,9 @@ def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_
 def test_an_audit_costs_its_messages_wrong_keys_and_the_network_that_reads_them(label, monkeypatch):
     for name in ("recovery", "ciphertext_only"):
         monkeypatch.setattr(cryptanalysis, name, lambda *_: [])
-    monkeypatch.setattr(cryptanalysis, "recover", lambda own, _: Key.random(*own.shape[2:], torch.Generator()))
+    monkeypatch.setattr(
+        cryptanalysis, "recover_from_moments", lambda own, _: Key.random(*own.shape[2:], torch.Generator())
+    )
     spec = run_of(label)
     trained, data = build(spec, sample(spec)).eval(), sample(spec)
     real = flop(lambda: audit.audit(trained, spec, data))

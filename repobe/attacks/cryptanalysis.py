@@ -3,8 +3,6 @@ key, whether their images are known or not.
 """
 
 import time
-from collections.abc import Callable
-from functools import partial
 from itertools import permutations, product
 
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from repobe.cipher.keys import SECRET_BYTES, Key, PerMessageKeys
 from repobe.cipher.keyspace import log2_keys_effective, log2_keys_printed
-from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, step_by_step
+from repobe.cipher.obfuscation import DECRYPTION, ENCRYPTION, decrypt, encrypt, shuffle, step_by_step
 from repobe.phy.channel import Channel, complex_normal
 from repobe.phy.channels import AWGN, noise_power, normalise_power
 from repobe.phy.mapping import features
@@ -21,7 +19,7 @@ from repobe.runs.spec import Audit
 
 ROUNDS = 50  # at most, of the alternation; at low noise it converges after two or three
 SCHEDULES = ("fixed", "per_message")
-OVERHEARD = (1, 10, 100)  # messages that an eavesdropper averages and does not know
+COUNTS = (1, 10, 100, 500)  # of messages that an eavesdropper hears and does not know
 
 
 def distinct_ciphers(height: int, width: int) -> tuple[int, int]:
@@ -69,30 +67,43 @@ def recover(plain: Tensor, heard: Tensor) -> Key:
     spread = of_plain.std(dim=0).clamp_min(1e-9)
     rows = _assign(-torch.cdist(of_heard / spread, of_plain / spread).square())
     columns = torch.arange(size)
-    energy = plain.square().sum(dim=(0, 1, 3))
     for _ in range(ROUNDS):
         before = rows, columns
         candidates = plain[:, :, rows].take_along_dim(shifted.expand_as(plain), -1)
         columns = _assign(torch.einsum("pamj,pamk->jk", unshifted, candidates))
         taken = plain[..., (columns + m) % size]  # [p, a, row, m, j]
-        rows = _assign(torch.einsum("pamj,parmj->mr", unshifted, taken) - energy / 2)
+        rows = _assign(torch.einsum("pamj,parmj->mr", unshifted, taken))
         if torch.equal(rows, before[0]) and torch.equal(columns, before[1]):
             break
     return Key(rows, columns, 0, 0)
 
 
-def averages(maps: Tensor) -> Tensor:
-    """Float[1, 2a, n, n]: the mean and the variance over messages at each place of feature maps Float[p, a, n, n].
+def moments(feature_maps: Tensor) -> Tensor:
+    """Float[2, a, n, n]: the mean and the variance over messages at each place of feature maps Float[p, a, n, n]."""
+    return torch.stack([feature_maps.mean(dim=0), feature_maps.var(dim=0, correction=0)])
 
-    One fixed key moves them as it moves each message. So `recover` finds it from the averages of overheard messages and
-    those of the attacker's own images: the images of a dataset are alike enough, and no message need be known.
+
+def recover_from_moments(own: Tensor, heard: Tensor) -> Key:
+    """Recovers the one key of messages of which none is known.
+
+    own, heard: Float[2, a, n, n], the moments of messages from the attacker's own images, and of those overheard. A key
+    moves the moments as it moves each message, and the images of a dataset are alike enough for them to be compared.
+    The mean may vanish (a random phase), and the variance may say little. So `recover` starts from the mean, from the
+    variance and from both, and the key of greatest correlation counts.
     """
-    return torch.stack([maps.mean(dim=0), maps.var(dim=0, correction=0)]).flatten(0, 1)[None]
+    own, heard = (side - side.mean(dim=(-2, -1), keepdim=True) for side in (own, heard))
+    both = slice(None)
+
+    def correlation(key: Key) -> float:
+        return (own.flatten(2)[..., key.permutation] * heard.flatten(2)).sum().item()
+
+    sides = [(own[part].flatten(0, 1)[None], heard[part].flatten(0, 1)[None]) for part in (both, slice(1), slice(1, 2))]
+    return max((recover(*pair) for pair in sides), key=correlation)
 
 
 def counts(messages: int) -> list[int]:
     """How many messages an eavesdropper overhears, where there are `messages` in all."""
-    return [count for count in OVERHEARD if count <= messages]
+    return [count for count in COUNTS if count <= messages]
 
 
 def _row_signature(maps: Tensor) -> Tensor:
@@ -108,9 +119,6 @@ def _assign(score: Tensor) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(score.numpy(), maximize=True)[1])
 
 
-Find = Callable[[Tensor, Tensor], Key]  # a key from maps Float[p, a, n, n]: those sent, which it may ignore, and heard
-
-
 def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
     """Trials of `recover`: three rows per setting. known: Symbols Complex[n, k] of unshuffled messages.
 
@@ -118,13 +126,17 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
     knows. With `fixed`, the eavesdropper succeeds if it finds the key. With `per_message`, it assumes one key, and
     succeeds if the key that it finds also decrypts the next message.
     """
-    rows = []
+    rows, grid = [], (size, size)
     for schedule, messages, snr_db in product(SCHEDULES, audit.known_messages, audit.snr_db):
         generator = torch.Generator().manual_seed(seed("recovery", *name, schedule, messages, snr_db))
-        trial = partial(_trial, recover, known, size, channel, schedule, messages, snr_db, generator)
+        right, seconds = torch.zeros(2, audit.trials, dtype=torch.float64)
+        for trial in range(audit.trials):
+            sent, heard, attacked = _overheard(known, size, channel, schedule, messages, snr_db, generator)
+            began = time.perf_counter()
+            found = recover(maps(sent, grid), maps(heard, grid))
+            seconds[trial] = time.perf_counter() - began
+            right[trial] = _places_right(found, attacked)
         setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
-        trials = [trial() for _ in range(audit.trials)]
-        right, seconds = (torch.tensor(part, dtype=torch.float64) for part in zip(*trials, strict=True))
         found = {"value": (right == 1).double().mean().item(), "n": audit.trials}
         rows.append({"quantity": "key_recovered", **setting, **found})
         for quantity, each in (("places_recovered", right), ("recovery_seconds", seconds)):
@@ -133,21 +145,21 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
 
 
 def ciphertext_only(own: Tensor, sent: Tensor, size: int, channel: Channel, audit: Audit, *name) -> list[dict]:
-    """Trials of an eavesdropper that knows none of the messages: one row per setting, the fraction of places found.
+    """Trials of an eavesdropper that knows no message: one row per setting, the fraction of the places found.
 
-    own: Symbols Complex[m, k] of the eavesdropper's own images by a stolen encoder; sent: of others, unshuffled. Each
-    trial draws a new key and overhears some messages of `sent`. Schedules as in `recovery`. Places that look alike on
-    average may be swapped, which harms the receiver little: so no row asks for the whole key.
+    own: Symbols Complex[m, k] of the eavesdropper's own images by a stolen encoder, which it sends through a channel of
+    its own; sent: of others, unshuffled. Each trial draws a new key and overhears some messages of `sent`. Schedules
+    as in `recovery`. Places that look alike on average may be swapped, which harms the receiver little: so no row asks
+    for the whole key.
     """
-    mine, rows = averages(maps(own, size)), []
-
-    def find(_: Tensor, heard: Tensor) -> Key:
-        return recover(mine, averages(heard))
-
+    rows, grid = [], (size, size)
     for schedule, messages, snr_db in product(SCHEDULES, counts(len(sent)), audit.snr_db):
         generator = torch.Generator().manual_seed(seed("ciphertext only", *name, schedule, messages, snr_db))
-        trial = partial(_trial, find, sent, size, channel, schedule, messages, snr_db, generator)
-        right = torch.tensor([trial()[0] for _ in range(audit.trials)], dtype=torch.float64)
+        mine = moments(maps(channel(own, noise_power(snr_db), generator), grid))
+        right = torch.zeros(audit.trials, dtype=torch.float64)
+        for trial in range(audit.trials):
+            _, heard, attacked = _overheard(sent, size, channel, schedule, messages, snr_db, generator)
+            right[trial] = _places_right(recover_from_moments(mine, moments(maps(heard, grid))), attacked)
         setting = {"schedule": schedule, "known_messages": messages, "snr_db": snr_db}
         rows.append({"quantity": "ciphertext_only_places", **setting, **over_keys(right)})
     return rows
@@ -159,25 +171,25 @@ def over_keys(each: Tensor) -> dict:
     return {"value": each.mean().item(), "keys_sd": sd, "n": len(each)}
 
 
-def _trial(find: Find, pool: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db, generator):
-    """(fraction of places of the attacked message that the found key gets right, seconds to find it)."""
-    sent = pool[torch.randperm(len(pool), generator=generator)[:messages]].unflatten(1, (size * size, -1))
+def _overheard(pool: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
+    """(messages of the pool Complex[p, k], what was heard of them, the key of the message to decrypt), a new key."""
+    sent = pool[torch.randperm(len(pool), generator=generator)[:messages]]
     if schedule == "fixed":
         key = attacked = Key.random(size, size, generator)
     else:
         secret = bytes(torch.randint(256, (SECRET_BYTES,), generator=generator).tolist())
         keys = PerMessageKeys(secret, size, size).sending(0, messages + 1)
         key, attacked = keys[:messages], keys[messages:]
-    heard = channel(encrypt(sent, key).flatten(1), noise_power(snr_db), generator)
-    began = time.perf_counter()
-    found = find(maps(sent.flatten(1), size), maps(heard, size))
-    seconds = time.perf_counter() - began
-    return (found.permutation == attacked.permutation).double().mean().item(), seconds
+    return sent, channel(shuffle(sent, key), noise_power(snr_db), generator), attacked
 
 
-def maps(symbols: Tensor, size: int) -> Tensor:
-    """Complex[p, n·n·m] to Float[p, 2m, n, n] of unit power."""
-    return features(normalise_power(symbols), (size, size))
+def _places_right(found: Key, attacked: Key) -> float:
+    return (found.permutation == attacked.permutation).double().mean().item()
+
+
+def maps(symbols: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Complex[p, H·W·m] to Float[p, 2m, H, W] of unit power."""
+    return features(normalise_power(symbols), grid)
 
 
 def cipher_audit(audit: Audit, size: int = 28) -> list[dict]:

@@ -12,7 +12,7 @@ from torch.nn.functional import mse_loss
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
-from repobe.attacks.cryptanalysis import averages, maps, recover
+from repobe.attacks.cryptanalysis import maps, moments, recover, recover_from_moments
 from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConnected, unordered
 from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
@@ -30,9 +30,8 @@ class Knowledge:
     grid: (H, W) of the feature map, public.
     air: Symbols to Symbols, the eavesdropper's channel, after the attacker's own shuffle if it adds one.
     key: the leaked key, for an attacker with a stolen encoder.
-    overheard: Complex[p, k], what was on the air for the first p images, for an attacker with a stolen encoder.
-    averages: whether an attacker with a stolen encoder looks for the key by what its own messages and those heard have
-        in common.
+    known_heard: Complex[p, k], what was on the air for the first p images, for an attacker with a stolen encoder.
+    by_moments: whether an attacker with a stolen encoder compares the moments of its own messages and of those heard.
     """
 
     image: Tensor
@@ -40,8 +39,8 @@ class Knowledge:
     grid: tuple[int, int]
     air: Callable[[Tensor], Tensor]
     key: Key | None = None
-    overheard: Tensor | None = None
-    averages: bool = False
+    known_heard: Tensor | None = None
+    by_moments: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,14 +152,15 @@ def with_own_keys(known: Knowledge, secret: bytes) -> Knowledge:
 
 def opened(tap: Tap) -> Tensor:
     """The heard messages, Complex[n, k], unshuffled with the leaked key or with the key that the attacker recovers,
-    from known messages or from averages; unchanged if it has no means to a key.
+    from known messages or from moments; unchanged if it has no means to a key.
     """
-    known = tap.knowledge
-    key = known.key
-    if key is None and (known.overheard is not None or known.averages):
-        pair = (known.sent, tap.heard) if known.averages else (known.sent[: len(known.overheard)], known.overheard)
-        sides = [maps(side, known.grid[0]).cpu() for side in pair]
-        key = recover(*(map(averages, sides) if known.averages else sides))
+    known, key = tap.knowledge, tap.knowledge.key
+    if key is None and known.by_moments:
+        mine, theirs = known.air(known.sent), tap.heard
+        key = recover_from_moments(*(moments(maps(side, known.grid)).cpu() for side in (mine, theirs)))
+    elif key is None and known.known_heard is not None:
+        pair = known.sent[: len(known.known_heard)], known.known_heard
+        key = recover(*(maps(side, known.grid).cpu() for side in pair))
     return shuffle(tap.heard, key, decrypt)
 
 

@@ -112,15 +112,13 @@ def cipher(audit: pd.DataFrame) -> dict:
     told = audit[audit["quantity"].isin(["multiset_label_accuracy", "histogram_label_accuracy"])]
     wrong = audit[audit["quantity"] == "wrong_key_accuracy"]
     overheard = audit[audit["quantity"].str.startswith("ciphertext_only_")]
-    opened = overheard[overheard["quantity"] == "ciphertext_only_accuracy"]
-    opened = opened[opened["known_messages"] == opened["known_messages"].max()]
     counted = ["quantity", "grid", "mean", "n"]  # exact, so every folder counts the same
     return {
         "key_space": table(audit[audit["schedule"].isna() & audit["snr_db"].isna()].drop_duplicates(counted), counted),
         "recovery": _by_snr(recovery, setting),
         "overheard": _by_snr(overheard, ["quantity", *setting]),
         "multiset": table(
-            audit[audit["quantity"].str.endswith("accuracy") & ~audit.index.isin(overheard.index)],
+            audit[audit["quantity"].isin(["wrong_key_accuracy", "right_key_accuracy", *told["quantity"]])],
             [*run, "quantity", "snr_db", "mean", "low", "seeds", "n"],
         ),
         "cipher": {
@@ -130,7 +128,7 @@ def cipher(audit: pd.DataFrame) -> dict:
                 schedule: (rows["mean"].min(), rows["mean"].max()) for schedule, rows in reached.groupby("schedule")
             },
             "told": told.loc[told["mean"].idxmax()].to_dict() if len(told) else None,  # the highest accuracy
-            "overheard": opened.loc[opened["mean"].idxmin()].to_dict() if len(opened) else None,  # the lowest accuracy
+            "overheard": _overheard(audit),
             "wrong_key": (wrong["mean"].min(), wrong["mean"].max()) if len(wrong) else None,
             "wrong_keys": [
                 {"grid": grid, "log2": log2_keys_effective(int(grid.split("x")[0])), "n": rows["n"].max()}
@@ -139,6 +137,23 @@ def cipher(audit: pd.DataFrame) -> dict:
             ],
         },
     }
+
+
+def _overheard(audit: pd.DataFrame) -> dict | None:
+    """The row of RepObE's receiver that reads least with a key from as many overheard messages as were tried; with
+    `right` and `wrong`, what it reads with the sender's key and with wrong keys.
+    """
+    rows = audit[_repobe(audit["method"])]
+    place = [*_set(audit), "dataset", "image_size", "channel", "method", "snr_train_db", "grid", "snr_db"]
+    means = {
+        name: rows[rows["quantity"] == f"{name}_key_accuracy"].set_index(place)["mean"] for name in ("right", "wrong")
+    }
+    rows = rows[rows["quantity"] == "ciphertext_only_accuracy"]
+    rows = rows[rows["known_messages"] == rows["known_messages"].max()]
+    if rows.empty:
+        return None
+    least = rows.loc[rows["mean"].idxmin()]
+    return least.to_dict() | {name: mean.get(tuple(least[place])) for name, mean in means.items()}
 
 
 def _by_snr(rows: pd.DataFrame, setting: list[str]) -> dict:

@@ -25,12 +25,11 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
     wrong key or with one found from overheard messages, because the receiver names no class.
     """
     pixels, label = data.test
-    image = Resized(pixels, spec.image_size)
+    image, audited = Resized(pixels, spec.image_size), Resized(pixels[:AUDITED], spec.image_size)
     run = (spec.dataset, spec.channel, spec.label, spec.seed)
     snr_db = max(spec.inversion.snr_db)
     n0 = noise_power(snr_db)
-    overheard = Resized(pixels[:AUDITED], spec.image_size)
-    known, grid = stolen(trained, overheard, n0), trained.system.grid
+    known, grid = stolen(trained, audited, n0), trained.system.grid
     own = stolen(trained, Resized(data.train[0][:AUDITED], spec.image_size), n0)
     setting = (grid[0], trained.system.channel, spec.audit, *run)
     rows = cryptanalysis.recovery(known.cpu(), *setting)
@@ -44,11 +43,13 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
         heard[name] = leakage.multiset(trained.system.channel(symbols, n0, air), grid)
     generator = generator_for(torch.device("cpu"), "leakage", *run)
     if spec.task == "classification" and grid != (1, 1):  # with one place, all keys are the same
-        each = wrong_key(trained, overheard, label[:AUDITED], n0, generator)
-        # A mean over keys, because accuracy varies far more between keys than between images.
-        rows.append({"quantity": "wrong_key_accuracy", "snr_db": snr_db} | cryptanalysis.over_keys(each))
-        for messages in cryptanalysis.counts(len(known)):
-            each = found_key(trained, own, known, label[:AUDITED], n0, messages)
+        about = {"snr_db": snr_db}
+        # A mean over keys, because accuracy varies far more between wrong keys than between images.
+        each = wrong_key(trained, audited, label[:AUDITED], n0, generator)
+        rows.append({"quantity": "wrong_key_accuracy"} | about | cryptanalysis.over_keys(each))
+        right, found = found_keys(trained, own, known, label[:AUDITED], n0)
+        rows.append({"quantity": "right_key_accuracy"} | about | cryptanalysis.over_keys(right))
+        for messages, each in found.items():
             about = {"schedule": "fixed", "known_messages": messages, "snr_db": snr_db}
             rows.append({"quantity": "ciphertext_only_accuracy"} | about | cryptanalysis.over_keys(each))
     for quantity, infer in leakage.INFERENCES.items():
@@ -68,23 +69,31 @@ def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generat
     return torch.tensor(outcomes, dtype=torch.float64)
 
 
-def found_key(trained: Method, own: Tensor, plain: Tensor, label: Tensor, n0: float, messages: int) -> Tensor:
-    """Float[KEYS]: the receiver's accuracy with keys that an eavesdropper found from overheard messages.
+def found_keys(
+    trained: Method, own: Tensor, plain: Tensor, label: Tensor, n0: float
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """The receiver's accuracy Float[KEYS] with the right key, and, by the number of overheard messages, with the key
+    that an eavesdropper finds from them. Images, keys and noise are the same for all of these.
 
     own, plain: Symbols Complex[n, k], unshuffled: of the eavesdropper's own images, and of those sent. For each of KEYS
-    fixed keys it overhears some of the messages, knows none, and compares averages (`cryptanalysis.averages`).
+    fixed keys it overhears some of the messages and knows none (`cryptanalysis.recover_from_moments`).
     """
-    size, outcomes = trained.system.grid[0], []
-    mine = cryptanalysis.averages(cryptanalysis.maps(own, size)).cpu()
+    grid, channel, counts = trained.system.grid, trained.system.channel, cryptanalysis.counts(len(plain))
+    read = torch.zeros(1 + len(counts), KEYS, dtype=torch.float64)
+
+    def heard(symbols: Tensor, air: torch.Generator) -> Tensor:
+        return cryptanalysis.moments(cryptanalysis.maps(channel(symbols, n0, air), grid)).cpu()
+
+    mine = heard(own, generator_for(plain.device, "the eavesdropper's own air"))
     for number in range(KEYS):
-        draw = generator_for(torch.device("cpu"), "found key", messages, number)
-        air = generator_for(plain.device, "found key's air", messages, number)
-        sent = shuffle(plain, Key.random(size, size, draw))
-        which = torch.randperm(len(sent), generator=draw)[:messages].to(sent.device)
-        heard = trained.system.channel(sent[which], n0, air)
-        found = cryptanalysis.recover(mine, cryptanalysis.averages(cryptanalysis.maps(heard, size)).cpu())
-        outcomes.append(_accuracy(trained, sent, found, label, n0, air))
-    return torch.tensor(outcomes, dtype=torch.float64)
+        draw = generator_for(torch.device("cpu"), "found key", number)
+        key, order = Key.random(*grid, draw), torch.randperm(len(plain), generator=draw).to(plain.device)
+        sent, tap = shuffle(plain, key), generator_for(plain.device, "overheard", number)
+        guesses = [cryptanalysis.recover_from_moments(mine, heard(sent[order[:count]], tap)) for count in counts]
+        for which, one in enumerate((key, *guesses)):
+            air = generator_for(plain.device, "found key's air", number)
+            read[which, number] = _accuracy(trained, sent, one, label, n0, air)
+    return read[0], dict(zip(counts, read[1:], strict=True))
 
 
 def _accuracy(trained: Method, symbols: Tensor, key: Key, label: Tensor, n0: float, air: torch.Generator) -> float:

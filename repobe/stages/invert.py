@@ -185,12 +185,12 @@ class Situation:
         plain = Resized(self.known, self.spec.image_size)
         stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
-        knows = {"keyless": stolen_pairs, "ciphertext_only": replace(stolen_pairs, averages=True)}
+        knows = {"keyless": stolen_pairs, "ciphertext_only": replace(stolen_pairs, by_moments=True)}
         knows["with_key"] = replace(stolen_pairs, key=self.key)
         if "known_plaintext" in wanted:
             first = Resized(self.known[: self.known_messages], self.spec.image_size)
             sent, _ = on_air(self.trained, first, self.link_n0, "known message", self.snr_db)
-            knows["known_plaintext"] = replace(stolen_pairs, overheard=self.air(sent, "known message"))
+            knows["known_plaintext"] = replace(stolen_pairs, known_heard=self.air(sent, "known message"))
         generator = generator_for(torch.device("cpu"), "encoder", *self.name)
         taps = {attacker: Tap(heard, knows[attacker]) for attacker in wanted}
         return with_stolen_encoder(taps, self.spec.inversion.epochs, generator)

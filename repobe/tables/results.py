@@ -218,6 +218,8 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
         sd = float(group[spread].mean()) if spread else np.nan
         low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd)
+        if is_over_keys(measured) and measured != "recovery_seconds":  # a fraction, which Student's interval may leave
+            low, high = np.clip([low, high], 0, 1)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}
         if "draws_sd" in group:

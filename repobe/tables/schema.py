@@ -26,6 +26,10 @@ VALUES = {
 }
 
 
+OVER_KEYS = ("wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy", "ciphertext_only_places")
+OVER_KEYS += ("places_recovered", "recovery_seconds")
+
+
 def is_proportion(name: str) -> bool:
     """Whether a metric or quantity is a fraction of n successes: a value in [0, 1] with Wilson's interval."""
     return name.endswith("accuracy") or name == "key_recovered"
@@ -33,7 +37,7 @@ def is_proportion(name: str) -> bool:
 
 def is_over_keys(name: str) -> bool:
     """Whether a quantity of the audit is a mean over keys (of fractions or seconds), with Student's interval."""
-    return name in ("wrong_key_accuracy", "places_recovered", "recovery_seconds") or name.startswith("ciphertext_only_")
+    return name in OVER_KEYS
 
 
 # The attackers of inversion.csv by increasing knowledge. A decoder's name may follow, as in same_key_conv.

@@ -220,9 +220,9 @@ def _inversion(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
 
 def _audit(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
     for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
-        known = f"{row['known_messages']:g}known" if row["known_messages"] is not None else ""
-        at = _db(row["snr_db"]) if row["snr_db"] is not None else ""
-        parts = (row["grid"], row["schedule"] or "", known, at)
+        what = "overheard" if row["quantity"].startswith("ciphertext_only") else "known"
+        known = f"{row['known_messages']:g}{what}" if row["known_messages"] is not None else ""
+        parts = (row["grid"], row["schedule"] or "", known, "" if row["snr_db"] is None else _db(row["snr_db"]))
         yield _name(f"audit_{row['quantity']}", *parts), row["value"]
 
 
