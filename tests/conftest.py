@@ -18,6 +18,16 @@ for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
     os.environ.pop(name, None)
 
 
+# Files go to the cores in this order; one that takes minutes and starts last leaves the other cores with nothing to do.
+# `testpaths` cannot say it: of two folders, one in the other, pytest keeps the outer one and goes by the alphabet.
+LONGEST = ["test_workflow.py", "test_methods.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
@@ -82,7 +92,7 @@ def config() -> dict:
     return CONFIG
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def empty_database(tmp_path_factory) -> Path:
     from tracked_runs import empty_store
 

@@ -1,4 +1,5 @@
 import ast
+import re
 from dataclasses import fields
 from importlib import import_module
 
@@ -168,9 +169,21 @@ def test_a_config_without_mistakes_is_what_its_file_says(tmp_path):
     assert load(path) == CONFIG
 
 
-def test_the_command_line_tells_of_all_its_commands(capsys):
-    for asked in (["--help"], ["summary", "--help"], ["merge", "--help"]):
+def test_the_command_line_tells_of_all_its_commands(capsys, monkeypatch):
+    """Each that the workflow's rules call, and the three that answer, with a sentence beside its name."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def told(*asked: str) -> str:
         with pytest.raises(SystemExit) as left:
-            main(asked)
+            main([*asked, "--help"])
         assert left.value.code == 0
-        assert "%%" not in capsys.readouterr().out
+        return capsys.readouterr().out
+
+    rules = "".join(path.read_text("utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    called = {*re.findall(r"python -m repobe (\w+)", rules), "show", "status", "verify"}
+    assert {"train", "measure", "track"} < called
+    listed = dict(re.findall(r"^    (\w+)\s+([A-Z].*)$", told(), re.MULTILINE))
+    assert called <= listed.keys()
+    assert listed["summary"] == "Means and 95 % intervals over seeds."
+    assert "\nMeans and 95 % intervals over seeds.\n" in told("summary")
+    assert "--without WITHOUT" in told("merge")

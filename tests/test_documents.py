@@ -1,9 +1,11 @@
 """Every command in the documents is one that works: run by another test, or checked here with its own arguments."""
 
+import argparse
 import importlib.util
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ def commands(document: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("document", "command"), [(d, c) for d in DOCUMENTS for c in dict.fromkeys(commands(d))])
-def test_a_command_in_a_document_works(document, command):
+def test_a_command_in_a_document_works(document, command, monkeypatch):
     if command in AS_THEY_ARE or command in PROGRAMS:
         return
     for name, example in EXAMPLES.items():
@@ -67,12 +69,43 @@ def test_a_command_in_a_document_works(document, command):
                 _parser().parse_args(arguments)  # exits where one is unknown
         case ["python", "-m", "pytest", *arguments]:
             assert all((ROOT / name).exists() for name in arguments if "/" in name)
-        case ["python", "-m", module, *_]:
-            assert importlib.util.find_spec(module), module
-            tested = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
-            assert module in tested, f"no test runs {module}"
+        case ["python", "-m", module]:  # its mere name
+            assert importlib.util.find_spec(_what_runs(module)), module
+        case ["python", "-m", module, *arguments]:
+            _its_own_parser_takes(module, arguments, monkeypatch)
         case _:
             pytest.fail(f"{document} has a command that no test knows: {command}")
+
+
+def _what_runs(module: str) -> str:
+    """Of a package its __main__."""
+    return f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module
+
+
+def _its_own_parser_takes(module: str, arguments: list[str], monkeypatch) -> None:
+    """Begins the command, which is stopped once its arguments are understood; exits where one is unknown."""
+
+    class Understood(Exception): ...
+
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_alone(*args):
+        parse(*args)
+        raise Understood
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_alone)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(Understood):
+        importlib.import_module(_what_runs(module)).main()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("benchmarks", ["--quik"]), ("benchmarks.gathering", []), ("examples.one_image", ["run", "one.png", "two.png"])],
+)
+def test_a_command_with_an_argument_too_many_too_few_or_unknown_would_be_noticed(module, arguments, monkeypatch):
+    with pytest.raises(SystemExit):
+        _its_own_parser_takes(module, arguments, monkeypatch)
 
 
 def _snakemake(arguments: list[str]) -> None:

@@ -62,17 +62,32 @@ def test_bfloat16_rounds_an_update_and_little_of_it(specs, digits):
 
 
 @pytest.mark.parametrize("label", ["undefended", "repobe_adversarial"])
-def test_selection_runs_in_float32_in_every_precision_of_training(label, specs, digits, monkeypatch):
-    spec, met = rounded(specs[label]), []
-    student = build(spec, digits)
-    teacher = build(specs["undefended"], digits)
-    for module in student.system.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_hook(lambda _, __, output: met.append(output.dtype))
+def test_selection_runs_in_float32_in_every_precision_of_training(label, specs, digits, tmp_path, monkeypatch):
+    """Where the training itself selects: around `validate`, as inside it, nothing may autocast."""
+    met, at_work = {"training": set(), "selection": set()}, ["training"]
+    made, validate = loop.build, loop.validate
+
+    def heard(*args):
+        student = made(*args)
+        for module in student.system.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(lambda _, __, output: met[at_work[-1]].add(output.dtype))
+        return student
+
+    def selecting(*args):
+        at_work.append("selection")
+        score = validate(*args)
+        at_work.pop()
+        return score
+
+    monkeypatch.setattr(loop, "build", heard)
+    monkeypatch.setattr(loop, "validate", selecting)
     monkeypatch.setattr(loop, "VALIDATED", 8)
-    loop.validate(student.eval(), spec, digits)
-    del teacher
-    assert set(met) <= {torch.float32}
+    spec = rounded(specs[label])
+    spec = dataclasses.replace(spec, training=dataclasses.replace(spec.training, epochs=1))
+    train(spec, digits.limit(64), tmp_path, build(specs["undefended"], digits))
+    assert torch.bfloat16 in met["training"]
+    assert met["selection"] == {torch.float32}
 
 
 def test_the_precision_is_part_of_a_runs_identity_and_of_its_cost(specs, digits, tmp_path):

@@ -50,9 +50,14 @@ def dry(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_suite_runs_from_another_folder(tmp_path):
+@pytest.fixture(scope="module")
+def here() -> str:
+    """What a plan of the miniature in the suite's own folder says."""
+    return dry(ROOT, "--configfile", "config/miniature.yaml", "--forceall")
+
+
+def test_the_suite_runs_from_another_folder(here, tmp_path):
     """By -s, by --directory and as a module: the same jobs, whose results lie in that folder."""
-    here = dry(ROOT, "--configfile", "config/miniature.yaml", "--forceall", "--quiet", "rules")
     jobs = [line.split() for line in here.splitlines() if re.fullmatch(r"\w+ +\d+", line)]
     assert ["train", "3"] in jobs
     config = yaml.safe_load((ROOT / "config" / "miniature.yaml").read_text())
@@ -90,12 +95,13 @@ def test_the_default_config_is_found_from_another_folder(tmp_path):
     assert "results/report.html" in dry(tmp_path, "-s", str(ROOT / "Snakefile"))
 
 
-def test_the_same_folder_has_the_same_inputs_by_any_name(tmp_path):
+def test_the_same_folder_has_the_same_inputs_by_any_name(here, tmp_path):
     """Snakemake makes again what has other inputs, and takes another way to a file for another input."""
     (tmp_path / "link").symlink_to(ROOT)
-    mini = ["--configfile", "config/miniature.yaml", "--forceall"]
-    by_link = dry(ROOT, "-s", str(tmp_path / "link" / "Snakefile"), *mini)
-    inputs = [sorted(line for line in said.splitlines() if "input: " in line) for said in (dry(ROOT, *mini), by_link)]
+    by_link = dry(
+        ROOT, "-s", str(tmp_path / "link" / "Snakefile"), "--configfile", "config/miniature.yaml", "--forceall"
+    )
+    inputs = [sorted(line for line in said.splitlines() if "input: " in line) for said in (here, by_link)]
     assert inputs[0] == inputs[1]
     assert any("baselines/undefended.py" in line for line in inputs[0])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from baselines import undefended
 from repobe.__main__ import main
@@ -90,9 +91,9 @@ def test_other_code_does_not_go_on_with_what_earlier_code_began(run, finished, m
 
 @pytest.fixture
 def long(results) -> Path:
-    """The spec.yaml of a run of 30 epochs of `undefended`."""
+    """The spec.yaml of a run of 20 epochs of `undefended`."""
     values = Spec.load(results / "runs/digits/awgn/repobe/seed0/spec.yaml").as_dict()
-    values |= {"label": "undefended", "method": "undefended", "training": values["training"] | {"epochs": 30}}
+    values |= {"label": "undefended", "method": "undefended", "training": values["training"] | {"epochs": 20}}
     spec = Spec.from_dict(values)
     path = results / "runs" / spec.path / "spec.yaml"
     path.parent.mkdir(parents=True)
@@ -118,17 +119,23 @@ def test_an_orphans_successor_waits_for_it_names_it_and_trains_nothing_again(lon
     assert main(["train", str(long), "--device", "cpu"]) == 0
     assert orphan.wait() == 0
     assert f"repobe: process {orphan.pid} on " in capsys.readouterr().out
-    assert len(pd.read_csv(long.parent / "history.csv")) == 30
+    assert len(pd.read_csv(long.parent / "history.csv")) == 20
     assert all(checksums.compared(long.parent).values())
 
 
-def test_the_lock_of_a_killed_training_is_gone_with_it(long, capsys):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_the_lock_of_a_killed_training_is_gone_with_it_and_its_epochs_stay(sent, long, monkeypatch, capsys):
+    """SIGTERM is what a cluster sends."""
     killed = begun(long)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.send_signal(sent)
+    assert killed.wait() == -sent
+    kept = len(torch.load(long.parent / "resume.pt", weights_only=True)["history"])
+    update, updates = undefended.Method.update, []
+    monkeypatch.setattr(undefended.Method, "update", lambda *batch: updates.append(batch) or update(*batch))
     (long.parent / "model.safetensors.0badcafe.part").write_bytes(b"half a file")
     assert main(["train", str(long), "--device", "cpu"]) == 0
     assert "at work" not in capsys.readouterr().out
+    assert len(updates) == 2 * (20 - kept)  # 128 images in batches of 64
     assert not list(long.parent.glob("*.part"))
 
 
