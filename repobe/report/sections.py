@@ -143,17 +143,15 @@ def _overheard(audit: pd.DataFrame) -> dict | None:
     """The row of RepObE's receiver that reads least with a key from as many overheard messages as were tried; with
     `right` and `wrong`, what it reads with the sender's key and with wrong keys.
     """
-    rows = audit[_repobe(audit["method"])]
-    place = [*_set(audit), "dataset", "image_size", "channel", "method", "snr_train_db", "grid", "snr_db"]
-    means = {
-        name: rows[rows["quantity"] == f"{name}_key_accuracy"].set_index(place)["mean"] for name in ("right", "wrong")
-    }
-    rows = rows[rows["quantity"] == "ciphertext_only_accuracy"]
+    rows = audit[audit["quantity"] == "ciphertext_only_accuracy"]
     rows = rows[rows["known_messages"] == rows["known_messages"].max()]
+    rows = rows[_repobe(rows["method"].astype(str))]
     if rows.empty:
         return None
     least = rows.loc[rows["mean"].idxmin()]
-    return least.to_dict() | {name: mean.get(tuple(least[place])) for name, mean in means.items()}
+    place = [*_set(audit), "dataset", "image_size", "channel", "method", "snr_train_db", "grid", "snr_db"]
+    same = audit[(audit[place] == least[place]).all(axis=1)].set_index("quantity")["mean"]
+    return least.to_dict() | {name: same.get(f"{name}_key_accuracy") for name in ("right", "wrong")}
 
 
 def _by_snr(rows: pd.DataFrame, setting: list[str]) -> dict:
