@@ -24,10 +24,9 @@ VALUES = {
     "audit": ["value", "keys_sd", "n", "code"],
     "cost": [*COST_NUMBERS, "device", "threads", "precision", "code"],
 }
-
-
-OVER_KEYS = ("wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy", "ciphertext_only_places")
-OVER_KEYS += ("places_recovered", "recovery_seconds")
+# Quantities of the audit that are means over keys.
+OVER_KEYS = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy", "ciphertext_only_places"}
+OVER_KEYS |= {"places_recovered", "recovery_seconds"}
 
 
 def is_proportion(name: str) -> bool:
