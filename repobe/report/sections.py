@@ -158,8 +158,7 @@ def _by_snr(rows: pd.DataFrame, setting: list[str]) -> dict:
     """A table with one row for each setting, one column for each SNR, and the command that makes the row again."""
     wide = rows.pivot_table("mean", setting, "snr_db", sort=False).rename(columns=lambda snr: f"{snr:g} dB")
     wide = wide.reset_index()
-    told = list(wide)
-    return table(wide.merge(rows.drop_duplicates(setting)[[*setting, "command"]], on=setting), told)
+    return table(wide.merge(rows.drop_duplicates(setting)[[*setting, "command"]], on=setting), list(wide))
 
 
 def _set(frame: pd.DataFrame) -> list[str]:

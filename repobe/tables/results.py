@@ -15,7 +15,7 @@ from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
-from repobe.tables.schema import COST_NUMBERS, KEYS, OPTIONAL, RUN, TEXT, VALUES, is_over_keys, is_proportion
+from repobe.tables.schema import COST_NUMBERS, FRACTIONS, KEYS, OPTIONAL, OVER_KEYS, RUN, TEXT, VALUES, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -214,11 +214,11 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     for values, group in frame.groupby(key, sort=False, dropna=False):
         row: dict[str, Any] = dict(zip(key, values, strict=True))
         measured = row["metric" if "metric" in row else "quantity"]
-        accuracy = is_proportion(measured) and not is_over_keys(measured)
+        accuracy = is_proportion(measured) and measured not in OVER_KEYS
         spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
         sd = float(group[spread].mean()) if spread else np.nan
         low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd)
-        if is_over_keys(measured) and measured != "recovery_seconds":  # a fraction, which Student's interval may leave
+        if measured in FRACTIONS:  # Student's interval may leave [0, 1]
             low, high = np.clip([low, high], 0, 1)
         row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
         row |= {"seeds": len(group), "n": int(group["n"].min())}

@@ -24,19 +24,15 @@ VALUES = {
     "audit": ["value", "keys_sd", "n", "code"],
     "cost": [*COST_NUMBERS, "device", "threads", "precision", "code"],
 }
-# Quantities of the audit that are means over keys.
-OVER_KEYS = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy", "ciphertext_only_places"}
-OVER_KEYS |= {"places_recovered", "recovery_seconds"}
+# Quantities of the audit that are means over keys, with Student's interval: of fractions, and of seconds.
+FRACTIONS = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"}
+FRACTIONS |= {"ciphertext_only_places", "places_recovered"}
+OVER_KEYS = FRACTIONS | {"recovery_seconds"}
 
 
 def is_proportion(name: str) -> bool:
     """Whether a metric or quantity is a fraction of n successes: a value in [0, 1] with Wilson's interval."""
     return name.endswith("accuracy") or name == "key_recovered"
-
-
-def is_over_keys(name: str) -> bool:
-    """Whether a quantity of the audit is a mean over keys (of fractions or seconds), with Student's interval."""
-    return name in OVER_KEYS
 
 
 # The attackers of inversion.csv by increasing knowledge. A decoder's name may follow, as in same_key_conv.
