@@ -69,13 +69,24 @@ def test_the_interval_holds_the_spread_between_seeds():
     several = [{"value": value, "seed": seed} for seed, value in enumerate((0.98, 0.99, 1.0))]
     found = compared(0.99, *several)
     assert found["spread"] == "seeds"
-    assert found["high"] - found["low"] == pytest.approx(2 * 0.0249, abs=2e-4)
+    assert 0.99 - found["low"] == pytest.approx(0.0249, abs=2e-4)
     assert found["verdict"] == "inconclusive"
     # One seed beside a method whose five have a variance of 0.00012: t(0.975, 4)·0.01095 = 0.0304.
     pool = [{"method": "ibal", "value": v, "seed": s} for s, v in enumerate((0.99, 0.97, 0.99, 0.97, 0.99))]
     found = compared(0.99, {}, *pool)
     assert found["spread"] == "pooled from 1 method over awgn at 7 dB"
     assert 0.99 - found["low"] == pytest.approx(0.0305, abs=2e-4)
+
+
+def test_no_interval_and_no_gain_reaches_beyond_an_accuracy_of_1():
+    """Printed 0.9970 of MNIST, so up to 1.0020 agrees: above, nothing can disagree."""
+    # 0.998 of 10,000: Wilson's interval is 0.9969 to 0.9987. As much gain again would end at 1.0027.
+    assert verdict(0.9970, {"value": 0.998}, gain=0.004) == "agrees"
+    # 0.9960, 0.9980, 1.0000: sd 0.002, t(0.975, 2)·0.002/√3 = 0.0050, so 0.9929 to 1.0030 without the bound.
+    several = [{"value": value, "seed": seed} for seed, value in enumerate((0.996, 0.998, 1.0))]
+    found = compared(0.9970, *several)
+    assert (found["low"], found["high"]) == (pytest.approx(0.9929, abs=1e-4), 1.0)
+    assert found["verdict"] == "agrees"
 
 
 def test_gates_stand_before_the_verdict_and_the_size_in_it():

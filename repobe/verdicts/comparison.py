@@ -65,7 +65,7 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     if verdict in ("agrees", "differs"):  # D32
         down, up = reach(number["quantity"], gain)
         why = passed["unfinished"] if verdict == "differs" else ""
-        if _beside(low - down, high + up, *bounds) != verdict:
+        if _beside(max(0.0, low - down), min(1.0, high + up), *bounds) != verdict:
             moved = f"the second half of its training moved it by {100 * gain:+.2f} points"
             why = f"{moved}, and as much again could change this"
         passed |= not_trained(why) if why else {}
@@ -94,4 +94,5 @@ def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[floa
         spread = pooled(rows, {"channel": number["channel"], "snr_test_db": one["snr_test_db"]})
     if spread is None:
         return low, high, "none known"
-    return *widened(one["mean"], low, high, seeds, spread), spread.source
+    low, high = widened(one["mean"], low, high, seeds, spread)
+    return max(0.0, low), min(1.0, high), spread.source  # no accuracy lies beyond
