@@ -173,9 +173,14 @@ def test_the_scale_stands_beside_the_papers():
     costs = pd.concat([cost(), cost(method="necst", symbols_k=100)])
     size, scale = read(costs=costs).scale("mnist", "awgn", ["repobe", "necst"])
     assert (size, scale) == (64, "64×64, k = 128 and 100; the paper 224×224, k = 1568")
-    assert words.at_scale("not reproduced", {64}) == "not reproduced, at 64×64"
-    assert words.at_scale("agrees", {224}) == "agrees"
-    assert words.plain("not reproduced, at 64×64") == "not reproduced"
+
+
+def test_a_verdict_names_what_limits_it():
+    assert words.qualified("not reproduced", {64}, ["seeds"]) == "not reproduced, at 64×64"
+    assert words.qualified("agrees", {224}, ["pooled from 2 methods over awgn"]) == "agrees"
+    assert words.qualified("agrees", {224}, ["none known"]) == "agrees, one training"
+    assert words.qualified("differs", {32}, ["seeds", "none known"]) == "differs, at 32×32, one training"
+    assert words.plain("not reproduced, at 64×64, one training") == "not reproduced"
     assert words.plain("inconclusive: not trained") == "inconclusive"
 
 

@@ -230,6 +230,7 @@ def test_a_number_pooled_over_a_channel_names_it_as_figures_do():
         "methods over Rayleigh fading at 7 dB"
     )
     assert headings.over_channel("none known") == "none known"
+    assert headings.over_channel("1 method over awgn and rayleigh") == "1 method over AWGN and Rayleigh fading"
 
 
 def test_a_claim_that_did_not_run_names_the_missing_runs_as_figures_do(page):

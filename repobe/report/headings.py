@@ -34,10 +34,11 @@ def channel_title(channel: str) -> str:
 
 
 def over_channel(text: str) -> str:
-    """`necst over awgn at 7 dB` with the channel's name in full; a text without `over` as it is."""
+    """`necst over awgn at 7 dB` with the names of the channels in full; a text without `over` as it is."""
     before, over, after = text.partition(" over ")
     channel, at, snr = after.partition(" at ")
-    return f"{before}{over}{channel_title(channel)}{at}{snr}" if over else text
+    names = " and ".join(channel_title(one) for one in channel.split(" and "))
+    return f"{before}{over}{names}{at}{snr}" if over else text
 
 
 def datasets_in_order(datasets) -> list[str]:

@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 LEVEL = 0.95
 Z = stats.norm.ppf((1 + LEVEL) / 2)
 SURE = -700.0  # log p; below it, p counts as 0
+UNKNOWN = "none known"  # the source of a spread between seeds, where no training has a second seed
 
 
 def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
@@ -92,7 +93,7 @@ class Spread:
 class Difference:
     """Ours minus a rival's: difference, interval, two-sided p for "equals the margin", and the test used.
 
-    spread: the source of the uncertainty between seeds: `seeds`, `pooled from …` or `none known`. centre, errors
+    spread: the source of the uncertainty between seeds: `seeds`, `pooled from …` or UNKNOWN. centre, errors
     (standard error and degrees of freedom of each source) and bound (the largest possible difference) give the interval
     at other levels.
     """
@@ -156,7 +157,7 @@ def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[
     if len(each) > 1:
         return [(each.std(ddof=1) / np.sqrt(len(each)), len(each) - 1)], "seeds"
     if pooled is None:
-        return [], "none known"
+        return [], UNKNOWN
     return [(pooled.sd, pooled.df)], pooled.source
 
 

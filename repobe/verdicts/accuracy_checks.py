@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from repobe.tables.outcomes import ATTACKS
@@ -10,7 +11,7 @@ from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import tolerance
-from repobe.verdicts.spread import TRAINING, between_two, pooled
+from repobe.verdicts.spread import TRAINING, binomial_sd, pooled, relative
 
 
 def ahead(tables: Tables, claim: dict) -> list[dict]:
@@ -32,8 +33,11 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
             methods = [claim["method"], rival]
             for snr in claim.get("snr_db", paper.SNR_DB):
                 both = snr in have[0] & have[1]
-                spread = between_two(pooled(_accuracies(tables, claim), {"channel": channel, "snr_test_db": snr}))
-                found = _paired(mine[snr], theirs[snr], claim["margin"], spread) if both else None
+                found = None
+                if both:
+                    place = {"channel": channel, "snr_test_db": snr}
+                    spread = pooled(relative(_accuracies(tables, claim)), place, _sd(mine[snr]), _sd(theirs[snr]))
+                    found = _paired(mine[snr], theirs[snr], claim["margin"], spread)
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
                     continue
@@ -75,7 +79,8 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
         for snr, other, margin in steps(snrs):
             found = None
             if {snr, other} <= have:
-                spread = pooled(_steps(_accuracies(tables, claim), snr, other), {"channel": channel})
+                steps_of = _steps(_accuracies(tables, claim), snr, other)
+                spread = pooled(steps_of, {"channel": channel}, _sd(mine[[snr, other]]))
                 found = _paired(mine[snr], mine[other], margin, spread)
             if found is None:
                 comparisons.append(
@@ -106,8 +111,14 @@ def _accuracies(tables: Tables, claim: dict) -> pd.DataFrame:
 
 
 def _steps(rows: pd.DataFrame, snr: float, other: float) -> pd.DataFrame:
-    """For each training, accuracy at one SNR minus accuracy at the other."""
-    at = rows.pivot_table("value", [*TRAINING, "seed"], "snr_test_db", observed=True)
+    """For each training, accuracy at one SNR minus accuracy at the other, as `relative` rows of their mean."""
+    at = rows.pivot_table("value", [*TRAINING, "seed", "n"], "snr_test_db", observed=True)
     if not {snr, other} <= set(at):
         return rows.iloc[:0][[*TRAINING, "seed", "value"]]
-    return (at[snr] - at[other]).dropna().rename("value").reset_index()
+    steps = pd.DataFrame({"value": at[snr] - at[other], "mean": (at[snr] + at[other]) / 2}).dropna()
+    return relative(steps.reset_index(), "mean")
+
+
+def _sd(fractions: pd.DataFrame) -> float:
+    """The binomial_sd of the mean accuracy of a table of fractions, images × seeds."""
+    return binomial_sd(float(np.nanmean(fractions)), len(fractions))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.tables.results import write_derived
-from repobe.tables.statistics import LEVEL, holm, holm_factors
+from repobe.tables.statistics import LEVEL, UNKNOWN, holm, holm_factors
 from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
 from repobe.verdicts.evidence import Tables
 
@@ -97,12 +97,16 @@ def _unless_trained_on(one: dict) -> dict:
 
 
 def _together(comparisons: list[dict]) -> str:
-    """The verdict in words, with the image size that it holds at, or the gate that leaves it inconclusive."""
+    """The verdict in words, with what limits it (`words.qualified`), or the gate that leaves it inconclusive."""
     found = {one["outcome"] for one in comparisons}
     decided = "no" if "no" in found else "yes" if found == {"yes"} else ""
     if decided:
-        sizes = {one["size"] for one in comparisons if one["outcome"] == decided and one.get("size")}
-        return words.at_scale({"no": "not reproduced", "yes": "reproduced"}[decided], sizes)
+        needed = [one for one in comparisons if one["outcome"] == decided]
+        sizes = {one["size"] for one in needed if one.get("size")}
+        spreads = {one["spread"] for one in needed if "spread" in one}
+        if decided == "no" and spreads != {UNKNOWN}:  # one failure is enough, so the best known one counts
+            spreads -= {UNKNOWN}
+        return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads)
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 
 

@@ -6,13 +6,13 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.tables.results import read, write_derived
-from repobe.tables.statistics import Spread, widened, wilson
+from repobe.tables.statistics import UNKNOWN, Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import COLUMNS, Gates, not_trained, reach, tolerance
-from repobe.verdicts.spread import pooled
-from repobe.verdicts.words import at_scale
+from repobe.verdicts.spread import binomial_sd, pooled, relative
+from repobe.verdicts.words import qualified
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
 
@@ -69,7 +69,7 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
             moved = f"the second half of its training moved it by {100 * gain:+.2f} points"
             why = f"{moved}, and as much again could change this"
         passed |= not_trained(why) if why else {}
-        verdict = "inconclusive: not trained" if why else at_scale(verdict, {passed["size"]})
+        verdict = "inconclusive: not trained" if why else qualified(verdict, {passed["size"]}, [spread])
     ours = [one["mean"], low, high, one["mean"] - printed, within, gain, one["seeds"], one["n"], spread]
     ours += [passed[name] for name in (*COLUMNS, "why")]
     return dict(zip(OURS, ours, strict=True)) | {"verdict": verdict, "command": command}
@@ -91,8 +91,9 @@ def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[floa
     else:
         same = (evasion["dataset"] == number["dataset"]) & (evasion["metric"] == number["quantity"])
         rows = evasion[same & (evasion["attack"] == one["attack"])]
-        spread = pooled(rows, {"channel": number["channel"], "snr_test_db": one["snr_test_db"]})
+        place = {"channel": number["channel"], "snr_test_db": one["snr_test_db"]}
+        spread = pooled(relative(rows), place, binomial_sd(one["mean"], int(one["n"])))
     if spread is None:
-        return low, high, "none known"
+        return low, high, UNKNOWN
     low, high = widened(one["mean"], low, high, seeds, spread)
     return max(0.0, low), min(1.0, high), spread.source  # no accuracy lies beyond

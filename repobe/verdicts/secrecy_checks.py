@@ -9,7 +9,7 @@ from repobe.tables.schema import NO_ATTACKER
 from repobe.tables.statistics import unpaired
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
-from repobe.verdicts.spread import between_two, pooled
+from repobe.verdicts.spread import binomial_sd, pooled, relative
 
 PLACE = ["channel", "method", "snr_tap_db", "seed"]
 
@@ -51,7 +51,8 @@ def _above_keyless(
     every = every[(every["dataset"] == claim["dataset"]) & (every["metric"] == quantity)]
     blind = every[every["attacker"] == "mean_image"].groupby(PLACE)["value"].mean()
     every = every.assign(nothing=blind.reindex(pd.MultiIndex.from_frame(every[PLACE])).to_numpy())
-    if quantity == "attacker_accuracy":
+    read = quantity == "attacker_accuracy"
+    if read:
         # Pictures that are read less often than the mean image show no less than nothing. Tables have no standard
         # deviation for a proportion.
         every = every.assign(images_sd=(every["value"] * (1 - every["value"])) ** 0.5)
@@ -69,9 +70,12 @@ def _above_keyless(
             gated = tables.gates.passed(claim["dataset"], channel, methods)
             # The mean image is the same for every training: its spread of 0 would dilute that of the others.
             trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
+            trained = relative(trained) if read else trained
             for snr, each in pairs.groupby("snr_tap_db"):
                 variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
-                spread = between_two(pooled(trained, {"channel": channel, "snr_tap_db": snr}))
+                sides = (each["value"], each["value_mine"])
+                scale = [binomial_sd(side.mean(), int(each["n"].min())) if read else 1.0 for side in sides]
+                spread = pooled(trained, {"channel": channel, "snr_tap_db": snr}, *scale)
                 # Older versions inverted other images, on which the mean image has another value.
                 shift = (each["nothing"] - each["nothing_mine"]).fillna(0)
                 gaps = (each["value"] - each["value_mine"] - shift).to_numpy()

@@ -11,27 +11,45 @@ TRAINING = ["method", "channel", "snr_train_db"]
 MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is measured at; a frame has some of them
 
 
-def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
+def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
     """The standard deviation between seeds, pooled over trainings with several seeds; None if there are none.
 
     rows: one quantity on one dataset, with TRAINING, seed and value. place: the channel and columns of MEASURED. If the
     rows at that place have enough degrees of freedom, only they are pooled. Each training counts once, however often it
-    was measured.
+    was measured. scale: for each training of a difference (one if a figure stands alone), what turns the spread of
+    `rows` into the training's own: `binomial_sd` for accuracies in `relative` rows, else 1.
     """
     near = at(rows, place)
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
-    for chosen, where, enough in ((near, f" over {there}", ENOUGH), (rows, "", 1)):
-        measured = [name for name in MEASURED if name in chosen]
-        each = chosen.groupby([*TRAINING, *measured], observed=True, as_index=False)["value"].agg(["var", "count"])
+    for chosen, where, enough in ((near, there, ENOUGH), (rows, "", 1)):
+        each = chosen.groupby([*TRAINING, *_measured(chosen)], observed=True, as_index=False)["value"]
+        each = each.agg(["var", "count"])
         each = each[each["count"] > 1]
         df = int((each.drop_duplicates(TRAINING)["count"] - 1).sum())
         if df >= enough:
             sd = float(np.sqrt(np.average(each["var"], weights=each["count"] - 1)))
             methods = each["method"].nunique()
-            return Spread(sd, df, f"pooled from {methods} method{'s' if methods > 1 else ''}{where}")
+            where = where or " and ".join(dict.fromkeys(each["channel"].map(str)))
+            source = f"pooled from {methods} method{'s' if methods > 1 else ''} over {where}"
+            return Spread(sd * float(np.sqrt(np.square(scale).sum())), df, source)
     return None
 
 
-def between_two(spread: Spread | None) -> Spread | None:
-    """The spread of a difference of two trainings, from that of one training."""
-    return spread and Spread(float(np.sqrt(2)) * spread.sd, spread.df, spread.source)
+def binomial_sd(accuracy: float | pd.Series, images: int | pd.Series) -> float | pd.Series:
+    """sqrt(p·(1 − p)), with one image more on either side, so that it is never 0."""
+    p = (accuracy * images + 1) / (images + 2)
+    return (p * (1 - p)) ** 0.5
+
+
+def relative(rows: pd.DataFrame, accuracy: str = "value") -> pd.DataFrame:
+    """Rows whose values are divided by the binomial_sd of their training's mean accuracy.
+
+    A network that reads 0.99 varies less between seeds than one that reads 0.6: it has less room. As in a
+    quasi-binomial model (Wedderburn 1974), the variance grows with p·(1 − p). accuracy: the column that has p.
+    """
+    mean = rows.groupby([*TRAINING, *_measured(rows)], observed=True)[accuracy].transform("mean")
+    return rows.assign(value=rows["value"] / binomial_sd(mean, rows["n"]))
+
+
+def _measured(rows: pd.DataFrame) -> list[str]:
+    return [name for name in MEASURED if name in rows]

@@ -1,12 +1,20 @@
 """A verdict as text, such as `reproduced, at 32×32` or `inconclusive: not trained`, and what can be read from it."""
 
+from collections.abc import Iterable
+
+from repobe.tables.statistics import UNKNOWN
 from repobe.verdicts import paper
 
 
-def at_scale(verdict: str, sizes: set[int]) -> str:
-    """A verdict, with the image size that it holds at if that is below the paper's."""
+def qualified(verdict: str, sizes: set[int], spreads: Iterable[str]) -> str:
+    """A verdict with what limits it: the image size below the paper's, and a training without any second seed.
+
+    spreads: for each comparison that the verdict needs, the source of what is known about other seeds.
+    """
     small = sorted(size for size in sizes if size < paper.SIZE)
-    return verdict + (f", at {' and '.join(f'{size}×{size}' for size in small)}" if small else "")
+    limits = [f"at {' and '.join(f'{size}×{size}' for size in small)}"] if small else []
+    limits += ["one training"] if UNKNOWN in spreads else []
+    return ", ".join([verdict, *limits])
 
 
 def size_of(scale: str) -> str:
@@ -15,5 +23,5 @@ def size_of(scale: str) -> str:
 
 
 def plain(verdict: str) -> str:
-    """The verdict without the size or the gate that qualifies it."""
+    """The verdict without what qualifies it, and without the gate that leaves it inconclusive."""
     return verdict.partition(",")[0].partition(":")[0]
