@@ -287,6 +287,17 @@ def test_the_cipher_section_says_what_was_measured_and_why(page):
     assert "in a deep fade" in text
 
 
+def test_each_cell_is_labelled_by_the_heading_of_its_column(page):
+    """A phone shows the label in place of the heading."""
+    tables = re.findall(r"<table[^>]*>.*?</table>", page.read_text(), re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        head, body = table.split("<tbody>")
+        headings = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', head)
+        for row in re.findall(r"<tr[^>]*>.*?</tr>", body, re.DOTALL):
+            assert re.findall(r'data-label="([^"]*)"', row) == headings, table[:60]
+
+
 def test_counts_are_whole_and_digests_short_but_sorted_in_full():
     rows = [
         {"quantity": "distinct_ciphers", "mean": 576.0, "commit": "cd" * 20},
