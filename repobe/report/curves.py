@@ -142,7 +142,7 @@ def _drawn(
         1 + bool(band), figsize=(5.2, 6.4 if band else 4.2), layout="constrained", sharex=True, squeeze=False
     )
     for axes in grid[:, 0]:
-        # Of the enlarged panel, a bar whose point lies outside would seem to have none.
+        # The enlarged panel leaves out a bar whose point lies outside: it would seem to have no point.
         shown = _inside(measured, band) if band and axes is grid[0, 0] else measured
         handles = _draw_curves(axes, shown, printed)
         axes.set_ylabel(ylabel)

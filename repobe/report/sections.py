@@ -140,8 +140,9 @@ def cipher(audit: pd.DataFrame) -> dict:
 
 
 def _overheard(audit: pd.DataFrame) -> dict | None:
-    """The row of RepObE's receiver that reads least with a key from as many overheard messages as were tried; with
-    `right` and `wrong`, what it reads with the sender's key and with wrong keys.
+    """Among the rows with the most overheard messages, the one in which RepObE's receiver reads least.
+
+    `right` and `wrong`: what it reads with the sender's key and with wrong keys.
     """
     rows = audit[audit["quantity"] == "ciphertext_only_accuracy"]
     rows = rows[rows["known_messages"] == rows["known_messages"].max()]
