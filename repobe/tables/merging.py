@@ -141,4 +141,4 @@ def _others(frame: pd.DataFrame, made: set[str]) -> np.ndarray:
 def _refuse_changed(tables: Path) -> None:
     for line, agrees in results.gathered(tables):
         if not agrees:
-            raise ValueError(f"{tables.parent}: {line}; `verify` must find no changed file in a folder that is merged")
+            raise ValueError(f"{tables.parent}: {line}; restore it, or gather the runs again")
