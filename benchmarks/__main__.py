@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks import table
+from benchmarks import table, workflow
 from benchmarks.table import TABLES
 from repobe.runs.console import in_a_line
 
@@ -62,7 +62,7 @@ def chosen(only: str | None, overhead: bool) -> list[str]:
 def _measure(options: argparse.Namespace) -> None:
     import torch
 
-    from benchmarks import machine, overhead, workflow
+    from benchmarks import machine, overhead
     from benchmarks.setup import Setup
 
     torch.set_num_threads(options.threads)
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--overhead",
         type=Path,
         nargs="?",
-        const=Path("config/miniature.yaml"),
+        const=workflow.MINIATURE,
         help="measure the workflow too: of a config, which is run (default: the miniature), or of a results folder",
     )
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="that the workflow has; default: all")

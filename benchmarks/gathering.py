@@ -76,7 +76,6 @@ def measured(source: Path, count: int, folder: Path) -> Iterator[tuple[str, floa
     """(command, seconds of CPU, GiB at the peak) of each command that reads `count` runs."""
     results = folder / f"{count}" / "results"
     specs = copied(source, results, count)
-    # What follows `tables`, and how each is called.
     calls = {name: ["repobe", name, str(results)] for name in COMMANDS}
     calls["tables"] += map(str, specs)
     calls["layer_table"] = ["repobe", "layer_table", str(results / "summary" / "layer_table.csv")]

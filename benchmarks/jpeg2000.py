@@ -8,9 +8,8 @@ from benchmarks.timing import median
 from repobe.phy.channels import AWGN, FastRayleigh, Rayleigh, noise_power
 from repobe.phy.links import Ideal
 from repobe.systems.jpeg2000 import Codec
+from repobe.verdicts.paper import SNR_DB, K
 
-SNR_DB = (7, 11, 15, 19, 23)
-K = 1568  # RepObE's at S = 224
 IMAGES_A_SECOND = 500.0
 
 
@@ -21,7 +20,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     goal = Goal(IMAGES_A_SECOND) if name == "cifar10" else None
     codec = Codec(pixels.shape[1], pixels.shape[2])
     for channel in (AWGN(), FastRayleigh(), Rayleigh()):
-        budgets = {f"{snr_db} dB": Ideal(channel, K).budget(noise_power(snr_db)) for snr_db in SNR_DB}
+        budgets = {f"{snr_db:g} dB": Ideal(channel, K).budget(noise_power(snr_db)) for snr_db in SNR_DB}
 
         def both_ways(budget: int) -> None:
             for image in pixels:

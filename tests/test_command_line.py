@@ -56,7 +56,7 @@ def test_each_kind_has_its_rows(name, kind, table, capsys):
     assert json.loads(capsys.readouterr().out).get(table) is None
 
 
-def test_verify_ends_with_the_answer(tmp_path, capsys):
+def test_verify_ends_with_the_answer(capsys):
     assert main(["verify", str(TABLES)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "all agree"
     small = TABLES.with_name("attacks")

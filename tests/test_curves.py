@@ -40,6 +40,6 @@ def test_curves_are_offset_by_a_quarter_of_a_decibel_at_most():
 
 def test_the_papers_points_are_called_as_it_calls_them():
     """Sec. 4.1 gives JPEG2000's 0.9203 at 23 dB and says of no code; ours is an ideal one."""
-    (curve_,) = curves.curves_of(curves.points_printed("fig3c"), ["jpeg2000"], ["natural_accuracy"], paper=True)
+    (curve_,) = curves.curves_of(curves.points_printed("fig3c"), ["jpeg2000"], ["natural_accuracy"], printed=True)
     assert curve_.label == "JPEG2000 (paper)"
     assert [*zip(curve_.rows["snr_test_db"], curve_.rows["mean"], strict=True)] == [(23, 0.9203)]

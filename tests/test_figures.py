@@ -118,7 +118,7 @@ def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(scr
     assert "<dc:description>" in drawing
 
 
-def test_the_curve_over_eps_is_of_each_images_most_harmful_attack_alone(results, drawn):
+def test_the_curve_over_eps_is_of_each_images_most_harmful_attack_alone(drawn):
     """The lowest of several attacks' means would be the luckiest, and of attacks on other images besides."""
     curve = pd.read_csv(drawn[0] / "fig_eps.csv")
     assert set(curve["attack"]) == {"worst", "ensemble"}

@@ -76,6 +76,7 @@ def test_a_table_is_rewritten_from_its_columns_and_rows(reference):
         ("set/table mean method=repobe", "2 rows fit, but exactly one must"),
         ("set/table mean method=ibal", "0 rows fit"),
         ("set/table mean methods=repobe", "has no column methods"),
+        ("set/table 100*max:means", "set/table.csv has no column means"),
         ("set/other mean", "other.csv does not exist"),
     ],
 )

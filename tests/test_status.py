@@ -1,14 +1,18 @@
+import errno
 import json
 import os
+from unittest.mock import Mock
 
 import pytest
+import torch
 import yaml
 
 from repobe.__main__ import main
-from repobe.runs import progress
+from repobe.runs import devices, gpus, locks, progress
 from repobe.runs.partial import Partial
 from repobe.runs.progress import Progress, clock
-from repobe.runs.status import STAGES, is_finished, state_of
+from repobe.runs.status import FAULT, STAGES, is_finished, state_of
+from repobe.systems import precision
 
 
 @pytest.fixture
@@ -146,6 +150,26 @@ def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed
 def test_a_log_that_ends_in_an_error_is_a_failure(last, state, specs, run, tmp_path):
     log(tmp_path, specs["repobe"], "train", f"first\n{last}\n")
     assert state_of(specs["repobe"], tmp_path)[0] == state
+
+
+def test_what_a_job_says_before_its_first_step_is_no_failure(specs, run, tmp_path, capsys, monkeypatch):
+    """The prototypes of Eq. 16 take minutes at S = 224, and until then the log ends in such a line."""
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+    devices.choose("auto", 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr(gpus, "_claim", lambda names: names[0])
+    gpus.take(1, "auto")
+    monkeypatch.setattr(precision, "native", lambda device: False)
+    precision.warn_where_emulated("bfloat16", torch.device("cpu"))
+    monkeypatch.setattr(locks.fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "none")))
+    with locks.alone(tmp_path):
+        pass
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        assert not FAULT.match(line)
+    log(tmp_path, specs["repobe"], "train", lines[0])
+    assert state_of(specs["repobe"], tmp_path)[0] == "not started"
 
 
 def test_what_another_config_left_does_not_count(specs, run, tmp_path):

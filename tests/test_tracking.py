@@ -122,7 +122,7 @@ def test_a_configuration_is_the_mean_of_what_all_its_seeds_have(tmp_path):
     assert losses == [(1, (3 + 5) / 2), (2, (2 + 4) / 2)]
 
 
-def test_the_models_of_a_matched_configuration_are_apart(tmp_path):
+def test_the_models_of_a_matched_configuration_are_apart():
     specs = grid(CONFIG | {"only": "*/repobe", "methods": {"repobe": {"snr_train_db": "matched"}}})
     assert [configuration_of(spec) for spec in specs] == ["digits/awgn/repobe/7db", "digits/awgn/repobe/23db"]
 

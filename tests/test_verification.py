@@ -14,6 +14,7 @@ from repobe.tables import outcomes, results, schema
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, readings, verification
 from repobe.verdicts.collection import collect
+from repobe.verdicts.records import record
 from repobe.verdicts.show import show
 
 DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
@@ -210,6 +211,7 @@ def test_a_page_of_several_folders_shows_a_number_from_the_tables_of_its_own(mad
     (made / "summary" / "layer_table.csv").write_text("layer\n")
     collect(tmp_path / "all", [made])
     assert show("n21", tmp_path / "all") == show("n21", made)
+    assert record("n21", tmp_path / "all")["rows"] == record("n21", made)["rows"] != []
 
 
 def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, capsys):

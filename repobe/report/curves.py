@@ -52,7 +52,7 @@ def accuracy_over_snr(
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
     if shown == dataset and measured:
-        printed = [one for one in curves_of(points_printed(name), methods, quantities, paper=True) if len(one.rows)]
+        printed = [one for one in curves_of(points_printed(name), methods, quantities, printed=True) if len(one.rows)]
     numbers = pd.concat([one.rows for one in measured + printed] or [table.iloc[:0].assign(source=[])])
     band = enlarged([one.rows for one in measured], [one.rows for one in printed])
     title = panel_title(shown, channel)
@@ -62,18 +62,18 @@ def accuracy_over_snr(
     save(figure, out / name, numbers, f"Fig. {name.removeprefix('fig')}", alt)
 
 
-def curves_of(table: pd.DataFrame, methods: list[str], quantities: list[str], paper: bool = False) -> list[Curve]:
+def curves_of(table: pd.DataFrame, methods: list[str], quantities: list[str], printed: bool = False) -> list[Curve]:
     """A curve for each method and quantity, without rows where the table has none.
 
-    paper: the table holds the paper's printed points, which carry the paper's names.
+    printed: the table holds the paper's printed points, which carry the paper's names.
     """
     found = []
     for method in methods:
-        called = PAPER_NAMES.get(method, style(method).label) if paper else style(method).label
+        called = PAPER_NAMES.get(method, style(method).label) if printed else style(method).label
         for quantity in quantities:
             rows = table[(table["method"] == method) & (table["metric"] == quantity)].sort_values("snr_test_db")
             several = len(quantities) > 1
-            label = called + (f": {quantity.removesuffix('_accuracy')}" if several else "") + " (paper)" * paper
+            label = called + (f": {quantity.removesuffix('_accuracy')}" if several else "") + " (paper)" * printed
             found.append(Curve(style(method), label, several and quantity == "adversarial_accuracy", rows))
     return found
 
@@ -142,7 +142,7 @@ def _drawn(
         1 + bool(band), figsize=(5.2, 6.4 if band else 4.2), layout="constrained", sharex=True, squeeze=False
     )
     for axes in grid[:, 0]:
-        # Of the enlarged panel, a bar whose point lies outside would seem to have none.
+        # The enlarged panel leaves out a bar whose point lies outside: it would seem to have no point.
         shown = _inside(measured, band) if band and axes is grid[0, 0] else measured
         handles = _draw_curves(axes, shown, printed)
         axes.set_ylabel(ylabel)

@@ -12,7 +12,7 @@ from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import of_ones_own, style
 from repobe.tables.results import pictures_of
 
-# Of Figs. 3d and 3e, in the paper's order: {title: (method, who sees its images)}.
+# The columns of Figs. 3d and 3e in the paper's order: {title: (method, who sees its images)}.
 COLUMNS = {
     "Keyless attacker:\nIBAL": ("ibal_reconstruction", "keyless"),
     "Keyless attacker:\nNECST": ("necst_reconstruction", "keyless"),

@@ -74,9 +74,10 @@ def _cells(query: str, reference: Path) -> tuple[pd.Series, str, str]:
     frame = _read(reference / f"{path}.csv")
     factor, _, column = column.rpartition("*")
     joined, _, column = column.rpartition(":")
-    for name, _, value in (one.partition("=") for one in chosen):
-        if name not in frame:
-            raise ValueError(f"{query}: {path}.csv has no column {name}")
+    wanted = [(name, value) for name, _, value in (one.partition("=") for one in chosen)]
+    if unknown := [name for name in (column, *(name for name, _ in wanted)) if name not in frame]:
+        raise ValueError(f"{query}: {path}.csv has no column {unknown[0]}")
+    for name, value in wanted:
         numeric = pd.api.types.is_numeric_dtype(frame[name])
         frame = frame[(frame[name] - float(value)).abs() < 1e-9] if numeric else frame[frame[name] == value]
     return frame[column], factor, joined

@@ -83,7 +83,7 @@ def withstood(evasion: pd.DataFrame) -> dict[str, dict]:
     rows = evasion[
         (evasion["metric"] == "adversarial_accuracy") & (evasion["eps"] > 0) & (evasion["eps"] <= 8.001 / 255)
     ]
-    rows = rows[_repobe(rows["method"])]
+    rows = rows[_repobe(rows["method"]) & (rows["attack"] != "paper_common")]  # rows of `paper` on fewer images
     found = {}
     for kind in ("paper", "strong", "autoattack", "keyless", "transfer", "square"):
         mine = rows[rows["attack"].str.startswith(kind)]
@@ -140,8 +140,9 @@ def cipher(audit: pd.DataFrame) -> dict:
 
 
 def _overheard(audit: pd.DataFrame) -> dict | None:
-    """The row of RepObE's receiver that reads least with a key from as many overheard messages as were tried; with
-    `right` and `wrong`, what it reads with the sender's key and with wrong keys.
+    """Among the rows with the most overheard messages, the one in which RepObE's receiver reads least.
+
+    `right` and `wrong`: what it reads with the sender's key and with wrong keys.
     """
     rows = audit[audit["quantity"] == "ciphertext_only_accuracy"]
     rows = rows[rows["known_messages"] == rows["known_messages"].max()]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from repobe.runs.config import source_of
 from repobe.runs.files import about
+from repobe.runs.plugins import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
 TRAINS = ("runs/seeds.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

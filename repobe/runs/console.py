@@ -19,7 +19,5 @@ def tell(line: str) -> None:
 def in_a_line(error: Exception) -> str:
     """An error's words as one line; of a full or read-only disk, with the fix."""
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        if error.filename:
-            return unwritten(error.filename, error)
-        return "no space is left for the log, or in the folder of temporary files; free some, and rerun"
+        return unwritten(error.filename or "the log, or a file in the folder of temporary files,", error)
     return " ".join(str(error).split()) or type(error).__name__

@@ -10,7 +10,7 @@ def results_of(spec_file: Path, spec: Spec) -> Path:
     """The results folder of a run; ValueError if its spec.yaml lies elsewhere than the spec says."""
     run = Path(os.path.abspath(spec_file.parent))  # noqa: PTH100 - resolve() follows links, and runs may be one
     if len(run.parents) < 5 or not run.as_posix().endswith("runs/" + spec.path):
-        raise ValueError(f"{spec_file} does not lie in its own folder, <results>/runs/{spec.path}")
+        raise ValueError(f"{spec_file} does not lie in <results>/runs/{spec.path}, its own folder; move it there")
     return run.parents[4]
 
 

@@ -8,10 +8,11 @@ import fcntl
 import itertools
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import IO
+
+from repobe.runs.console import tell
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _held: list[IO[str]] = []  # open until the process ends
@@ -42,7 +43,7 @@ def take(count: int, device: str) -> None:
         os.environ[VISIBLE] = ""
     elif len(gpus := visible()) > 1:
         os.environ[VISIBLE] = held = _claim(gpus)
-        print(f"repobe: takes GPU {held} of {', '.join(gpus)}", file=sys.stderr)
+        tell(f"repobe: takes GPU {held} of {', '.join(gpus)}")
 
 
 def _claim(gpus: list[str]) -> str:

@@ -10,6 +10,7 @@ from io import FileIO
 from pathlib import Path
 
 from repobe.runs.console import tell
+from repobe.runs.files import unwritten
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -31,7 +32,7 @@ def alone(folder: Path, name: str = "") -> Iterator[None]:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         except OSError as error:
-            raise OSError(f"{path} cannot be written ({error.strerror}); free some space, and rerun") from None
+            raise OSError(unwritten(path, error)) from None
         yield
 
 
@@ -39,7 +40,7 @@ def _opened(path: Path) -> FileIO:
     try:
         return FileIO(path, "a+")
     except OSError as error:
-        raise OSError(f"{path} cannot be written ({error.strerror}); fix its folder, and rerun") from None
+        raise OSError(unwritten(path, error)) from None
 
 
 def _take(file: FileIO, what: Path) -> None:

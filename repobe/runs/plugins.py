@@ -24,7 +24,7 @@ def is_file(name: str) -> bool:
 def parsed(path: str | Path) -> ast.Module:
     """The syntax tree, without running the file; ValueError, one line, where it does not exist or is not Python."""
     try:
-        return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        return ast.parse((ROOT / path).read_text(encoding="utf-8"), filename=str(path))
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise ValueError(f"{path} {reason}; relative paths start at {ROOT}") from None

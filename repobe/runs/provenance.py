@@ -15,10 +15,10 @@ import torch
 from repobe.runs import devices
 from repobe.runs.code import trained_by
 from repobe.runs.files import replace
+from repobe.runs.plugins import ROOT
 from repobe.runs.progress import digest
 from repobe.runs.spec import Spec
 
-ROOT = Path(__file__).parents[2]
 CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one of these may change the numbers
 
 

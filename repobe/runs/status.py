@@ -24,7 +24,11 @@ STAGES = {  # in the order of the workflow, each with the files that it writes
 PARTS = {"train": ("train",), "measure": ("evaluate", "invert")}  # these report their progress
 MEASURED = ("evasion.csv", "inversion.csv", "audit.csv")
 STATES = ("done", "stale", "running", "interrupted", "failed", "waiting", "not started")
-FAULT = re.compile(r"repobe: (?!interrupted$)|Killed|[\w.]*(Error|Exception|Interrupt)\b")
+# A line that ends a job. A job goes on after what it says of its device (devices, gpus, precision) or its lock (locks).
+FAULT = re.compile(
+    r"repobe: (?!interrupted$|--device auto takes |takes GPU |this (\w+ cannot compute|file system has))"
+    r"|Killed|[\w.]*(Error|Exception|Interrupt)\b"
+)
 
 
 def status(*configs: Path) -> str:

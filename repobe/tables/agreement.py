@@ -1,6 +1,6 @@
 """Whether a run that was trained in two places has the same tables in both: compared row by row, digit by digit.
 
-But 23 and 23.0 count as equal, because a column of integers gets a point if another run of the folder leaves it empty.
+23 and 23.0 count as equal: pandas writes integers with a point if another run leaves a cell of their column empty.
 """
 
 import numpy as np

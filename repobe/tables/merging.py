@@ -71,7 +71,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         here = results.pictures_of(tables / "reconstructions.npz")
         pictures |= {name: picture for name, picture in here.items() if name.rpartition("/")[0] in entries}
         provenance |= entries
-    # Of all sources: a run that replaces one of another size was made by another config, too.
+    # Also the rows that a later source replaced: if their size is another one, another config made them.
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
     folder = out / "tables"
@@ -141,4 +141,4 @@ def _others(frame: pd.DataFrame, made: set[str]) -> np.ndarray:
 def _refuse_changed(tables: Path) -> None:
     for line, agrees in results.gathered(tables):
         if not agrees:
-            raise ValueError(f"{tables.parent}: {line}; `verify` must find no changed file in a folder that is merged")
+            raise ValueError(f"{tables.parent}: {line}; restore it, or gather the runs again")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.tables.results import read, write_derived
+from repobe.tables.selection import at
 from repobe.tables.statistics import UNKNOWN, Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
@@ -19,14 +20,8 @@ OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", 
 
 def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
     """Rows of evasion.csv or its summary for a printed number, by SNR; adversarial means the paper's attack."""
-    rows = frame[
-        (frame["dataset"] == number["dataset"])
-        & (frame["channel"] == number["channel"])
-        & (frame["method"] == number["method"])
-        & (frame["metric"] == number["quantity"])
-        & frame["attack"].isin(["none", "paper"])
-    ]
-    return rows.sort_values("snr_test_db")
+    rows = at(frame, {name: number[name] for name in ("dataset", "channel", "method")} | {"metric": number["quantity"]})
+    return rows[rows["attack"].isin(["none", "paper"])].sort_values("snr_test_db")
 
 
 def compare(results: Path) -> None:

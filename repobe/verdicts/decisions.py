@@ -7,8 +7,8 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.tables import outcomes
-from repobe.tables.results import KEYS, read, write_derived
-from repobe.tables.schema import is_proportion
+from repobe.tables.results import read, write_derived
+from repobe.tables.schema import KEYS, is_proportion
 from repobe.tables.selection import at
 from repobe.tables.statistics import interval, newcombe, over_seeds, paired
 from repobe.verdicts import paper

@@ -58,7 +58,7 @@ def _number(number: dict, results: Path) -> list[str]:
     compared = table_if_there(results / "comparison.csv")
     if compared is None:
         return [*lines, *_nothing(results)]
-    mine = compared[compared["id"] == number["id"]].iloc[0]
+    (mine,) = compared[compared["id"] == number["id"]].to_dict("records")
     if mine["verdict"] == "not run":
         lines.append(_pair("ours", "not run in these tables"))
     else:
@@ -69,7 +69,7 @@ def _number(number: dict, results: Path) -> list[str]:
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
         lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
-    results = _set_of(mine, results)
+    results = set_of(mine, results)
     rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
         lines.insert(-1, _pair("ours is at", _scale(results, rows)))
@@ -90,7 +90,7 @@ def _number(number: dict, results: Path) -> list[str]:
     return [*lines, "run it at the paper's size", mine["command"]]
 
 
-def _set_of(mine: pd.Series, results: Path) -> Path:
+def set_of(mine: dict, results: Path) -> Path:
     """The folder whose tables a row comes from: where several folders are on one page, the row names it."""
     sets = sets_of(results)
     return Path(sets[mine["set"]]) if sets else results

@@ -62,7 +62,7 @@ TERMINAL = None
 if workflow.is_main_process and IS_MAIN:
     TERMINAL = terminal.attach(workflow.output_settings, Path(RESULTS), closing_lines)
 FIGURES = sorted(Path(name).stem for name in glob("figures/fig*.py", root_dir=SUITE))
-# The modules that every figure is drawn with.
+# The modules of the report that figures import, directly or not.
 DRAWING = [
     of_suite(f"repobe/report/{name}.py")
     for name in (

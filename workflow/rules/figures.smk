@@ -26,7 +26,6 @@ rule figures:
         f"{RESULTS}/summary/cost.csv",
         f"{RESULTS}/summary/layer_table.csv",
         f"{RESULTS}/summary/reconstructions.npz",
-        f"{RESULTS}/summary/provenance.json",
         f"{RESULTS}/decisions.csv",
         f"{RESULTS}/readings.csv",
         [of_suite(f"figures/{figure}.py") for figure in FIGURES],
