@@ -186,7 +186,7 @@ def test_a_claims_card_has_verdict_reason_size_figure_and_the_command_that_measu
     card = _card(page, "c01")
     assert "✓ reproduced, at 16×16</strong>" in card
     assert "16×16, k = 8; the paper 224×224, k = 1568" in card
-    assert "All 1 comparisons lie surely on the claim's side of its margin." in card.replace("&#39;", "'")
+    assert "The only comparison lies surely on the claim's side of its margin." in card.replace("&#39;", "'")
     assert "accuracy over AWGN at 7 dB, RepObE minus NECST: +3.10 points (+2.20 to +4.00), p = 0.004 (Holm)" in card
     assert "the claim wants more than +2.00" in card
     assert '<use href="#fig3a-figure_1"/>' in card

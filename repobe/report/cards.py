@@ -68,14 +68,18 @@ def reason(row: dict, evidence: pd.DataFrame, stand_in: bool = False) -> str:
         why = spelled(closed.loc[worst, "why"], _methods(evidence))
         return f"No verdict, because {failed} of {count} comparisons fail a gate ({gate}): {why}."
     if plain(verdict) == "reproduced":
-        return f"All {count} comparisons lie surely on the claim's side of its margin."
+        return f"{_all(count)} surely on the claim's side of its margin."
     if plain(verdict) == "not reproduced":
         return f"{int((outcomes == 'no').sum())} of {count} comparisons lie surely on the other side of the margin."
     undecided = int((outcomes == "open").sum())
     lacking = f"{_missing(evidence)} did not run" if (outcomes == "not run").any() else ""
     if not undecided:
-        return f"All {count} comparisons that ran lie surely on the claim's side, but {lacking}."
+        return f"{_all(count, ' that ran')} surely on the claim's side, but {lacking}."
     return f"The intervals of {undecided} of {count} comparisons contain the margin{lacking and f'; {lacking}'}."
+
+
+def _all(count: int, which: str = "") -> str:
+    return f"All {count} comparisons{which} lie" if count > 1 else f"The only comparison{which} lies"
 
 
 def closest(row: dict) -> str:
