@@ -215,7 +215,8 @@ def test_the_reason_of_a_claim_of_which_all_that_ran_holds_is_what_did_not_run()
         [{"outcome": "yes", "evidence": ""}, {"outcome": "not run", "evidence": "repobe over rayleigh"}]
     ).assign(method="repobe", rival="necst")
     lacking = "RepObE over Rayleigh fading did not run"
-    assert cards.reason(row, evidence) == f"The only comparison that ran lies surely on the claim's side, but {lacking}."
+    only = "The only comparison that ran lies surely on the claim's side"
+    assert cards.reason(row, evidence) == f"{only}, but {lacking}."
     evidence.loc[0, "outcome"] = "open"
     assert cards.reason(row, evidence) == f"The intervals of 1 of 1 comparisons contain the margin; {lacking}."
 

@@ -1,5 +1,7 @@
 """The spread between seeds: measured for methods with several seeds, pooled for methods with one (D34)."""
 
+from typing import TypeVar
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from repobe.tables.statistics import Spread
 ENOUGH = 4  # degrees of freedom from one channel and SNR; with fewer, pool all channels and SNRs
 TRAINING = ["method", "channel", "snr_train_db"]
 MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is measured at; a frame has some of them
+Numbers = TypeVar("Numbers", float, pd.Series)
 
 
 def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
@@ -22,8 +25,8 @@ def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
     near = at(rows, place)
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
     for chosen, where, enough in ((near, there, ENOUGH), (rows, "", 1)):
-        each = chosen.groupby([*TRAINING, *_measured(chosen)], observed=True, as_index=False)["value"]
-        each = each.agg(["var", "count"])
+        trainings = chosen.groupby([*TRAINING, *_measured(chosen)], observed=True, as_index=False)
+        each = trainings["value"].agg(["var", "count"])
         each = each[each["count"] > 1]
         df = int((each.drop_duplicates(TRAINING)["count"] - 1).sum())
         if df >= enough:
@@ -35,7 +38,7 @@ def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
     return None
 
 
-def binomial_sd(accuracy: float | pd.Series, images: int | pd.Series) -> float | pd.Series:
+def binomial_sd(accuracy: Numbers, images: Numbers) -> Numbers:
     """sqrt(p·(1 − p)), with one image more on either side, so that it is never 0."""
     p = (accuracy * images + 1) / (images + 2)
     return (p * (1 - p)) ** 0.5
