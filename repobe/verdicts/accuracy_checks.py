@@ -6,12 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from repobe.tables.outcomes import ATTACKS
 from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import tolerance
-from repobe.verdicts.spread import TRAINING, binomial_sd, pooled, relative
+from repobe.verdicts.spread import TRAINING, accuracies, binomial_sd, pooled, relative
 
 
 def ahead(tables: Tables, claim: dict) -> list[dict]:
@@ -20,6 +19,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
     The SNRs are those that the claim states, else the paper's.
     """
     comparisons = []
+    rows = relative(accuracies(tables.evasion, claim["dataset"], claim["quantity"]))
     for channel in claim["channels"]:
         args = (claim["dataset"], channel)
         mine = tables.fractions(*args, claim["method"], claim["quantity"])
@@ -36,7 +36,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                 found = None
                 if both:
                     place = {"channel": channel, "snr_test_db": snr}
-                    spread = pooled(relative(_accuracies(tables, claim)), place, _sd(mine[snr]), _sd(theirs[snr]))
+                    spread = pooled(rows, place, _sd(mine[snr]), _sd(theirs[snr]))
                     found = _paired(mine[snr], theirs[snr], claim["margin"], spread)
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))
@@ -68,6 +68,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
     Both accuracies come from one training, so the spread between seeds is that of the step.
     """
     comparisons = []
+    rows = accuracies(tables.evasion, claim["dataset"], claim["quantity"])
     snrs = list(claim.get("snr_db", paper.SNR_DB))
     for channel in claim["channels"]:
         place = (claim["dataset"], channel, claim["method"])
@@ -79,8 +80,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
         for snr, other, margin in steps(snrs):
             found = None
             if {snr, other} <= have:
-                steps_of = _steps(_accuracies(tables, claim), snr, other)
-                spread = pooled(steps_of, {"channel": channel}, _sd(mine[[snr, other]]))
+                spread = pooled(_steps(rows, snr, other), {"channel": channel}, _sd(mine[[snr, other]]))
                 found = _paired(mine[snr], mine[other], margin, spread)
             if found is None:
                 comparisons.append(
@@ -101,13 +101,6 @@ def _paired(
     shared = mine.columns.intersection(theirs.columns)
     each = (mine[shared] - theirs[shared]).dropna()
     return None if each.empty else (paired(each.to_numpy(), margin, spread), len(shared), len(each))
-
-
-def _accuracies(tables: Tables, claim: dict) -> pd.DataFrame:
-    """All methods' accuracies for the claim's quantity and dataset; the spread is pooled from them."""
-    rows = tables.evasion
-    rows = rows[(rows["dataset"] == claim["dataset"]) & (rows["metric"] == claim["quantity"])]
-    return rows[rows["attack"] == ATTACKS[claim["quantity"]]]
 
 
 def _steps(rows: pd.DataFrame, snr: float, other: float) -> pd.DataFrame:

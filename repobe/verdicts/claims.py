@@ -104,8 +104,8 @@ def _together(comparisons: list[dict]) -> str:
         needed = [one for one in comparisons if one["outcome"] == decided]
         sizes = {one["size"] for one in needed if one.get("size")}
         spreads = {one["spread"] for one in needed if "spread" in one}
-        if decided == "no" and spreads != {UNKNOWN}:  # one failure is enough, so the best known one counts
-            spreads -= {UNKNOWN}
+        if decided == "no":  # one failure is enough, so one whose spread is known counts
+            spreads = spreads - {UNKNOWN} or spreads
         return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads)
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 

@@ -12,7 +12,7 @@ from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import COLUMNS, Gates, not_trained, reach, tolerance
-from repobe.verdicts.spread import binomial_sd, pooled, relative
+from repobe.verdicts.spread import accuracies, binomial_sd, pooled, relative
 from repobe.verdicts.words import qualified
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
@@ -84,8 +84,7 @@ def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[floa
     if seeds > 1:
         spread: Spread | None = Spread(one["sd"], seeds - 1, "seeds")
     else:
-        same = (evasion["dataset"] == number["dataset"]) & (evasion["metric"] == number["quantity"])
-        rows = evasion[same & (evasion["attack"] == one["attack"])]
+        rows = accuracies(evasion, number["dataset"], number["quantity"])
         place = {"channel": number["channel"], "snr_test_db": one["snr_test_db"]}
         spread = pooled(relative(rows), place, binomial_sd(one["mean"], int(one["n"])))
     if spread is None:

@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from repobe.tables.outcomes import ATTACKS
 from repobe.tables.selection import at
 from repobe.tables.statistics import Spread
 
@@ -36,6 +37,11 @@ def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
             source = f"pooled from {methods} method{'s' if methods > 1 else ''} over {where}"
             return Spread(sd * float(np.sqrt(np.square(scale).sum())), df, source)
     return None
+
+
+def accuracies(evasion: pd.DataFrame, dataset: str, quantity: str) -> pd.DataFrame:
+    """All methods' rows of evasion.csv for one quantity on one dataset: what the spread is pooled from."""
+    return at(evasion, {"dataset": dataset, "metric": quantity, "attack": ATTACKS[quantity]})
 
 
 def binomial_sd(accuracy: Numbers, images: Numbers) -> Numbers:
