@@ -498,6 +498,28 @@ def test_a_claim_stands_only_with_all_its_parts_and_falls_with_one():
         assert judged(table, *parts)["verdict"] == verdict
 
 
+def test_a_claim_about_two_datasets_is_judged_on_those_that_ran_and_says_so():
+    """No folder of this suite has to hold both; a part that lacks one run of a dataset stays open."""
+    lead, lag = claim(), claim(method="necst", rivals=["repobe"])
+    elsewhere = claim(dataset="cifar10")
+    table = tables(rows(0), rows(50, method="necst"))
+    for parts, verdict in (
+        ([lead, elsewhere], "reproduced, on MNIST alone"),
+        ([lag, elsewhere], "not reproduced"),
+        ([lead, elsewhere, claim(rivals=["ibal"])], "inconclusive"),
+        ([elsewhere], "not run"),
+    ):
+        assert judged(table, *parts)["verdict"] == verdict
+    both = tables(
+        *(
+            rows(wrong, method=one, dataset=of)
+            for one, wrong in (("repobe", 0), ("necst", 50))
+            for of in ("mnist", "cifar10")
+        )
+    )
+    assert judged(both, lead, elsewhere)["verdict"] == "reproduced"
+
+
 def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
     said, nothing = paper.claims(), tables()
     assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 21)]

@@ -36,6 +36,13 @@ def test_of_two_decided_verdicts_the_one_of_the_larger_images_counts():
     assert row["elsewhere"] == "reproduced, at 32×32 in small"
 
 
+def test_a_verdict_on_all_datasets_of_a_claim_counts_before_one_on_a_part_of_them():
+    part, small = "reproduced, on MNIST alone", "not reproduced, at 64×64"
+    row = chosen(("c07", "large", part, 224), ("c07", "small", small, 64))
+    assert (row["verdict"], row["elsewhere"]) == (small, f"{part} in large")
+    assert chosen(("c07", "large", "inconclusive", 224), ("c07", "small", part, 32))["verdict"] == part
+
+
 def test_of_equal_ones_the_first_folder_counts_and_what_has_not_run_is_not_listed():
     row = chosen(("c11", "a", "reproduced", None), ("c11", "b", "reproduced", None), ("c11", "c", "not run", None))
     assert (row["set"], row["elsewhere"]) == ("a", "reproduced in b")

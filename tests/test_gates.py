@@ -180,6 +180,7 @@ def test_a_verdict_names_what_limits_it():
     assert words.qualified("agrees", {224}, ["pooled from 2 methods over awgn"]) == "agrees"
     assert words.qualified("agrees", {224}, ["none known"]) == "agrees, one training"
     assert words.qualified("differs", {32}, ["seeds", "none known"]) == "differs, at 32×32, one training"
+    assert words.qualified("reproduced", {32}, ["seeds"], ["mnist"]) == "reproduced, on MNIST alone, at 32×32"
     assert words.plain("not reproduced, at 64×64, one training") == "not reproduced"
     assert words.plain("inconclusive: not trained") == "inconclusive"
 

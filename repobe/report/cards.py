@@ -155,10 +155,11 @@ def _methods(evidence: pd.DataFrame) -> list[str]:
 
 
 def _missing(evidence: pd.DataFrame) -> str:
-    """What of a claim has not run: `necst over awgn` as NECST over AWGN."""
+    """What of a claim has not run: `necst over awgn (MNIST)` as NECST over AWGN (MNIST)."""
     said = []
-    for text in evidence.loc[evidence["outcome"] == "not run", "evidence"].dropna().unique():
+    for whole in evidence.loc[evidence["outcome"] == "not run", "evidence"].dropna().unique():
+        text, bracket, dataset = whole.partition(" (")
         name = text.partition(" over ")[0]
         beside = " beside ".join(_side(one) for one in name.split(" beside "))
-        said.append(beside + over_channel(text).removeprefix(name))
+        said.append(beside + over_channel(text).removeprefix(name) + bracket + dataset)
     return joined(said) if said else "its runs"

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from repobe.verdicts import paper
 from repobe.verdicts.gates import STAND_INS
 
-TITLES = {
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
+TITLES = paper.TITLES | {
     "digits": "digits (stand-in for MNIST)",
     "digits_rgb": "digits_rgb (stand-in for CIFAR-10)",
 }

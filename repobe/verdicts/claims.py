@@ -4,7 +4,8 @@ A claim is judged by comparisons: one for each of its parts, channels, rivals an
 its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
 tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
 side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
-come out otherwise if the trainings went on. More in docs/verdicts.md.
+come out otherwise if the trainings went on. A claim about several datasets is judged on those that these tables have, and
+its verdict names them. More in docs/verdicts.md.
 """
 
 from pathlib import Path
@@ -51,7 +52,11 @@ def judge(results: Path) -> None:
 
 def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     """(the claim's columns of claims.csv, its comparisons). All parts of the claim's sentence are judged together."""
-    comparisons = [one for part in claim["parts"] for one in CHECKS[part["check"]](tables, part)]
+    comparisons = [
+        one | {"dataset": part.get("dataset", "")}
+        for part in claim["parts"]
+        for one in CHECKS[part["check"]](tables, part)
+    ]
     notes = [one["evidence"] for one in comparisons if one["outcome"] == "note"]  # they do not affect the verdict
     comparisons = [one for one in comparisons if one["outcome"] != "note"]
     run = [one for one in comparisons if one["outcome"] != "not run"]
@@ -98,6 +103,9 @@ def _unless_trained_on(one: dict) -> dict:
 
 def _together(comparisons: list[dict]) -> str:
     """The verdict in words, with what limits it (`words.qualified`), or the gate that leaves it inconclusive."""
+    asked = {one["dataset"] for one in comparisons}
+    ran = dict.fromkeys(one["dataset"] for one in comparisons if one["outcome"] != "not run")
+    comparisons = [one for one in comparisons if one["dataset"] in ran]
     found = {one["outcome"] for one in comparisons}
     decided = "no" if "no" in found else "yes" if found == {"yes"} else ""
     if decided:
@@ -106,7 +114,8 @@ def _together(comparisons: list[dict]) -> str:
         spreads = {one["spread"] for one in needed if "spread" in one}
         if decided == "no":  # one failure is enough, so one whose spread is known counts
             spreads = spreads - {UNKNOWN} or spreads
-        return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads)
+        alone = ran if decided == "yes" and len(ran) < len(asked) else ()  # one failure on any dataset is enough
+        return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from repobe.runs.files import arrays, replace
 from repobe.tables.results import pictures_of, read, read_json, write_derived
 from repobe.verdicts.gates import STAND_INS
-from repobe.verdicts.words import plain
+from repobe.verdicts.words import of_a_part, plain
 
 SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
 DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
@@ -75,12 +75,15 @@ def leaders(cost: pd.DataFrame) -> dict[str, str]:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each id: a decided verdict first, whichever it is, then the larger image size, then the first."""
+    """One row for each id: a decided verdict first, one on all the claim's datasets before one on a part of them, then
+    the larger image size, then the first.
+    """
     # `scale` begins with the image size: "32×32, k = 32; …". Evidence without images has none and is of every size.
     size = rows["scale"].astype("string").str.partition("×")[0].astype(float).fillna(0)
     ran = rows["verdict"] != "not run"
-    order = rows.assign(_decided=rows["verdict"].map(plain).isin(DECIDED), _ran=ran, _size=size)
-    order = order.sort_values(["_decided", "_ran", "_size"], ascending=False, kind="stable")
+    decided, whole = rows["verdict"].map(plain).isin(DECIDED), ~rows["verdict"].map(of_a_part)
+    keys = {"_decided": decided, "_whole": whole, "_ran": ran, "_size": size}
+    order = rows.assign(**keys).sort_values(list(keys), ascending=False, kind="stable")
     chosen = order.drop_duplicates("id").sort_index()
     others = order.drop(chosen.index)
     others = others[others["_ran"]]
@@ -90,7 +93,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
         )
         for one, group in others.groupby("id")
     }
-    kept = chosen.drop(columns=["_decided", "_ran", "_size"]).sort_values("id", ignore_index=True)
+    kept = chosen.drop(columns=list(keys)).sort_values("id", ignore_index=True)
     return kept.assign(elsewhere=kept["id"].map(said))
 
 

@@ -11,6 +11,7 @@ from repobe.runs.plugins import ROOT
 FOLDER = ROOT / "workflow" / "paper"
 PRINTED = 31  # numbers that the paper prints
 SIZE, K = 224, 1568  # Sec. 3.1: S, and 4×28×28 real features as 1,568 complex symbols (D13)
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}  # its datasets
 SNR_DB = (7.0, 11.0, 15.0, 19.0, 23.0)  # the points of its curves in Figs. 3 and 4
 END = "\n..."
 RESTORE = "restore it: git checkout -- workflow/paper"
@@ -20,6 +21,11 @@ NEEDED = {  # keys of every entry
     "readings": {"id", "reading", "paper", "bears_on"},
     "against_itself": {"id", "where", "says", "but", "see"},
 }
+
+
+def title(dataset: str) -> str:
+    """A dataset as the paper writes it; a name that is not the paper's as it is."""
+    return TITLES.get(dataset, dataset)
 
 
 @cache

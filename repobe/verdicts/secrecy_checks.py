@@ -7,6 +7,7 @@ import pandas as pd
 
 from repobe.tables.schema import NO_ATTACKER
 from repobe.tables.statistics import unpaired
+from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
 from repobe.verdicts.spread import binomial_sd, pooled, relative
@@ -64,7 +65,8 @@ def _above_keyless(
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
             pairs = theirs.merge(mine, on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
             if pairs.empty:
-                comparisons.append(missing(f"{name if len(mine) else claim['method']} over {channel}"))
+                lacking = name if len(mine) else claim["method"]
+                comparisons.append(missing(f"{lacking} over {channel} ({paper.title(claim['dataset'])})"))
                 continue
             methods = list(dict.fromkeys([claim["method"], method]))
             gated = tables.gates.passed(claim["dataset"], channel, methods)

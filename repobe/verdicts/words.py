@@ -5,16 +5,26 @@ from collections.abc import Iterable
 from repobe.tables.statistics import UNKNOWN
 from repobe.verdicts import paper
 
+ALONE = " alone"
 
-def qualified(verdict: str, sizes: set[int], spreads: Iterable[str]) -> str:
-    """A verdict with what limits it: the image size below the paper's, and a training without any second seed.
 
-    spreads: for each comparison that the verdict needs, the source of what is known about other seeds.
+def qualified(verdict: str, sizes: set[int], spreads: Iterable[str], alone: Iterable[str] = ()) -> str:
+    """A verdict with what limits it: the datasets if the claim names more, the image size below the paper's, and a
+    training without any second seed.
+
+    spreads: for each comparison that the verdict needs, the source of what is known about other seeds. alone: the
+    datasets that ran, if others did not.
     """
     small = sorted(size for size in sizes if size < paper.SIZE)
-    limits = [f"at {' and '.join(f'{size}×{size}' for size in small)}"] if small else []
+    limits = [f"on {' and '.join(map(paper.title, alone))}{ALONE}"] if alone else []
+    limits += [f"at {' and '.join(f'{size}×{size}' for size in small)}"] if small else []
     limits += ["one training"] if UNKNOWN in spreads else []
     return ", ".join([verdict, *limits])
+
+
+def of_a_part(verdict: str) -> bool:
+    """Whether the claim names datasets that did not run."""
+    return ALONE in verdict
 
 
 def size_of(scale: str) -> str:
