@@ -4,8 +4,8 @@ A claim is judged by comparisons: one for each of its parts, channels, rivals an
 its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
 tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
 side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
-come out otherwise if the trainings went on. A claim about several datasets is judged on those that these tables have, and
-its verdict names them. More in docs/verdicts.md.
+come out otherwise if the trainings went on. A claim about several datasets is judged on those that these tables have,
+and its verdict names them. More in docs/verdicts.md.
 """
 
 from pathlib import Path
