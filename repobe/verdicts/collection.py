@@ -82,8 +82,9 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     size = rows["scale"].astype("string").str.partition("×")[0].astype(float).fillna(0)
     ran = rows["verdict"] != "not run"
     decided, whole = rows["verdict"].map(plain).isin(DECIDED), ~rows["verdict"].map(of_a_part)
-    keys = {"_decided": decided, "_whole": whole, "_ran": ran, "_size": size}
-    order = rows.assign(**keys).sort_values(list(keys), ascending=False, kind="stable")
+    order = rows.assign(_decided=decided, _whole=whole, _ran=ran, _size=size)
+    keys = [name for name in order if name not in rows]
+    order = order.sort_values(keys, ascending=False, kind="stable")
     chosen = order.drop_duplicates("id").sort_index()
     others = order.drop(chosen.index)
     others = others[others["_ran"]]
@@ -93,7 +94,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
         )
         for one, group in others.groupby("id")
     }
-    kept = chosen.drop(columns=list(keys)).sort_values("id", ignore_index=True)
+    kept = chosen.drop(columns=keys).sort_values("id", ignore_index=True)
     return kept.assign(elsewhere=kept["id"].map(said))
 
 
