@@ -83,7 +83,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     ran = rows["verdict"] != "not run"
     decided, whole = rows["verdict"].map(plain).isin(DECIDED), ~rows["verdict"].map(of_a_part)
     order = rows.assign(_decided=decided, _whole=whole, _ran=ran, _size=size)
-    keys = [name for name in order if name not in rows]
+    keys = ["_decided", "_whole", "_ran", "_size"]
     order = order.sort_values(keys, ascending=False, kind="stable")
     chosen = order.drop_duplicates("id").sort_index()
     others = order.drop(chosen.index)
