@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from repobe.images.datasets import build as build_data
 from repobe.images.datasets import load
 from repobe.images.metrics import psnr_db
-from repobe.images.resizing import Resized, images, resize
+from repobe.images.resizing import Resized, images
 from repobe.phy import block_errors as blocks
 from repobe.phy import channels
 from repobe.phy.channels import BY_NAME, noise_power
@@ -373,12 +373,25 @@ def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_h
         assert again.updated == 6
 
 
-def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(specs, digits):
+def test_the_classifier_is_repobes_network_on_the_whole_image_with_no_air_between(specs, digits):
+    """So the two systems differ in how they send: an image that is never coded reaches the classifier at S×S."""
+    spec = spec_of(specs, size=64)
+    system = prepared(build(spec, digits), digits, 64).system
+    repobe = build(replace(spec, method="undefended", hyper={}), digits).system
+    assert [one.shape for one in system.classifier.parameters()] == [one.shape for one in repobe.parameters()]
+    image = images(digits.test[0][:20], 64)
+    with torch.no_grad():
+        assert torch.allclose(system.classify(image), system.classifier(image), atol=1e-4)
+
+
+def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(specs, classifier):
     """By counting: with a link that carries nothing the receiver guesses, its classifier does not."""
-    spec = replace(spec_of(specs, size=16, symbols=1), snr_db=(7, 23))
+    digits, weights = classifier
+    spec = replace(spec_of(specs, size=32, symbols=1), snr_db=(7, 23))
     spec = replace(spec, evaluation=Evaluation(draws=2, attacks={}))
-    student = prepared(build(spec, digits), digits, 16)
-    right = student.system.classifier(resize(images(digits.test[0], 16), 32)).argmax(dim=1) == digits.test[1]
+    student = build(spec, digits).eval()
+    student.system.load_state_dict(weights)
+    right = student.system.classifier(images(digits.test[0], 32)).argmax(dim=1) == digits.test[1]
     rows, counts = evasion(student, spec, digits, {}, unkept)
     (clean,) = (row for row in rows if row["metric"] == "clean_accuracy")
     assert (clean["snr_test_db"], clean["n"], clean["draws"]) == (23, len(right), 1)
