@@ -119,7 +119,8 @@ class DigitalSystem(System):
         image = resize(image, self.image_size)
         if self.image_size == self.pixels:
             return image
-        return (self.shrink @ image @ self.shrink.T).clamp(0, 1)
+        with torch.autocast(image.device.type, enabled=False):  # bfloat16 would round pixels by up to half a level
+            return (self.shrink @ image @ self.shrink.T).clamp(0, 1)
 
     def worth(self, size: np.ndarray, delivery: np.ndarray) -> np.ndarray:
         """The expected score of messages of `size` bytes that arrive with probability `delivery`.

@@ -24,6 +24,7 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.systems.jpeg2000 import Codec
+from repobe.systems.precision import autocast
 from repobe.training.loop import build, restore, train
 
 SNR_DB = (7, 11, 15, 19, 23)
@@ -382,6 +383,16 @@ def test_the_classifier_is_repobes_network_on_the_whole_image_with_no_air_betwee
     image = images(digits.test[0][:20], 64)
     with torch.no_grad():
         assert torch.allclose(system.classify(image), system.classifier(image), atol=1e-4)
+
+
+def test_training_in_bfloat16_sees_the_same_pixels_and_enlarges_them(specs, digits):
+    student = prepared(build(spec_of(specs, size=64), digits), digits, 64).train()
+    student.optimise()
+    image = images(digits.train[0][:32], 64)
+    exact = student.system.native(image)
+    with autocast("bfloat16", torch.device("cpu")):
+        assert torch.equal(student.system.native(image), exact)
+        assert student.update(image, digits.train[1][:32], noise_power(7))["loss"].isfinite()
 
 
 def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(specs, classifier):
