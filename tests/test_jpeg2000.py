@@ -377,7 +377,7 @@ def test_training_sees_clean_images_and_fine_tuning_decoded_ones_in_its_second_h
 def test_the_classifier_is_repobes_network_on_the_whole_image_with_no_air_between(specs, digits):
     """So the two systems differ in how they send: an image that is never coded reaches the classifier at S×S."""
     spec = spec_of(specs, size=64)
-    system = prepared(build(spec, digits), digits, 64).system
+    system = build(spec, digits).eval().system
     repobe = build(replace(spec, method="undefended", hyper={}), digits).system
     assert [one.shape for one in system.classifier.parameters()] == [one.shape for one in repobe.parameters()]
     image = images(digits.test[0][:20], 64)
@@ -386,7 +386,7 @@ def test_the_classifier_is_repobes_network_on_the_whole_image_with_no_air_betwee
 
 
 def test_training_in_bfloat16_sees_the_same_pixels_and_enlarges_them(specs, digits):
-    student = prepared(build(spec_of(specs, size=64), digits), digits, 64).train()
+    student = build(spec_of(specs, size=64), digits)
     student.optimise()
     image = images(digits.train[0][:32], 64)
     exact = student.system.native(image)

@@ -103,18 +103,18 @@ def _unless_trained_on(one: dict) -> dict:
 
 def _together(comparisons: list[dict]) -> str:
     """The verdict in words, with what limits it (`words.qualified`), or the gate that leaves it inconclusive."""
-    asked = {one["dataset"] for one in comparisons}
     ran = dict.fromkeys(one["dataset"] for one in comparisons if one["outcome"] != "not run")
-    comparisons = [one for one in comparisons if one["dataset"] in ran]
-    found = {one["outcome"] for one in comparisons}
+    judged = [one for one in comparisons if one["dataset"] in ran]
+    found = {one["outcome"] for one in judged}
     decided = "no" if "no" in found else "yes" if found == {"yes"} else ""
     if decided:
-        needed = [one for one in comparisons if one["outcome"] == decided]
+        needed = [one for one in judged if one["outcome"] == decided]
         sizes = {one["size"] for one in needed if one.get("size")}
         spreads = {one["spread"] for one in needed if "spread" in one}
         if decided == "no":  # one failure is enough, so one whose spread is known counts
             spreads = spreads - {UNKNOWN} or spreads
-        alone = ran if decided == "yes" and len(ran) < len(asked) else ()  # one failure on any dataset is enough
+        # One failure on any dataset is enough.
+        alone = ran if decided == "yes" and len(judged) < len(comparisons) else ()
         return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 

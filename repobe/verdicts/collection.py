@@ -25,8 +25,8 @@ def collect(out: Path, folders: list[Path]) -> None:
     """Writes into <out> the summaries, verdicts, evidence, readings, decisions and provenance of several folders.
 
     The first folder that has a dataset leads for it: the column `leads` marks the rows that figures draw. A claim or a
-    number has the verdict of the folder that decides it, else of the largest image size, else of the first folder; its
-    other verdicts stand in the column `elsewhere`. ValueError if two folders have the same name or a file is missing.
+    number has the verdict of one folder (`judged`); its other verdicts stand in the column `elsewhere`. ValueError if
+    two folders have the same name or a file is missing.
     """
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names):
