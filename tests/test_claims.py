@@ -510,6 +510,8 @@ def test_a_claim_about_two_datasets_is_judged_on_those_that_ran_and_says_so():
         ([elsewhere], "not run"),
     ):
         assert judged(table, *parts)["verdict"] == verdict
+    assert "not run: repobe over awgn (CIFAR-10)" in judged(table, lead, elsewhere)["evidence"]
+    assert judged(table, lead, claim(rivals=["ibal"]))["evidence"].endswith("not run: ibal over awgn")
     both = tables(
         *(
             rows(wrong, method=one, dataset=of)

@@ -213,7 +213,7 @@ def test_the_reason_of_a_claim_of_which_all_that_ran_holds_is_what_did_not_run()
     row = {"verdict": "inconclusive", "difference": 0.05, "why": None}
     evidence = pd.DataFrame(
         [{"outcome": "yes", "evidence": ""}, {"outcome": "not run", "evidence": "repobe over rayleigh"}]
-    ).assign(method="repobe", rival="necst")
+    ).assign(dataset="mnist", method="repobe", rival="necst")
     lacking = "RepObE over Rayleigh fading did not run"
     only = "The only comparison that ran lies surely on the claim's side"
     assert cards.reason(row, evidence) == f"{only}, but {lacking}."
@@ -221,8 +221,16 @@ def test_the_reason_of_a_claim_of_which_all_that_ran_holds_is_what_did_not_run()
     assert cards.reason(row, evidence) == f"The intervals of 1 of 1 comparisons contain the margin; {lacking}."
 
 
+def test_a_claim_about_several_datasets_names_the_one_of_each_missing_run():
+    row = {"verdict": "not run", "difference": None, "why": None, "evidence": ""}
+    evidence = pd.DataFrame({"outcome": "not run", "dataset": ["mnist", "cifar10"], "evidence": "necst over awgn"})
+    evidence = evidence.assign(method=None, rival=None)
+    named = "NECST over AWGN (MNIST) and NECST over AWGN (CIFAR-10)"
+    assert cards.reason(row, evidence) == f"Nothing of it was measured here: {named} did not run."
+
+
 def test_a_claim_that_ran_on_a_stand_in_alone_is_said_not_to_have_run_on_the_papers_dataset():
     row = {"verdict": "not run", "difference": None, "why": None, "evidence": ""}
-    evidence = pd.DataFrame([{"id": "c05", "outcome": "not run", "evidence": "repobe over awgn"}])
+    evidence = pd.DataFrame([{"id": "c05", "outcome": "not run", "dataset": "mnist", "evidence": "repobe over awgn"}])
     assert cards.reason(row, evidence, stand_in=True).startswith("Not run on the paper's dataset. A stand-in")
     assert cards.reason(row, evidence).startswith("Nothing of it was measured here: RepObE over AWGN")

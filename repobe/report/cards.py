@@ -155,11 +155,13 @@ def _methods(evidence: pd.DataFrame) -> list[str]:
 
 
 def _missing(evidence: pd.DataFrame) -> str:
-    """What of a claim has not run: `necst over awgn (MNIST)` as NECST over AWGN (MNIST)."""
+    """What of a claim has not run: `necst over awgn` as NECST over AWGN, with the dataset if there are several."""
+    several = evidence["dataset"].nunique() > 1
+    rows = evidence.loc[evidence["outcome"] == "not run", ["evidence", "dataset"]].dropna(subset="evidence")
     said = []
-    for whole in evidence.loc[evidence["outcome"] == "not run", "evidence"].dropna().unique():
-        text, bracket, dataset = whole.partition(" (")
+    for text, dataset in rows.drop_duplicates().itertuples(index=False):
         name = text.partition(" over ")[0]
         beside = " beside ".join(_side(one) for one in name.split(" beside "))
-        said.append(beside + over_channel(text).removeprefix(name) + bracket + dataset)
+        of = f" ({paper.title(dataset)})" if several else ""
+        said.append(beside + over_channel(text).removeprefix(name) + of)
     return joined(said) if said else "its runs"

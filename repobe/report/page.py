@@ -35,8 +35,8 @@ COST = ["set", "dataset", "image_size", "channel", "method", "parameters", "symb
 COST += ["images_per_second", "peak_memory_mb", "device", "threads"]
 REBUILT = ["set", "dataset", "channel", "method", "snr_train_db", "snr_tap_db", "attacker", "ssim", "floor_ssim"]
 REBUILT += ["psnr_db", "mse", "accuracy", "low", "floor_accuracy", "seeds", "n"]
-EVIDENCE = ["id", "outcome", "scale", "comparison", "margin", "difference", "p_holm", "why", "test", "seeds", "images"]
-EVIDENCE += ["spread"]
+EVIDENCE = ["id", "dataset", "outcome", "scale", "comparison", "margin", "difference", "p_holm", "why", "test", "seeds"]
+EVIDENCE += ["images", "spread"]
 READINGS = ["claim", "reading", "allows", "set", "dataset", "outcome", "size", "lead", "low", "comparison", "counts"]
 WEIGHED = ["id", "change", "set", "dataset", "channel", "quantity", "variant", "reference", "difference", "seeds", "n"]
 

@@ -19,8 +19,8 @@ from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
 from repobe.verdicts.evidence import Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
-COLUMNS = ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high", "p_holm"]
-COLUMNS += ["seeds", "images", "test", "spread", *gates.GAINS, *gates.COLUMNS, "why"]
+COLUMNS = ["dataset", "quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high"]
+COLUMNS += ["p_holm", "seeds", "images", "test", "spread", *gates.GAINS, *gates.COLUMNS, "why"]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
@@ -150,5 +150,10 @@ def _counted(run: list[dict]) -> list[str]:
 
 
 def _not_run(comparisons: list[dict]) -> list[str]:
-    missing = [one["evidence"] for one in comparisons if one["outcome"] == "not run"]
-    return [f"not run: {', '.join(dict.fromkeys(missing))}"] if missing else []
+    several = len({one["dataset"] for one in comparisons}) > 1
+    missing = dict.fromkeys(
+        one["evidence"] + (f" ({paper.title(one['dataset'])})" if several else "")
+        for one in comparisons
+        if one["outcome"] == "not run"
+    )
+    return [f"not run: {', '.join(missing)}"] if missing else []

@@ -7,7 +7,6 @@ import pandas as pd
 
 from repobe.tables.schema import NO_ATTACKER
 from repobe.tables.statistics import unpaired
-from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
 from repobe.verdicts.spread import binomial_sd, pooled, relative
@@ -66,7 +65,7 @@ def _above_keyless(
             pairs = theirs.merge(mine, on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
             if pairs.empty:
                 lacking = name if len(mine) else claim["method"]
-                comparisons.append(missing(f"{lacking} over {channel} ({paper.title(claim['dataset'])})"))
+                comparisons.append(missing(f"{lacking} over {channel}"))
                 continue
             methods = list(dict.fromkeys([claim["method"], method]))
             gated = tables.gates.passed(claim["dataset"], channel, methods)
