@@ -117,7 +117,7 @@ class ClassDecoder(nn.Module):
         self.head = Float32Linear(256, classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """z [b, 256], the mean of the last feature map, which the contrastive loss compares (D8)."""
+        """z [b, 256], the mean of the last feature map, which the contrastive loss compares (D39)."""
         return self.trunk(features).mean(dim=(2, 3), dtype=features.dtype)
 
     def forward(self, features: Tensor) -> Tensor:

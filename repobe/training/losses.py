@@ -9,7 +9,7 @@ def contrastive(z_adv: Tensor, z_nat: Tensor, temperature: float) -> Tensor:
     """Pulls each adversarial embedding to its natural twin, away from the batch (Eq. 13).
 
     z_adv, z_nat: Float[b, d]. The similarity is the cosine, and the sum runs over all natural embeddings of the batch,
-    including the twin (D8). Returns Float[], the mean over the batch.
+    including the twin (D39). Returns Float[], the mean over the batch.
     """
     similarity = normalize(z_adv, dim=1) @ normalize(z_nat, dim=1).T
     return cross_entropy(similarity / temperature, torch.arange(len(z_adv), device=z_adv.device))
