@@ -189,6 +189,20 @@ def test_a_verdict_says_where_nothing_is_known_of_a_second_training():
     assert claims.verdict(tables(*parts), asked)[0]["verdict"] == "reproduced"
 
 
+def test_a_failure_needs_one_comparison_whose_spread_is_known_and_a_success_all():
+    """On MNIST both have three seeds; on CIFAR-10 nothing is known of a second training."""
+    table = tables(
+        *(rows(seed, seed=seed) for seed in range(3)),
+        *(rows(200 + seed, method="necst", seed=seed) for seed in range(3)),
+        *(rows(wrong, method=method, dataset="cifar10") for method, wrong in (("repobe", 0), ("necst", 200))),
+    )
+    for lead, verdict in ((claim(), "reproduced, one training"), (claim(margin=0.5), "not reproduced")):
+        parts = [lead | {"snr_db": [7], "dataset": dataset} for dataset in ("mnist", "cifar10")]
+        assert claims.verdict(table, {"parts": parts})[0]["verdict"] == verdict
+        alone, _ = claims.verdict(table, {"parts": parts[1:]})
+        assert alone["verdict"].endswith(", one training")
+
+
 def test_a_step_of_one_training_takes_the_spread_of_such_steps():
     # Other methods' accuracies differ by far between seeds, but rise by the same 4 and 5 points in each.
     parts = [rows(100), rows(50, snr_test_db=23.0)]
@@ -352,6 +366,31 @@ def test_a_picture_shows_nothing_only_where_it_is_surely_within_the_tolerance_of
     assert judged(tables(inversion=table[:1]), part)["verdict"] == "not run"
 
 
+def test_the_mean_image_has_no_spread_between_trainings():
+    """A comparison with it has the spread of one training: 0.02; Student's t of two degrees of freedom, 4.303."""
+    every = [leak("ours", "keyless", 0.19), leak("ours", "mean_image", 0.2)]
+    every += [leak("repobe", "keyless", value, seed) for seed, value in enumerate((0.28, 0.3, 0.32))]
+    found = judged(tables(inversion=pd.DataFrame(every)), claim(check="shows_nothing", method="ours"))
+    half = np.hypot(4.302653 * 0.02, 1.959964 * np.hypot(0.01, 0.01))
+    assert (found["low"], found["high"]) == pytest.approx((0.01 - half, 0.01 + half), abs=1e-5)
+
+
+def test_a_training_at_another_snr_is_no_second_seed_of_what_leaks():
+    """SSIM 0.20 and 0.22 of ours, 0.30 and 0.36 of the rival's, each trained at 7 and at 23 dB: means 0.21 and 0.33."""
+    part = claim(check="rebuilds_less", method="ours", rivals=["necst"], quantity="ssim")
+    values = {"ours": (0.20, 0.22), "necst": (0.30, 0.36)}
+    table = pd.DataFrame(
+        [
+            leak(method, "keyless", value) | {"snr_train_db": snr}
+            for method, pair in values.items()
+            for snr, value in zip(("7", "23"), pair, strict=True)
+        ]
+    )
+    found = judged(tables(inversion=table), part)
+    assert (found["seeds"], found["spread"]) == (1, "none known")
+    assert found["difference"] == pytest.approx(0.12)
+
+
 def test_beside_a_verdict_by_the_papers_attacker_stands_what_the_best_one_reads():
     part = claim(check="shows_nothing", method="ours")
     read = [("keyless", 0.12), ("same_key", 0.86), ("fresh_key", 0.5), ("mean_image", 0.1), ("legitimate", 0.9)]
@@ -416,6 +455,19 @@ def test_a_verdict_stands_only_if_it_would_stand_after_as_much_gain_again():
     wide = rows(500, method="necst")
     assert judged(gained(20, "necst", ours, wide))["verdict"] == "reproduced"
     assert judged(gained(20, "repobe", ours, wide))["verdict"] == "reproduced"
+
+
+def test_adversarial_accuracy_may_move_either_way_after_as_much_gain_again():
+    """A lead of +1.0 points, [+0.36, +1.64]: who lost 0.4 in the second half may lose or win as much."""
+    asked = claim(quantity="adversarial_accuracy")
+    attacked = [rows(wrong, method=name, attack="paper") for name, wrong in (("repobe", 0), ("necst", 10))]
+    natural = [rows(0, method=name) for name in ("repobe", "necst")]
+    for method in ("repobe", "necst"):
+        for points, verdict in ((-0.3, "reproduced"), (-0.4, "inconclusive: not trained")):
+            table = gained(points, method, *attacked, *natural)
+            accuracy = table.evasion["attack"].map({"paper": "adversarial_accuracy", "none": "natural_accuracy"})
+            table = replace(table, evasion=table.evasion.assign(metric=accuracy.fillna("natural_accuracy")))
+            assert judged(table, asked)["verdict"] == verdict, (method, points)
 
 
 def test_a_step_of_one_training_moves_by_what_the_step_itself_gained():

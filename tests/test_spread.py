@@ -46,6 +46,18 @@ def test_too_few_seeds_at_a_place_are_pooled_with_all_others_each_training_count
     assert pooled(rows, AWGN_7, 1).source == "pooled from 1 method over awgn and rayleigh"
 
 
+def test_a_place_needs_four_degrees_of_freedom_to_stand_alone():
+    """Three methods of two seeds have three, so all SNRs count; a fourth makes four. Variances 0.0002, 0.0008."""
+    near = [seeds(0.90, 0.92, method=name) for name in ("repobe", "necst", "ibal", "escst")]
+    far = [seeds(0.90, 0.94, method="vae", snr_test_db=23.0)]
+    found = pooled(table(*near[:3], *far), AWGN_7, 1)
+    assert (found.sd**2, found.df) == (pytest.approx((3 * 0.0002 + 0.0008) / 4), 4)
+    assert found.source == "pooled from 4 methods over awgn"
+    found = pooled(table(*near, *far), AWGN_7, 1)
+    assert (found.sd**2, found.df) == (pytest.approx(0.0002), 4)
+    assert found.source == "pooled from 4 methods over awgn at 7 dB"
+
+
 def test_without_any_second_seed_nothing_is_known():
     assert pooled(table(seeds(0.9), seeds(0.8, method="necst")), AWGN_7, 1) is None
 

@@ -43,7 +43,9 @@ class Gates:
     cost: pd.DataFrame
     evasion: pd.DataFrame
     images: pd.DataFrame
+    # Comparisons share methods, so each setting is judged once.
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
+    _gains: dict[tuple, float] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
         """Whether the tables say what more training would bring: whether a training of half the length is beside it.
@@ -79,6 +81,12 @@ class Gates:
         Below 0 if it lost; NaN if there is no training of half the length, or if it was not tested so, on the same
         images: under attack two samples of 500 can differ by more than two trainings.
         """
+        setting = (dataset, channel, method, snr_db, quantity)
+        if setting not in self._gains:
+            self._gains[setting] = self._gain(*setting)
+        return self._gains[setting]
+
+    def _gain(self, dataset: str, channel: str, method: str, snr_db: float, quantity: str) -> float:
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
             return 0.0
@@ -99,7 +107,7 @@ class Gates:
 
     def competent(self, dataset: str, channel: str) -> Gate:
         """Whether the undefended network, or RepObE (the same network), comes close to the printed accuracy."""
-        printed = _printed(dataset, channel)
+        printed = paper.network_accuracy(dataset, channel)
         for method in ("undefended", "repobe"):
             rows = at(self.evasion, {"dataset": dataset, "channel": channel, "method": method})
             rows = rows[rows["metric"] == "natural_accuracy"]
@@ -233,18 +241,3 @@ def tolerance(dataset: str) -> float:
     if dataset not in TOLERANCE:
         raise ValueError(f"dataset '{dataset}' has no tolerance; add one to TOLERANCE in {__name__}, with its reason")
     return TOLERANCE[dataset]
-
-
-def _printed(dataset: str, channel: str) -> float | None:
-    """The highest natural accuracy that the paper prints for its network: undefended, else RepObE.
-
-    If it prints none over this channel, the highest over all channels.
-    """
-    rows = paper.numbers()
-    rows = rows[(rows["dataset"] == dataset) & (rows["quantity"] == "natural_accuracy")]
-    for method in ("undefended", "repobe"):
-        mine = rows[rows["method"] == method]
-        over = mine[mine["channel"] == channel]
-        if len(mine):
-            return float((over if len(over) else mine)["value"].max())
-    return None

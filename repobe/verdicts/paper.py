@@ -43,6 +43,22 @@ def numbers() -> pd.DataFrame:
 
 
 @cache
+def network_accuracy(dataset: str, channel: str) -> float | None:
+    """The highest natural accuracy that the paper prints for its network: undefended, else RepObE.
+
+    If it prints none over this channel, the highest over all channels; None if it prints none at all.
+    """
+    rows = numbers()
+    rows = rows[(rows["dataset"] == dataset) & (rows["quantity"] == "natural_accuracy")]
+    for method in ("undefended", "repobe"):
+        mine = rows[rows["method"] == method]
+        over = mine[mine["channel"] == channel]
+        if len(mine):
+            return float((over if len(over) else mine)["value"].max())
+    return None
+
+
+@cache
 def claims() -> list[dict]:
     """All claims: id, where, figure, claim, and parts; each part has all arguments of its check."""
     return [

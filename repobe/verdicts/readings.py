@@ -88,11 +88,12 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
         # If a claim has two datasets, the worse one counts.
-        rank = mine["outcome"].map(_rank)
-        each = mine.assign(rank=rank).sort_values(["rank", "lead"]).groupby("reading").first()
+        ranked = mine.assign(rank=mine["outcome"].map(_rank)).sort_values(["rank", "lead"])
+        each = ranked.drop_duplicates("reading").set_index("reading")
         best = each.sort_values(["rank", "lead"]).iloc[-1]
         counts = {outcome: int((each["rank"] == place).sum()) for place, outcome in enumerate(OUTCOMES)}
-        counts |= {"ahead": int((each["lowest"] > 0).sum()), "readings": len(each)}
+        ahead = mine.groupby("reading")["lowest"].min() > 0
+        counts |= {"ahead": int(ahead.sum()), "readings": len(each)}
         told = ["outcome", "lead", "low", "high", "quantity", "size", "set"]
         kindest = {"kindest": best.name} | {name: best.get(name) for name in told}
         found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)

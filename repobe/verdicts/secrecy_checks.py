@@ -11,7 +11,7 @@ from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
 from repobe.verdicts.spread import binomial_sd, pooled, relative
 
-PLACE = ["channel", "method", "snr_tap_db", "seed"]
+PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
 
 
 def leaks_less(tables: Tables, claim: dict) -> list[dict]:
@@ -62,20 +62,21 @@ def _above_keyless(
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
         for name, (method, attacker) in others.items():
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
-            pairs = theirs.merge(mine, on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
+            pairs = _by_seed(theirs).merge(_by_seed(mine), on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
             if pairs.empty:
                 lacking = name if len(mine) else claim["method"]
                 comparisons.append(missing(f"{lacking} over {channel}"))
                 continue
             methods = list(dict.fromkeys([claim["method"], method]))
             gated = tables.gates.passed(claim["dataset"], channel, methods)
-            # The mean image is the same for every training: its spread of 0 would dilute that of the others.
+            # The mean image's spread of 0 would dilute that of the others.
             trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
             trained = relative(trained) if read else trained
             for snr, each in pairs.groupby("snr_tap_db"):
                 variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
                 sides = (each["value"], each["value_mine"])
                 scale = [binomial_sd(side.mean(), int(each["n"].min())) if read else 1.0 for side in sides]
+                scale = scale[1:] if attacker == "mean_image" else scale  # no training changes the mean image
                 spread = pooled(trained, {"channel": channel, "snr_tap_db": snr}, *scale)
                 # Older versions inverted other images, on which the mean image has another value.
                 shift = (each["nothing"] - each["nothing_mine"]).fillna(0)
@@ -88,6 +89,12 @@ def _above_keyless(
                     compared(found, len(each), images, gated | closed, **about, snr_db=snr, margin=margin)
                 )
     return once(comparisons)
+
+
+def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The means over trainings of one seed: a model for each training SNR is no second seed."""
+    means = dict.fromkeys(["value", "nothing", "images_sd"], "mean")
+    return rows.groupby(["snr_tap_db", "seed"], as_index=False).agg(means | {"n": "min"})
 
 
 def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[dict]:

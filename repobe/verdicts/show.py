@@ -63,7 +63,7 @@ def _number(number: dict, results: Path) -> list[str]:
         lines.append(_pair("ours", "not run in these tables"))
     else:
         lines.append(_pair("ours", f"{mine['ours']:.4f} [{mine['low']:.4f}, {mine['high']:.4f}], a 95 % interval"))
-        within = f"agrees within {100 * mine['tolerance']:g}"
+        within = f"tolerance {100 * mine['tolerance']:g}"
         lines.append(_pair("difference", f"{100 * mine['difference']:+.2f} points; {within}"))
         lines.append(_pair("spread", f"between trainings: {mine['spread']}"))
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
