@@ -2,7 +2,7 @@
 
 from repobe.report import wording
 from repobe.report.canvas import interval_line, panels, theme
-from repobe.report.headings import datasets_in_order, on_one_channel, panel_title
+from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import methods_in_order, nth_style
 
@@ -44,7 +44,13 @@ def draw() -> None:
         axes.set_title(_name(method, dataset, mine), fontsize=7.5)
     grid[0].set(ylim=(-0.04, 1.04))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    save(figure, out / "fig_key_recovery", table, TITLE, f"Fraction of keys found over SNR. {'; '.join(told)}.")
+    air = {
+        dataset: channel_title(rows["channel"].iloc[0])
+        for dataset, rows in (trained if len(trained) else table).groupby("dataset")
+    }
+    over = shared(air)
+    figure.suptitle(over, fontsize=9)
+    save(figure, out / "fig_key_recovery", table, TITLE, f"Fraction of keys found over SNR, {over}. {'; '.join(told)}.")
 
 
 def _name(method: str, dataset: str, rows) -> str:

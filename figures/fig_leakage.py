@@ -20,7 +20,6 @@ from repobe.report.styles import (
     SKY,
     Style,
     methods_in_order,
-    style,
 )
 from repobe.tables.schema import family
 
@@ -92,9 +91,10 @@ def draw() -> None:
                 )
                 whole = attacker.replace("_", " ")
                 records = rows.reset_index().to_dict("records")
-                texts = [value_text(f"{style(row['method']).label}, {whole}", row) for row in records]
+                texts = [value_text(f"{wording.method(row['method'])}, {whole}", row) for row in records]
                 say_values(handles[name], texts)
-                told += [f"{style(m).label} on {dataset}, {whole}: {metric} {v:.2f}" for m, v in rows["mean"].items()]
+                where = f"on {panel_title(dataset)}, {whole}: {metric}"
+                told += [f"{wording.method(str(m))} {where} {v:.2f}" for m, v in rows["mean"].items()]
             axes.set(yticks=range(len(methods)), yticklabels=[wording.method(name) for name in methods], xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)

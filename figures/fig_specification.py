@@ -54,15 +54,13 @@ def draw() -> None:
     )
     for rows, axes, below in zip(curves, *grid, strict=True):
         _draw_leads(axes, rows)
-        title = panel_title(rows["dataset"].iloc[0]).replace(" (", "\n(")
-        axes.set_title(f"{CLAIMS[rows['claim'].iloc[0]]}\n{title}", fontsize=8.5)
+        axes.set_title(f"{CLAIMS[rows['claim'].iloc[0]]}\n{_where(rows)}", fontsize=8.5)
         _mark_readings(below, rows, shown)
     grid[0][0].set_ylabel("Lead over what is claimed\n(points; 0.01 of SSIM)", fontsize=9)
     grid[1][0].set_yticks(range(len(shown)), [names[reading] for reading in shown], fontsize=7.5)
     for below in grid[1][1:]:
         below.set_yticks(range(len(shown)), [])
-    handles = [_dot(colour, f"the whole interval lies {side}") for side, colour in SIDES.items()]
-    handles[1].set_label("the interval holds 0")
+    handles = [_dot(BLUE, "every interval lies ahead"), _dot(GREY, "one holds 0"), _dot(RED, "one lies behind")]
     handles += [_dot("black", "judged"), _dot("black", "not judged: a gate failed, or a stand-in", alpha=PALE)]
     handles += [Line2D([], [], linestyle="none", marker="*", markersize=9, color="black", label="as decided")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
@@ -74,13 +72,22 @@ def curve(table: pd.DataFrame, claim: str, dataset: str) -> pd.DataFrame:
     """A claim's rows of readings.csv on one dataset, sorted by lead, with the columns `side` and `judged`."""
     mine = table[(table["claim"] == claim) & (table["dataset"] == dataset)]
     mine = mine.sort_values(["lead", "reading"], ignore_index=True)
-    side = [sides(low, high) for low, high in zip(mine["low"], mine["high"], strict=True)]
+    side = [sides(low, high) for low, high in zip(mine["lowest"], mine["high"], strict=True)]
     return mine.assign(side=pd.Series(side, dtype=str), judged=mine["outcome"].isin(["holds", "fails", "open"]))
 
 
 def sides(low: float, high: float) -> str:
-    """On which side of the claim's margin an interval lies."""
+    """On which side of the margin intervals lie: all of them (low: their lowest end), or one (high: its upper end)."""
     return "ahead" if low > 0 else "behind" if high < 0 else "around 0"
+
+
+def _where(rows: pd.DataFrame) -> str:
+    """The dataset, the image size, the folder where there are several, and how many of the claim's runs are missing."""
+    first = rows.iloc[0]
+    sizes = " and ".join(f"{size:g}×{size:g}" for size in sorted(set(rows["size"])))
+    told = [panel_title(first["dataset"]).replace(" (", "\n("), f"{sizes}, {first['set']}" if "set" in rows else sizes]
+    missing = rows.loc[rows["reading"] == AS_DECIDED, "not_run"].max()
+    return "\n".join(told + ([f"{missing:g} runs missing"] if missing > 0 else []))
 
 
 def _draw_leads(axes, rows: pd.DataFrame) -> None:

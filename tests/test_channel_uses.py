@@ -5,7 +5,7 @@ from conftest import evasion
 
 from figures.fig_channel_uses import spaced
 from repobe.report.channel_uses import over_channel_uses
-from repobe.report.curves import curves_of, with_channel_uses
+from repobe.report.curves import curves_of, with_channel_uses, with_seeds
 from repobe.report.sections import channel_uses
 
 
@@ -57,6 +57,13 @@ def test_a_legend_says_each_k_where_curves_differ_in_it_and_once():
     ]  # fmt: skip
     same = curves[1:]
     assert with_channel_uses(same) == same
+
+
+def test_a_legend_names_the_curves_of_several_seeds_where_others_have_one():
+    rows = evasion({"method": "jpeg2000"}, {"method": "repobe"}).rename(columns={"value": "mean"})
+    curves = curves_of(rows.assign(seeds=[1, 3]), ["jpeg2000", "repobe", "vae"], ["natural_accuracy"])
+    assert [one.label for one in with_seeds(curves)] == ["JPEG2000, ideal code", "RepObE, 3 seeds", "VAE"]
+    assert with_seeds(curves[1:]) == curves[1:]
 
 
 def test_a_users_own_method_is_compared_too_and_its_uses_are_one_family():

@@ -40,12 +40,13 @@ def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
     assert f"python -m repobe show c01 --results {results}" in after
 
 
-def test_of_a_page_of_several_folders_the_one_that_judged_is_named(results):
+def test_of_a_page_of_several_folders_the_one_that_judged_is_named(results, monkeypatch):
     """The page's own folder has no raw tables to show a claim from."""
     ran(results, "mnist")
     (results / "claims.csv").write_text("id,verdict,set\nc01,reproduced,mnist32\n")
-    (results / "sets.json").write_text(json.dumps({"mnist32": "results/reference/mnist32"}))
-    assert "python -m repobe show c01 --results results/reference/mnist32" in lines(results, Path("figures"))[2]
+    (results / "sets.json").write_text(json.dumps({"mnist32": "../reference/mnist32"}))
+    monkeypatch.chdir(results.parent)
+    assert "python -m repobe show c01 --results reference/mnist32" in lines(results, Path("figures"))[2]
 
 
 def test_on_data_of_ones_own_they_say_what_depends_on_none_and_what_the_rest_needs(results):

@@ -93,6 +93,7 @@ def results(tmp_path_factory) -> Path:
     decision |= {"variant": 0.9, "reference": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2, "seeds": 1, "n": 9}
     write(pd.DataFrame([decision]), folder / "decisions.csv")
     read = {"claim": "c08", "dataset": "digits", "outcome": "stand-in", "lead": 0.01, "low": -0.01, "high": 0.03}
+    read |= {"lowest": -0.01, "size": 16, "not_run": 2}
     write(pd.DataFrame([read | {"reading": f"r{number:02d}"} for number in range(3)]), folder / "readings.csv")
     np.savez_compressed(folder / "summary" / "reconstructions.npz")
     return folder
@@ -381,16 +382,17 @@ def test_the_layer_table_is_the_papers_network_at_224():
 def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest_on_one_dataset():
     rows = [
         {"claim": "c08", "dataset": dataset, "reading": reading, "lead": lead, "low": lead - 0.02, "high": lead + 0.02}
-        | {"outcome": outcome}
+        | {"outcome": outcome, "lowest": lead - (0.06 if reading == "r03" else 0.02)}  # another interval of r03
         for dataset, reading, lead, outcome in [
             ("mnist", "r00", 0.01, "open"), ("mnist", "r01", -0.03, "fails"),
-            ("mnist", "r02", 0.05, "open: not trained"), ("digits", "r00", 0.5, "stand-in"),
+            ("mnist", "r02", 0.05, "open: not trained"), ("mnist", "r03", 0.055, "open"),
+            ("digits", "r00", 0.5, "stand-in"),
         ]
     ]  # fmt: skip
     curve = fig_specification.curve(pd.DataFrame(rows), "c08", "mnist")
-    assert list(curve["reading"]) == ["r01", "r00", "r02"]
-    assert list(curve["side"]) == ["behind", "around 0", "ahead"]
-    assert list(curve["judged"]) == [True, True, False]
+    assert list(curve["reading"]) == ["r01", "r00", "r02", "r03"]
+    assert list(curve["side"]) == ["behind", "around 0", "ahead", "around 0"]
+    assert list(curve["judged"]) == [True, True, False, True]
     assert set(fig_specification.CLAIMS) <= {claim["id"] for claim in paper.claims()}
 
 

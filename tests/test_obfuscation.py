@@ -194,6 +194,18 @@ def test_both_ends_derive_the_same_keys_and_another_secret_gives_others():
     assert fixed.sending(0, 1) is fixed.session("other").receiving(9, 4)
 
 
+@pytest.mark.parametrize(("height", "width", "count"), [(2, 2, 16), (3, 2, 72)])
+def test_every_key_that_eq_12_counts_is_drawn_and_derived(height, width, count):
+    """2!·2!·2·2 = 16 and 3!·2!·3·2 = 72 tuples (K_r, K_c, r, c): 2,000 draws miss one with a chance below 1e-10."""
+    generator = torch.Generator().manual_seed(5)
+    drawn = [Key.random(height, width, generator) for _ in range(2000)]
+    derived = PerMessageKeys(bytes(range(32)), height, width).receiving(0, 2000)
+    tuples = {(*key.rows.tolist(), *key.columns.tolist(), int(key.r), int(key.c)) for key in drawn}
+    assert len(tuples) == count
+    each = torch.cat([derived.rows, derived.columns, derived.r[:, None], derived.c[:, None]], dim=1)
+    assert set(map(tuple, each.tolist())) == tuples
+
+
 def test_derived_keys_are_uniform():
     """Each of the 6 row orders of 3 rows, and each offset, a sixth and a third of 3000 messages: chi-squared."""
     from scipy.stats import chisquare

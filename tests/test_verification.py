@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -421,7 +422,7 @@ def test_show_gives_the_printed_number_ours_and_its_source(made):
     assert "mnist/rayleigh/undefended/seed0: commit 0123456789ab, trained 3.0 s on cpu, 1 threads" in text
     assert "repobe/seed0" not in text
     assert "ours is at        32×32 pixels, where the paper has 224×224; 1 epochs, 1 seed(s)" in text
-    assert "points; agrees within 0.5\n" in text
+    assert "points; tolerance 0.5\n" in text
     assert "gates             trained: no; competent: " in text
     assert "undefended has no training of half the epochs beside it" in text
     assert text.endswith(f"run it at the paper's size\n{ours['command']}")
@@ -457,11 +458,25 @@ def test_show_names_the_folders_below_that_have_results(made, tmp_path):
     assert f"these have results: {tmp_path / 'elsewhere' / 'reference' / 'small'}." in said
 
 
-def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_path):
-    (tmp_path / "sets.json").write_text('{"mnist32": "results/reference/mnist32", "other": "results/other"}')
+def test_a_page_of_several_folders_knows_them_from_any_folder(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "sets" / "small")
+    (tmp_path / "sets" / "small" / "summary" / "layer_table.csv").write_text("layer\n")
+    monkeypatch.chdir(tmp_path)
+    collect(Path("all"), [Path("sets/small")])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "our rows, each with its 95 % interval over images" in show("n21", tmp_path / "all")
+    with pytest.raises(ValueError, match=r"verify each: python -m repobe verify \.\./sets/small"):
+        next(verification.verify(tmp_path / "all"))
+
+
+def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "all").mkdir(parents=True)
+    (tmp_path / "results" / "all" / "sets.json").write_text('{"mnist32": "../reference/mnist32", "other": "../other"}')
     each = "python -m repobe verify results/reference/mnist32; python -m repobe verify results/other"
     with pytest.raises(ValueError, match=f"verify each: {each}"):
-        next(verification.verify(tmp_path))
+        next(verification.verify(tmp_path / "results" / "all"))
 
 
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):

@@ -18,8 +18,12 @@ QUANTITIES = wording.QUANTITIES | {  # claims are about the paper's attack and i
 }
 
 
-def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, drawn: set[str]) -> list[dict]:
-    """A card for each row of claims.csv; drawn: the names of the figures that show something."""
+def cards(
+    claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, drawn: set[str], leads: dict[str, str]
+) -> list[dict]:
+    """A card for each row of claims.csv; drawn: the names of the figures that show something; leads: for each dataset,
+    the folder that figures draw, empty if there is one folder.
+    """
     under = headline(readings).set_index("claim").to_dict("index")
     words = {one["id"]: one["reading"] for one in paper.readings()}
     stand_ins = set(readings.loc[readings["outcome"] == "stand-in", "claim"])
@@ -42,6 +46,7 @@ def cards(claims: pd.DataFrame, evidence: pd.DataFrame, readings: pd.DataFrame, 
             "elsewhere": row.get("elsewhere"),
             "readings": _readings(under.get(row["id"]), words, holding(readings, row["id"]), row.get("set")),
             "figures": [name for name in figures_of(row) if name in drawn],
+            "drawn_from": leads.get(row["dataset"]),
             "command": row["command"],
         }
         for row in rows
@@ -132,7 +137,8 @@ def _readings(found: dict | None, words: dict[str, str], held: list[str], judged
     counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
     lead = f"{in_points(found['lead'])} points" if is_proportion(found["quantity"]) else signed(found["lead"])
     best = f"Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
-    return f"{place}of {found['readings']} it {counts}. {best}"
+    lacking = f" {found['not_run']:g} of the claim's runs did not run there." if found["not_run"] else ""
+    return f"{place}of {found['readings']} it {counts}. {best}{lacking}"
 
 
 def compared(row: dict) -> str:

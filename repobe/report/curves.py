@@ -48,14 +48,15 @@ def accuracy_over_snr(
     methods = [*methods, *of_ones_own(table[table["metric"].isin(quantities)]["method"])]
     table = table.assign(source="measured")
     added = [one for one in curves_of(table, list(beside), quantities) if one.dashed and len(one.rows)]
-    curves = with_channel_uses(curves_of(table, methods, quantities) + added)
+    curves = with_seeds(with_channel_uses(curves_of(table, methods, quantities) + added))
     measured, absent = [one for one in curves if len(one.rows)], [one.label for one in curves if one.rows.empty]
     printed = []
     if shown == dataset and measured:
         printed = [one for one in curves_of(points_printed(name), methods, quantities, printed=True) if len(one.rows)]
     numbers = pd.concat([one.rows for one in measured + printed] or [table.iloc[:0].assign(source=[])])
     band = enlarged([one.rows for one in measured], [one.rows for one in printed])
-    title = panel_title(shown, channel)
+    sizes = sorted({int(size) for one in measured for size in one.rows["image_size"]})
+    title = ", ".join([panel_title(shown, channel), *(f"{size}×{size}" for size in sizes)])
     words = quantities[0].replace("_", " ").capitalize() if len(quantities) == 1 else "Accuracy"
     figure = _drawn(measured, printed, absent, band, (title, words), sorted(set(numbers["snr_test_db"])))
     alt = f"{words} over SNR, {title}. {_in_words(measured, printed, absent, band)}"
@@ -87,6 +88,15 @@ def with_channel_uses(curves: list[Curve]) -> list[Curve]:
         f"{one.label.partition(', k = ')[0]}, k = {k}" if k else one.label for one, k in zip(curves, uses, strict=True)
     ]
     return [one._replace(label=label) for one, label in zip(curves, said, strict=True)]
+
+
+def with_seeds(curves: list[Curve]) -> list[Curve]:
+    """The same curves. If only some have several seeds, labels say so, because bars of one seed lack their spread."""
+    seeds = [int(one.rows["seeds"].min()) if len(one.rows) else 0 for one in curves]
+    if len(set(seeds) - {0}) < 2:
+        return curves
+    told = [f"{one.label}, {count} seeds" if count > 1 else one.label for one, count in zip(curves, seeds, strict=True)]
+    return [one._replace(label=label) for one, label in zip(curves, told, strict=True)]
 
 
 def points_printed(name: str) -> pd.DataFrame:
@@ -154,7 +164,15 @@ def _drawn(
         bottom.set_xticks(snrs)
         # A method that has not run gets no marker: a hollow or a pale one would look like the paper's.
         handles += [Line2D([], [], linestyle="none", label=f"{label} (not run)") for label in absent]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8, handlelength=2.8)
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            fontsize=7.5,
+            handlelength=2.5,
+            columnspacing=1,
+        )
         sns.despine(figure)
     else:
         mark_empty(top)

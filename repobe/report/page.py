@@ -81,11 +81,12 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     drawn = [drawing(path, results, figures) for path in sorted(figures.glob("fig*.svg"))]
     shown = [one for one in drawn if not one["empty"]]
     lead = {name: leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}
+    leads = dict(zip(lead["cost"]["dataset"], lead["cost"]["set"], strict=True)) if sets else {}
     page = (
         environment()
         .get_template("page.html.j2")
         .render(
-            cards=cards(claims, evidence, readings, {one["name"] for one in shown}),
+            cards=cards(claims, evidence, readings, {one["name"] for one in shown}, leads),
             drawings={one["name"]: one for one in shown},
             evidence=table(in_words.evidence(evidence, evasion["method"]), EVIDENCE),
             readings=table(in_words.readings(readings), READINGS),

@@ -5,6 +5,7 @@ row gets a column `set` with its folder's name, and each claim and printed numbe
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from repobe.verdicts.words import of_a_part, plain
 
 SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
 DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
-SETS = "sets.json"  # {name: folder}, in a folder that `collect` made
+SETS = "sets.json"  # {name: folder, seen from this one}, in a folder that `collect` made
 CHANGE = ["id", "change", "dataset", "channel", "quantity"]  # the key of decisions.csv
 
 
@@ -56,7 +57,9 @@ def collect(out: Path, folders: list[Path]) -> None:
 def sets_of(results: Path) -> dict[str, str]:
     """{name: folder} of the folders that `collect` put side by side here; empty for any other results folder."""
     path = results / SETS
-    return read_json(path) if path.is_file() else {}
+    return {
+        name: os.path.relpath(results / folder) for name, folder in (read_json(path) if path.is_file() else {}).items()
+    }
 
 
 def side_by_side(table: str, folders: Iterable[Path]) -> pd.DataFrame:
@@ -120,4 +123,5 @@ def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
     entries = [run | {"set": name} for name, made in runs.items() for run in made]
     replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
     replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text(encoding="utf-8"))
-    replace(summary.parent / SETS, json.dumps({folder.name: str(folder) for folder in folders}, indent=1) + "\n")
+    out = summary.parent
+    replace(out / SETS, json.dumps({folder.name: os.path.relpath(folder, out) for folder in folders}, indent=1) + "\n")

@@ -20,7 +20,7 @@ COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "low
 COLUMNS += ["channel", "snr_db", "margin", "difference", "p_holm", "seeds", "images", "size"]
 COLUMNS += ["hold", "fail", "undecided", "not_run"]
 HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
-HEADLINE += ["quantity", "size", "set", "holds", "fails", "open", "ahead", "readings"]
+HEADLINE += ["quantity", "size", "not_run", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
 AS_DECIDED = "r00"
 
@@ -82,8 +82,8 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """For each claim: the most favourable reading, its outcome, and how many readings hold, fail or are open.
 
     ahead: number of readings of which every interval lies above the claim's margin, regardless of the gates. A claim
-    that ran only on a stand-in has no row. quantity, size and set (where rows have them) are those of the most
-    favourable reading.
+    that ran only on a stand-in has no row. quantity, size, not_run and set (where rows have them) are those of the
+    most favourable reading.
     """
     found = []
     for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
@@ -94,7 +94,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
         counts = {outcome: int((each["rank"] == place).sum()) for place, outcome in enumerate(OUTCOMES)}
         ahead = mine.groupby("reading")["lowest"].min() > 0
         counts |= {"ahead": int(ahead.sum()), "readings": len(each)}
-        told = ["outcome", "lead", "low", "high", "quantity", "size", "set"]
+        told = ["outcome", "lead", "low", "high", "quantity", "size", "not_run", "set"]
         kindest = {"kindest": best.name} | {name: best.get(name) for name in told}
         found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
     return pd.DataFrame(found, columns=HEADLINE)

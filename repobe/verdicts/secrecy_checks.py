@@ -72,7 +72,8 @@ def _above_keyless(
             # The mean image's spread of 0 would dilute that of the others.
             trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
             trained = relative(trained) if read else trained
-            for snr, each in pairs.groupby("snr_tap_db"):
+            for snr in pairs["snr_tap_db"].unique():
+                each = pairs[pairs["snr_tap_db"] == snr]
                 variance = each["images_sd"] ** 2 / each["n"] + each["images_sd_mine"] ** 2 / each["n_mine"]
                 sides = (each["value"], each["value_mine"])
                 scale = [binomial_sd(side.mean(), int(each["n"].min())) if read else 1.0 for side in sides]
