@@ -68,7 +68,7 @@ def _measure(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    setup, measured = Setup(device, options.quick), []
+    setup = Setup(device, options.quick)
     origin = machine.provenance(device)
     print(f"{origin['machine']}, {origin['threads']}, torch {origin['torch']}, commit {origin['commit']}")
     for part in chosen(options.only, options.overhead is not None):
@@ -77,11 +77,12 @@ def _measure(options: argparse.Namespace) -> None:
         else:
             rows = importlib.import_module(f"benchmarks.{part}").rows(setup)
         print(f"\n{part}", flush=True)
+        measured = []
         for row in rows:
             measured.append(table.plain(row) | origin)
             print("  " + table.line(measured[-1]), flush=True)
-    if options.out or not options.quick:
-        table.merge((options.out or TABLES) / f"{machine.stem(origin['machine'])}.csv", measured, PARTS)
+        if options.out or not options.quick:  # after each part, because a later one may fail
+            table.merge((options.out or TABLES) / f"{machine.stem(origin['machine'])}.csv", measured, PARTS)
 
 
 def _parser() -> argparse.ArgumentParser:

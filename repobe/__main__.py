@@ -58,6 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def positive(text: str) -> int:
+    """A whole number, 1 or more, of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number, 1 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m repobe", description=__doc__.splitlines()[0])
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -84,16 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--data-dir", help="folder with the files; default: REPOBE_DATA")
     making.add_argument("--source", type=Path, help="of a dataset of your own: a folder of class folders, or an .npz")
     classifying = command(commands.classifier, "data", "out", device=True)
-    classifying.add_argument("--epochs", type=int, help="default: 7, or 4 from 10,000 training images up")
-    classifying.add_argument("--threads", type=int, default=1, help="default: 1")
+    classifying.add_argument("--epochs", type=positive, help="default: 7, or 4 from 10,000 training images up")
+    classifying.add_argument("--threads", type=positive, default=1, help="default: 1")
     command(commands.spec, "json", "out")
     command(commands.cipher_audit, "json", "out")
     blocks = command(commands.block_error_rates, "out")
-    blocks.add_argument("--blocks", type=int, default=1000, help="a row; default: 1000")
+    blocks.add_argument("--blocks", type=positive, default=1000, help="a row; default: 1000")
     command(commands.layer_table, "out")
     for stage in (commands.train, commands.measure, commands.evaluate, commands.invert, commands.audit):
         command(stage, "spec", device=True)
-    command(commands.tables, "results", "specs")
+    gathering = command(commands.tables, "results", "specs")
+    gathering.add_argument("--config-sha256", default="", help="of the specs that the config describes")
     merging = command(commands.merge, "results", "sources", results="the folder to write")
     merging.add_argument("--without", default="", help='runs to leave out, for instance "mnist/*/escst/seed1"')
     command(commands.collect, "results", "sources", results="the folder to write")

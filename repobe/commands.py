@@ -80,7 +80,7 @@ def tables(o: argparse.Namespace) -> None:
     """Gathers the runs' tables."""
     from repobe.tables import results
 
-    results.tables(o.results, o.specs)
+    results.tables(o.results, o.specs, o.config_sha256)
 
 
 def merge(o: argparse.Namespace) -> None:

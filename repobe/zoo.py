@@ -17,6 +17,7 @@ from repobe.runs.files import about, replace
 from repobe.runs.folders import data_file, results_of, run_folder, zoo_models
 from repobe.runs.spec import Spec
 from repobe.runs.status import STAGES
+from repobe.runs.values import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,6 +108,11 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
     from repobe.stages.opening import open_run
     from repobe.stages.transmission import Draws, batches, generator_for
 
+    if not 0 <= eps <= 1:
+        raise ValueError(f"--eps {eps:g} should be a radius in [0, 1] pixels")
+    if not -25 <= snr_db <= 100:
+        raise ValueError(f"--snr-db {snr_db:g} should be from -25 to 100")
+    snr_db = whole(snr_db)  # the evaluation's draws are named by 23, not by 23.0
     run = open_run(folder / "spec.yaml", device)
     spec, data = run.spec, run.data
     if spec.task != "classification":

@@ -32,6 +32,18 @@ def test_a_smoke_run_measures_every_part_and_the_readme_shows_its_file(tmp_path,
     assert all(f"| {row['value']} {row['unit']} |" in shown for row in rows)
 
 
+def test_a_part_that_fails_leaves_those_before_it_in_the_file(tmp_path, monkeypatch, capsys):
+    def fail(_):
+        raise ValueError("a child ran out of memory")
+
+    monkeypatch.setattr("benchmarks.sweep.rows", fail)
+    asked = ["--only", "shuffle,sweep", "--quick", "--device", "cpu", "--out", str(tmp_path)]
+    assert benchmarks.main(asked) == 2
+    assert "a child ran out of memory" in capsys.readouterr().err
+    (path,) = tmp_path.glob("*.csv")
+    assert {row["part"] for row in table.read(path)} == {"shuffle"}
+
+
 def test_the_readme_shows_the_committed_tables():
     text = benchmarks.readme()
     _, _, rest = benchmarks.README.read_text().partition(table.BEGIN)

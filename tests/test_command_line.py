@@ -78,6 +78,22 @@ def test_status_as_json_has_every_run(config, tmp_path, capsys):
     assert sorted(told["left_out"]) == ["repobe_adversarial", "repobe_reconstruction", "undefended"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["classifier", "d", "o", "--threads", "0"],
+        ["classifier", "d", "o", "--epochs", "-1"],
+        ["block_error_rates", "o", "--blocks", "0"],
+    ],
+)
+def test_a_number_below_one_is_refused_with_its_option(asked, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(asked)
+    assert ended.value.code == 2
+    said = f"argument {asked[-2]}: '{asked[-1]}' should be a whole number, 1 or more"
+    assert said in capsys.readouterr().err
+
+
 def test_a_reader_that_has_enough_is_no_error():
     """`python -m repobe show c01 | head -1`"""
     command = [sys.executable, "-m", "repobe", "show", "c01", "--results", str(TABLES), "--json"]

@@ -26,6 +26,30 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_what_was_there(t
     assert sorted(p.name for p in tmp_path.iterdir()) == ["evasion.csv"]
 
 
+def test_a_file_in_the_place_of_a_folder_is_named_with_the_fix(tmp_path):
+    (tmp_path / "folder").touch()
+    with pytest.raises(OSError, match=r"folder/x.csv cannot be written \(Not a directory\); free some space or fix"):
+        files.replace(tmp_path / "folder" / "x.csv", "text")
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "new" / "tables"
+    for content in ("first", "second"):
+        with files.whole_folder(folder) as part:
+            (part / content).write_text(content)
+        assert [path.name for path in folder.iterdir()] == [content]
+
+    def fail() -> None:
+        with files.whole_folder(folder) as part:
+            (part / "second").write_text("half")
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
+    assert (folder / "second").read_text() == "second"
+    assert [path.name for path in folder.parent.iterdir()] == ["tables"]
+
+
 def test_a_training_killed_outright_goes_on_from_its_last_epoch(specs, digits, digits_file, tmp_path):
     """SIGKILL, which no handler sees, in the middle of a run of the command line; then the same command again."""
     from dataclasses import replace

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -64,6 +66,15 @@ def test_faulty_outcomes_are_refused_by_name(spoil, fault, specs, tmp_path):
     outcomes.write(spoil(outcomes.rows(specs["repobe"], counts(5, 0, 3), np.arange(3))), path)
     with pytest.raises(ValueError, match=f"outcomes.parquet: {fault}"):
         outcomes.read(path)
+
+
+def test_a_grid_may_have_more_methods_than_a_byte_counts(specs, tmp_path):
+    paths = [tmp_path / f"{number}.parquet" for number in range(130)]
+    for number, path in enumerate(paths):
+        spec = replace(specs["repobe"], label=f"repobe_{number}")
+        outcomes.write(outcomes.rows(spec, counts(1), np.arange(1)), path)
+    outcomes.gather(paths, tmp_path / "all.parquet")
+    assert outcomes.read(tmp_path / "all.parquet")["method"].nunique() == 130
 
 
 def test_a_file_that_is_cut_or_missing_is_one_line(specs, tmp_path):

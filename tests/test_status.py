@@ -122,6 +122,18 @@ def test_a_measuring_job_says_which_of_its_parts_it_is_at(specs, run, tmp_path):
     assert note.startswith("measure: step 0 of 2")
 
 
+def test_a_damaged_file_of_a_run_is_named_and_one_of_its_progress_says_nothing(specs, run, tmp_path):
+    (run / "train.progress.json").write_text("[]")
+    assert state_of(specs["repobe"], tmp_path) == ("not started", "")
+    leave(run, "train", "measure")
+    (run / "cost.csv").write_bytes(b"code\n\xff\n")
+    with pytest.raises(ValueError, match=r"cost.csv is damaged .*; delete it and run again"):
+        state_of(specs["repobe"], tmp_path)
+    (run / "spec.yaml").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"spec.yaml is damaged .*; delete it and run again"):
+        state_of(specs["repobe"], tmp_path)
+
+
 def test_a_killed_process_leaves_a_run_interrupted_and_another_hosts_is_believed(specs, run, tmp_path):
     spec = specs["repobe"]
     Progress(spec, run, "train", 3)

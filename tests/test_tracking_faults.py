@@ -176,7 +176,13 @@ def test_a_password_from_the_environment_is_shown_nowhere(results, capsys, monke
         assert path.is_dir() or b"s3cret" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("uri", ["http://me:s3cret@host", "postgresql://me:s3cret@host/db", "http://:s3cret@host"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:s3cret@host", "postgresql://me:s3cret@host/db", "http://:s3cret@host",
+        "postgresql://host/db?user=me&password=s3cret", "http://host?access_token=s3cret",
+    ],
+)  # fmt: skip
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(uri, results, capsys):
     assert main(command(results, "--uri", uri)) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -194,6 +200,9 @@ def test_an_address_without_a_password_passes(uri):
 def test_every_password_of_a_text_is_masked():
     text = "http://a:b@c failed, then postgresql+psycopg2://me:p:w@d:5/e"
     assert masked(text) == "http://a:***@c failed, then postgresql+psycopg2://me:***@d:5/e"
+    assert masked("https://me:pa/ss@h, mysql://h/d?user=me&passwd=s3cret&a=1") == (
+        "https://me:***@h, mysql://h/d?user=me&passwd=***&a=1"
+    )
 
 
 def test_an_empty_file_is_no_database_yet(tmp_path):

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from repobe.__main__ import main
+from repobe.runs import checksums
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
@@ -230,6 +231,35 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     one, other = (results.read(folder / "tables/evasion.csv", "evasion").sort_values(rows) for folder in (made, both))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
     assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the random features' row, which both parts have
+
+
+def test_runs_of_another_config_or_of_two_contents_of_a_dataset_are_not_gathered(made, tmp_path):
+    specs = sorted(made.glob("runs/*/*/*/*/spec.yaml"))
+    described = checksums.of_specs(path.read_text() for path in specs)
+    results.tables(made, specs, described)
+    with pytest.raises(ValueError, match=r"runs holds runs of another config; `python -m repobe status` with your"):
+        results.tables(made, specs, described[::-1])
+    for spec, content in zip(specs, "ab", strict=True):
+        path = spec.parent / "provenance.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"data_sha256": content}))
+        if path.with_name("train.sha256.json").exists():
+            path.with_name("train.sha256.json").unlink()
+    said = "mnist/rayleigh/undefended/seed0 and mnist/rayleigh/repobe/seed0 were made from different data; delete"
+    with pytest.raises(ValueError, match=said):
+        results.tables(made, specs)
+
+
+def test_a_merge_that_fails_leaves_the_tables_that_were_there(made, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (made / "tables").iterdir()}
+
+    def full(*_) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(results, "seal", full)
+    with pytest.raises(OSError, match="No space left"):
+        merge(made, [made])
+    assert {path.name: path.read_bytes() for path in (made / "tables").iterdir()} == before
+    assert not list(made.glob("tables.*"))
 
 
 def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):

@@ -166,6 +166,15 @@ def test_images_of_the_suites_own_attack_score_as_in_its_table(run, tmp_path, ca
     assert (entry["images"], entry["draws"], entry["eps"], entry["snr_db"]) == (20, 5, 0.016, 23)
 
 
+def test_23_and_23_0_hear_the_same_noise_and_a_radius_that_is_no_number_is_refused(run, monkeypatch):
+    monkeypatch.setattr("repobe.images.metrics.correct", lambda output, label: (output[:, 0] * 1e4).floor() % 2)
+    image = repobe.load(run, "cpu").test(20)[0]
+    assert zoo.rescored(run, image, 0.0, 23.0, "cpu") == zoo.rescored(run, image, 0.0, 23, "cpu")
+    for eps, snr_db, said in ((float("nan"), 23, "--eps nan should be"), (0.016, float("inf"), "--snr-db inf should")):
+        with pytest.raises(ValueError, match=said):
+            zoo.rescored(run, image, eps, snr_db, "cpu")
+
+
 def test_what_is_told_of_the_images_without_an_attack_is_what_they_themselves_score(run, capsys, monkeypatch):
     # So short a training calls all images the same digit; this "correct" differs from image to image.
     monkeypatch.setattr("repobe.images.metrics.correct", lambda output, label: (output[:, 0] * 1e4).floor() % 2)

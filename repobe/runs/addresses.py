@@ -3,14 +3,17 @@
 import re
 from urllib.parse import urlsplit
 
+SECRET = re.compile(r"(?i)([?&](?:[\w.]*(?:password|passwd|pwd|token|secret))=)[^&\s]*")  # in the query of an address
+
 
 def without_password(uri: str | None) -> str | None:
     """The address of MLflow; ValueError, which does not repeat it, if it holds a password."""
     try:
-        password = urlsplit(uri or "").password
+        parts = urlsplit(uri or "")
+        password = parts.password
     except ValueError as error:
         raise ValueError(f"the address of MLflow cannot be read ({error})") from None
-    if password is not None:
+    if password is not None or SECRET.search(f"?{parts.query}"):
         raise ValueError(
             "the address of MLflow holds a password, which commands, logs and records would show; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or the whole address as "
@@ -20,5 +23,5 @@ def without_password(uri: str | None) -> str | None:
 
 
 def masked(text: str) -> str:
-    """The text with *** for the password of every address in it."""
-    return re.sub(r"(\w://[^\s:/@]*:)[^\s/]*(?=@)", r"\1***", text)
+    """The text with *** for the password of every address in it, before the host or in the query."""
+    return SECRET.sub(r"\1***", re.sub(r"(\w://[^\s:/@]*:)[^\s@]*(?=@)", r"\1***", text))

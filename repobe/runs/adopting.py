@@ -27,7 +27,8 @@ def adopt(*configs: Path) -> str:
     values = load(*configs)
     results, specs = Path(values["results_dir"]), every_run(values)
     named = {spec.path for spec in kept(values, specs)}
-    refused = {spec.path: reason for spec in specs if (reason := _refusal(spec, results))}
+    shared = checksums.compared(results / "data")
+    refused = {spec.path: reason for spec in specs if (reason := _refusal(spec, results, shared))}
     adopted = [spec for spec in specs if spec.path not in refused]
     _touch(_in_order(adopted, results))
     if not adopted and set(refused.values()) == {"not started"}:
@@ -36,17 +37,19 @@ def adopt(*configs: Path) -> str:
     return "\n".join([*lines, f"{results}: {len(named - set(refused))} of {len(named)} runs adopted"])
 
 
-def _refusal(spec: Spec, results: Path) -> str:
-    """Why a run is not adopted; empty if it is."""
+def _refusal(spec: Spec, results: Path, shared: dict[str, bool | None]) -> str:
+    """Why a run is not adopted; empty if it is. shared: the `checksums.compared` of all datasets and classifiers."""
     run, data = run_folder(results, spec.path), data_file(results, spec.dataset)
     state, note = state_of(spec, results)
     if state != "done":
         return f"{state} {note}".strip()
     if not data.exists():
         return f"{data} is not there; copy it too"
-    files = checksums.compared(run) | checksums.compared(data.parent)
-    if changed := [name for name, same in files.items() if not same]:
-        return f"{changed[0]} is not what was written"
+    own = {data.name, classifier_file(results, spec.dataset).name}
+    files = checksums.compared(run) | {name: same for name, same in shared.items() if name in own}
+    for name, same in files.items():
+        if not same:
+            return f"{name} is not what was written" if same is False else f"{name} is missing; copy it too"
     if not {name for stage in STAGES.values() for name in stage} <= set(files):
         return "it has no checksums"
     made_from = json.loads((run / "provenance.json").read_text(encoding="utf-8"))["data_sha256"]
@@ -55,7 +58,12 @@ def _refusal(spec: Spec, results: Path) -> str:
 
 def _in_order(specs: list[Spec], results: Path) -> list[Path]:
     """The files as the workflow makes them: data, descriptions, models (teachers first), measurements."""
-    runs = [run_folder(results, spec.path) for spec in sorted(specs, key=lambda spec: spec.teacher is not None)]
+    by_path = {spec.path: spec for spec in specs}
+
+    def teachers(spec: Spec) -> int:
+        return 1 + teachers(by_path[spec.teacher]) if spec.teacher in by_path else 0
+
+    runs = [run_folder(results, spec.path) for spec in sorted(specs, key=teachers)]
     datasets = sorted({spec.dataset for spec in specs})
     files = [place(results, dataset) for place in (data_file, classifier_file) for dataset in datasets]
     files += [run / name for run in runs for name in ("spec.yaml", "training.json")]

@@ -53,6 +53,11 @@ def compared(folder: Path) -> dict[str, bool | None]:
     return {name: of(path) == expected if path.is_file() else None for name, (path, expected) in files.items()}
 
 
+def of_specs(texts: Iterable[str]) -> str:
+    """The SHA-256 of the texts of several spec.yaml, in order."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
 def sealed(content: bytes) -> bytes:
     """The content with its own checksum at its end."""
     return content + SEAL + hashlib.sha256(content).hexdigest().encode()

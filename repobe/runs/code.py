@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from repobe.runs.config import source_of
-from repobe.runs.files import about
+from repobe.runs.files import about, text_of
 from repobe.runs.plugins import ROOT
 
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
@@ -56,8 +56,7 @@ def recorded(table: Path) -> str:
     """The code that made a run's table; empty if the table is missing, has no rows or names no code."""
     if not table.exists():
         return ""
-    with table.open(newline="", encoding="utf-8") as file:
-        return next(csv.DictReader(file), {}).get("code") or ""
+    return next(csv.DictReader(text_of(table).splitlines()), {}).get("code") or ""
 
 
 @cache

@@ -1,10 +1,13 @@
 """Writing result files, each whole or not at all, and reading what a model file says about itself."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 LONGEST = 100_000_000  # bytes of a header, as safetensors itself allows
@@ -22,12 +25,36 @@ def replace(path: Path, content: bytes | str) -> None:
     except OSError as error:
         raise OSError(unwritten(path, error)) from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it would hide the line above
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `folder` at the end; if anything fails before, the old one stays."""
+    part, old = (folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def unwritten(path: Path | str, error: OSError) -> str:
     """What is said of a file or a folder that cannot be written."""
     return f"{path} cannot be written ({error.strerror or error}); free some space or fix its folder, and rerun"
+
+
+def text_of(path: Path) -> str:
+    """The text of a file; ValueError names one that is damaged."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error.reason}); delete it and run again") from None
 
 
 def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from repobe.runs.code import measured_by, recorded, trained_by
 from repobe.runs.config import load
+from repobe.runs.files import text_of
 from repobe.runs.folders import run_folder
 from repobe.runs.grid import grid
 from repobe.runs.progress import clock, digest
@@ -76,16 +77,14 @@ def is_finished(spec: Spec, results: Path) -> bool:
     """Whether a run that this spec describes is trained and measured, by whatever code."""
     run = run_folder(results, spec.path)
     made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
-    return (
-        all((run / file).exists() for file in made) and (run / "spec.yaml").read_text(encoding="utf-8") == spec.dump()
-    )
+    return all((run / file).exists() for file in made) and text_of(run / "spec.yaml") == spec.dump()
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     """(one of STATES, a note) of one run. The worst state of its stages counts: failed, interrupted, running."""
     run = run_folder(results, spec.path)
     described = run / "spec.yaml"
-    if described.exists() and described.read_text(encoding="utf-8") != spec.dump():
+    if described.exists() and text_of(described) != spec.dump():
         return "not started", "its folder holds a run of another config"
     left = [stage for stage, files in STAGES.items() if not all((run / file).exists() for file in files)]
     if not left:
@@ -130,9 +129,9 @@ def lines_of(log: Path) -> list[str]:
 def _told(path: Path, spec: Spec) -> dict | None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return None
-    return told if told.get("spec_sha256") == digest(spec) else None
+    return told if isinstance(told, dict) and told.get("spec_sha256") == digest(spec) else None
 
 
 def _alive(told: dict) -> bool:

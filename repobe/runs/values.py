@@ -55,7 +55,10 @@ def file(path: str) -> str:
     long = len(path) > 1024 or any(len(part.encode()) > 200 for part in path.split("/"))
     if not path or path.startswith("-") or long:
         raise ValueError(f"{path[:60]!r} cannot name a file: it is empty, too long, or begins with -")
-    return str(Path(path).expanduser())
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{path!r}: no user has this name; write ./{path} for a folder of that name") from None
 
 
 def folder(path: str) -> str:

@@ -106,7 +106,7 @@ def _evaluate(run: "Opened") -> None:
     with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
         weights = {label: checksums.of(run.model_file(path)) for label, path in spec.surrogates.items()}
         model = run.model_file(spec.path)
-        partial = Partial(folder / "partial_evasion", model, code=_measuring(spec), told=progress.step)
+        partial = Partial(folder / "partial_evasion", model, code=_measuring(run), told=progress.step)
         trained = run.trained()
         rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial, weights)
         if trained.system.digital:
@@ -131,10 +131,11 @@ def _invert(run: "Opened") -> None:
         trained, classifier = run.trained(), evaluation_classifier.load(run.data, weights)
         with Progress(spec, folder, "invert", measuring.inversion_steps(spec)) as progress:
             sources = (run.model_file(spec.path), weights)
-            partial = Partial(folder / "partial_inversion", *sources, code=_measuring(spec), told=progress.step)
+            partial = Partial(folder / "partial_inversion", *sources, code=_measuring(run), told=progress.step)
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
-            partial.pack()
     _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
+    if spec.inversion.attackers:
+        partial.pack()
 
 
 def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
@@ -149,12 +150,13 @@ def _audit(run: "Opened") -> None:
 
     spec, folder, rows = run.spec, run.folder, []
     if _shuffles(folder):
-        keep = Partial(folder / "partial_audit", run.model_file(spec.path), code=_measuring(spec))
+        keep = Partial(folder / "partial_audit", run.model_file(spec.path), code=_measuring(run))
         inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
         settings = asdict(spec.audit) | {"inversion": inversion}
         rows = keep("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
-        keep.pack()
     _write_audit(folder, _signed(rows, spec))
+    if _shuffles(folder):
+        keep.pack()
 
 
 def _write_audit(folder: Path, rows: list[dict]) -> None:
@@ -168,10 +170,11 @@ def _shuffles(folder: Path) -> bool:
     return about(folder / "model.safetensors").get("shuffles", True)
 
 
-def _measuring(spec: Spec) -> str:
-    """What every measurement of a run depends on beside its weights: its training, the channel, the suite's code."""
+def _measuring(run: "Opened") -> str:
+    """What every measurement of a run depends on beside its weights: its training, its data, the channel, the code."""
+    spec = run.spec
     channel = (plugins.ROOT / spec.channel_source).read_text(encoding="utf-8") if spec.channel_source else ""
-    return json.dumps([measured_by(spec.method), spec.as_trained(), channel])
+    return json.dumps([measured_by(spec.method), spec.as_trained(), run.data.sha256, channel])
 
 
 def _signed(rows: list[dict], spec: Spec) -> list[dict]:

@@ -42,3 +42,16 @@ def said(twice: set[str], differing: dict[str, list[str]]) -> list[str]:
         runs = "; ".join(f"{run} ({', '.join(tables)})" for run, tables in sorted(differing.items()))
         lines.append(f"{len(differing)} of {len(twice)} runs that were trained twice have other tables: {runs}")
     return lines
+
+
+def refuse_two_data(provenance: list[dict], fix: str) -> None:
+    """ValueError if two runs of one dataset were made from different images, which tables would pair by number.
+
+    provenance: of each run; fix: what to do about it.
+    """
+    first: dict[str, dict] = {}
+    for run in provenance:
+        if made_from := run.get("data_sha256"):
+            other = first.setdefault(run["run"].partition("/")[0], run)
+            if other["data_sha256"] != made_from:
+                raise ValueError(f"{run['run']} and {other['run']} were made from different data; {fix}")

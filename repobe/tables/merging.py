@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from repobe.runs.files import whole_folder
 from repobe.runs.grid import matches, name_of, refuse_idle_patterns
 from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
@@ -23,7 +24,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
     tables. without: patterns of runs to leave out, as in a config's `only`, for instance seeds of an older training.
     ValueError if a file of a source is missing or has changed since it was gathered, if <out> has runs that no source
-    has, if a pattern matches no run, or if the sources have one method at two image sizes or of two lengths.
+    has, if a pattern matches no run, or if the sources have one method at two image sizes or of two lengths, or one
+    dataset with different images.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -74,12 +76,12 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     # Also the rows that a later source replaced: if their size is another one, another config made them.
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
-    folder = out / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    outcomes.write(counted, folder / "outcomes.parquet")
-    for name, frame in frames.items():
-        results.write(frame, folder / name)
-    results.seal(folder, pictures, list(provenance.values()))
+    agreement.refuse_two_data(list(provenance.values()), "leave the older ones out by --without")
+    with whole_folder(out / "tables") as folder:  # it may be a source, of which this is the only copy
+        outcomes.write(counted, folder / "outcomes.parquet")
+        for name, frame in frames.items():
+            results.write(frame, folder / name)
+        results.seal(folder, pictures, list(provenance.values()))
     return lines
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # The narrowest types that fit; compressed, an image takes a few bits on disk.
 SCHEMA = pa.schema(
-    [(name, pa.dictionary(pa.int8(), pa.string())) for name in ("method", "dataset", "channel", "snr_train_db")]
+    [(name, pa.dictionary(pa.int16(), pa.string())) for name in ("method", "dataset", "channel", "snr_train_db")]
     + [("image_size", pa.uint16()), ("seed", pa.uint32()), ("snr_test_db", pa.float64())]
-    + [("attack", pa.dictionary(pa.int8(), pa.string()))]
+    + [("attack", pa.dictionary(pa.int16(), pa.string()))]
     + [("image", pa.uint32()), ("correct", pa.uint8()), ("draws", pa.uint8())]
 )
 PARTS = ["method", "dataset", "channel", "snr_train_db", "image_size", "seed", "snr_test_db", "attack"]

@@ -15,6 +15,7 @@ from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
+from repobe.tables.agreement import refuse_two_data
 from repobe.tables.schema import COST_NUMBERS, FRACTIONS, KEYS, OPTIONAL, OVER_KEYS, RUN, TEXT, VALUES, is_proportion
 from repobe.tables.statistics import interval
 
@@ -72,11 +73,17 @@ def check(frame: pd.DataFrame, table: str, path: Path) -> None:
             )
 
 
-def tables(results: Path, specs: list[Path]) -> None:
+def tables(results: Path, specs: list[Path], config: str = "") -> None:
     """Gathers the runs' tables, images and provenance, and the audit of random features, into <results>/tables.
 
-    sha256.json holds the hash of each file as it was gathered.
+    sha256.json holds the hash of each file as it was gathered. config: the `checksums.of_specs` that these runs should
+    have; ValueError if theirs is another one.
     """
+    if config and checksums.of_specs(path.read_text(encoding="utf-8") for path in specs) != config:
+        said = (
+            "`python -m repobe status` with your config names them; delete their spec.yaml and training.json, run again"
+        )
+        raise ValueError(f"{results}/runs holds runs of another config; {said}")
     out = results / "tables"
     out.mkdir(parents=True, exist_ok=True)
     described = {path: Spec.load(path) for path in specs}
@@ -97,6 +104,7 @@ def tables(results: Path, specs: list[Path]) -> None:
         for name, picture in pictures_of(path.parent / "reconstructions.npz").items():
             pictures[f"{spec.path}/{name}"] = picture
         provenance.append(_provenance(path.parent / "provenance.json", spec))
+    refuse_two_data(provenance, "delete the folders of the older ones and run again")
     write(pd.concat(histories, ignore_index=True), out / "history.csv")
     seal(out, pictures, provenance)
     for line in mixed_code(out):

@@ -1,6 +1,7 @@
 """The two container recipes say the same and pin what they fetch. hadolint reads the Dockerfile in `make lint`."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +25,32 @@ def test_both_recipes_install_the_same_with_the_same_uv():
     versions = re.findall(r"uv==([\d.]+)", DOCKER) + re.findall(r"uv==([\d.]+)", APPTAINER)
     assert len(versions) == 2
     assert len({*versions}) == 1
+
+
+def test_the_image_has_the_figures_scripts_and_the_committed_tables_and_nothing_that_a_user_made():
+    patterns = (ROOT / ".dockerignore").read_text().split()
+
+    def left_out(path: str) -> bool:
+        """Docker's rule: the last pattern that matches the path, or a folder that it lies in, decides."""
+        places = [str(place) for place in [Path(path), *Path(path).parents][:-1]]
+        out = False
+        for pattern in patterns:
+            if any(
+                fnmatch(place, pattern.removeprefix("!")) and place.count("/") == pattern.count("/") for place in places
+            ):
+                out = not pattern.startswith("!")
+        return out
+
+    kept = ["figures/fig3a.py", "figures/__main__.py", "results/reference/mnist32/claims.csv", "results/zoo/README.md"]
+    assert not [path for path in kept if left_out(path)]
+    made = [
+        "figures/fig3a.png",
+        "figures/mnist32/fig3a.pdf",
+        "results/mnist32/runs/x",
+        "results/report.html",
+        ".venv/x",
+    ]
+    assert not [path for path in made if not left_out(path)]
 
 
 def test_apptainers_definition_has_no_section_that_apptainer_does_not_know():

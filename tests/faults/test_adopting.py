@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 from conftest import CONFIG
 
 from repobe.__main__ import main
+from repobe.runs.adopting import _in_order
+from repobe.runs.folders import run_folder
 
 INPUTS = ("data/digits.safetensors", "data/digits.classifier.safetensors")
 
@@ -59,6 +62,26 @@ def test_a_run_that_was_altered_is_left_alone_and_named(name, reason, copied, ca
     assert lines[0] == f"digits/awgn/repobe/seed0: not adopted, {reason}"
     assert lines[1] == f"{copied}: 0 of 1 runs adopted"
     assert times(copied, run)[2:] == before[2:]
+
+
+def test_a_classifier_that_was_not_copied_is_named_and_another_datasets_does_not_matter(copied, capsys):
+    record = copied / "data" / "other.sha256.json"
+    record.write_text('{"other.safetensors": "0"}')
+    assert adopt(copied, capsys) == [f"{copied}: 1 of 1 runs adopted"]
+    (copied / "data" / "digits.classifier.safetensors").unlink()
+    assert adopt(copied, capsys)[0].endswith("not adopted, digits.classifier.safetensors is missing; copy it too")
+
+
+def test_each_model_is_younger_than_its_teacher_also_in_a_chain_of_them(tmp_path, specs):
+    """c teaches b, which teaches a."""
+    chain = {"a": "b", "b": "c", "c": None}
+    runs = [replace(specs["repobe"], label=label, after=teacher) for label, teacher in chain.items()]
+    for spec in runs:
+        model = run_folder(tmp_path, spec.path) / "model.safetensors"
+        model.parent.mkdir(parents=True)
+        model.touch()
+    models = [file.parts[-3] for file in _in_order(runs, tmp_path)]
+    assert models == ["c", "b", "a"]
 
 
 def test_where_no_run_lies_one_line_says_so(tmp_path, capsys):

@@ -368,8 +368,8 @@ def test_the_schema_that_editors_use_is_up_to_date():
 ODD_VALUES = [
     None, True, False, 0, -1, 1, 2, 7.0, 0.5, 1e-9, 1e9, 1e30, 1e308, 10**400, 2**31, 2**32, 2**63,
     math.inf, -math.inf, math.nan, "", " ", "7", "1e-3", "null", "x\n", "a" * 305, "*", "*/nobody", "[",
-    "../..", "$(touch y)", "{run}", "~", "\0", "\ud800", "repobe", "undefended", "repobe_reconstruction",
-    "matched", "keyless", "nowhere.py", "nowhere.py:mine", "rician_k10", "nakagami_m0.1",
+    "../..", "$(touch y)", "{run}", "~", "~nobody_is_called_so/x", "\0", "\ud800", "repobe", "undefended",
+    "repobe_reconstruction", "matched", "keyless", "nowhere.py", "nowhere.py:mine", "rician_k10", "nakagami_m0.1",
     [], {}, [None], [[]], [7, 7.0], [{}], {"a": 1}, {1: 2}, {None: {}}, {"": {}},
     datetime.date(2025, 1, 1), b"bytes", {1, 2},
 ]  # fmt: skip

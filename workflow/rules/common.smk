@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 # The suite's own folder, which need not be the one that snakemake runs in, nor the main workflow's.
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
-from repobe.runs import gpus, resources, slurm, terminal
+from repobe.runs import checksums, gpus, resources, slurm, terminal
 from repobe.runs.code import same_classifier, same_method
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
@@ -122,6 +122,11 @@ def gathered():
 
 def gathered_specs(wildcards):
     return [f"{RUNS}/{path}/spec.yaml" for path in gathered()]
+
+
+def gathered_config(wildcards):
+    """What the runs that are gathered should be: files that came without Snakemake's records may be older ones."""
+    return checksums.of_specs(EVERY[path].dump() for path in gathered())
 
 
 def spec_of(wildcards):

@@ -23,6 +23,7 @@ rule tables:
     params:
         results=results_dir,
         specs=gathered_specs,
+        config=gathered_config,
     log:
         f"{RESULTS}/logs/tables.log",
     group:
@@ -32,7 +33,7 @@ rule tables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m repobe tables {params.results:q} {params.specs:q} 2> {log:q}"
+        "python -m repobe tables {params.results:q} {params.specs:q} --config-sha256 {params.config} 2> {log:q}"
 
 
 rule summary:
