@@ -1,5 +1,6 @@
 """Work that was done stays done: a step that fails after the last checkpoint, a kill, an orphan and its successor."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from baselines import undefended
 from repobe.__main__ import main
-from repobe.runs import checksums, locks, provenance
+from repobe.images import datasets
+from repobe.runs import checksums, files, locks, provenance
 from repobe.runs.spec import Spec
 from repobe.stages import evaluate, pipeline
 from repobe.training import algorithm
@@ -54,6 +57,19 @@ def test_a_training_that_ended_is_not_trained_again_whatever_fails_after_it(step
     assert (run / "resume.pt").exists()  # until the run is measured
     assert main(["measure", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert not (run / "resume.pt").exists()
+
+
+def test_what_was_measured_of_another_test_split_is_measured_again(run, capsys):
+    """The training does not see the test split, so the weights, and all else that is kept, stay the same."""
+    before = pd.read_parquet(run / "outcomes.parquet")
+    data = run.parents[4] / "data" / "digits.safetensors"
+    held, about = load_file(data), files.about(data)
+    held["test_label"] = held["test_label"].flip(0).contiguous()
+    save_file(held, data, {"about": json.dumps(about | {"sha256": datasets._digest(held)})})
+    (data.parent / "digits.sha256.json").unlink(missing_ok=True)
+    as_snakemake_does(run, MEASURED)
+    assert main(["measure", str(run / "spec.yaml"), "--device", "cpu"]) == 0
+    assert not pd.read_parquet(run / "outcomes.parquet").equals(before)
 
 
 def test_without_git_a_training_ends_well_and_its_commit_is_unknown(run, tmp_path):
