@@ -200,6 +200,7 @@ def test_an_address_without_a_password_passes(uri):
 def test_every_password_of_a_text_is_masked():
     text = "http://a:b@c failed, then postgresql+psycopg2://me:p:w@d:5/e"
     assert masked(text) == "http://a:***@c failed, then postgresql+psycopg2://me:***@d:5/e"
+    assert masked("http://me:p@ss@h") == "http://me:***@h"
     assert masked("https://me:pa/ss@h, mysql://h/d?user=me&passwd=s3cret&a=1") == (
         "https://me:***@h, mysql://h/d?user=me&passwd=***&a=1"
     )

@@ -24,4 +24,4 @@ def without_password(uri: str | None) -> str | None:
 
 def masked(text: str) -> str:
     """The text with *** for the password of every address in it, before the host or in the query."""
-    return SECRET.sub(r"\1***", re.sub(r"(\w://[^\s:/@]*:)[^\s@]*(?=@)", r"\1***", text))
+    return SECRET.sub(r"\1***", re.sub(r"(\w://[^\s:/@]*:)\S*(?=@)", r"\1***", text))

@@ -149,13 +149,14 @@ def _audit(run: "Opened") -> None:
     from repobe.stages import audit as measuring
 
     spec, folder, rows = run.spec, run.folder, []
-    if _shuffles(folder):
+    shuffles = _shuffles(folder)
+    if shuffles:
         keep = Partial(folder / "partial_audit", run.model_file(spec.path), code=_measuring(run))
         inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
         settings = asdict(spec.audit) | {"inversion": inversion}
         rows = keep("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
     _write_audit(folder, _signed(rows, spec))
-    if _shuffles(folder):
+    if shuffles:
         keep.pack()
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.runs.code import mixed
 from repobe.runs.console import tell
-from repobe.runs.files import arrays, replace
+from repobe.runs.files import arrays, replace, text_of
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 from repobe.tables.agreement import refuse_two_data
@@ -79,14 +79,14 @@ def tables(results: Path, specs: list[Path], config: str = "") -> None:
     sha256.json holds the hash of each file as it was gathered. config: the `checksums.of_specs` that these runs should
     have; ValueError if theirs is another one.
     """
-    if config and checksums.of_specs(path.read_text(encoding="utf-8") for path in specs) != config:
+    out = results / "tables"
+    out.mkdir(parents=True, exist_ok=True)
+    described = {path: Spec.load(path) for path in specs}
+    if config and checksums.of_specs(text_of(path) for path in specs) != config:
         said = (
             "`python -m repobe status` with your config names them; delete their spec.yaml and training.json, run again"
         )
         raise ValueError(f"{results}/runs holds runs of another config; {said}")
-    out = results / "tables"
-    out.mkdir(parents=True, exist_ok=True)
-    described = {path: Spec.load(path) for path in specs}
     for table in KEYS:
         frames = [_of_run(path.parent / f"{table}.csv", table, spec) for path, spec in described.items()]
         if table == "audit":
