@@ -33,12 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rates = Rates.measured(options.rates, {"bfloat16": options.gpu_bfloat16, "float32": options.gpu_float32})
         torch.set_num_threads(1)
-        found = counted(load(options.config), rates, lambda run: print(f"\r{run:<78}", end="", file=sys.stderr))
+        found = counted(load(options.config), rates, _shown)
+        _shown("")
         jobs, _ = workflow.planned(options.config)
         about = {"jobs": jobs, "machine": rates.machine, "gpu": rates.gpu_named}
         about["commit"] = machine.provenance(torch.device("cpu"))["commit"]
         rows = [_plain(row | about) for row in found]
-        print("\r" + markdown(options.config.stem, rows))
+        print(markdown(options.config.stem, rows))
         if options.out:
             out = options.out / f"{table.CONFIGS}{options.config.stem}.csv"
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"benchmarks.cost: {in_a_line(error)}", file=sys.stderr)
         return 2
+
+
+def _shown(run: str) -> None:
+    """Replaces the line of a terminal; a log stays free of it."""
+    if sys.stderr.isatty():
+        print(f"\r{run:<78}\r", end="", file=sys.stderr)
 
 
 def counted(config: dict, rates: Rates, told: Callable[[str], object] = str) -> list[dict]:
