@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -93,6 +95,11 @@ def test_the_pages_whole_config_describes_runs_of_what_is_ones_own(folder, tmp_p
     assert [spec.path for spec in grid(load_config(path))] == [
         f"cells/weibull/{label}/seed0" for label in ("undefended", "repobe", "mine")
     ]
+    command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--cores", "1", "-s", str(ROOT / "Snakefile")]
+    planned = subprocess.run([*command, "--configfile", str(path)], capture_output=True, text=True, check=False)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned.stdout, re.MULTILINE))
+    assert (jobs["data"], jobs["train"], jobs["measure"]) == ("1", "3", "3")
     together = grid(load_config(ROOT / "config" / "miniature.yaml", path) | {"only": "cells/*"})
     assert {(spec.dataset, spec.channel) for spec in together} == {("cells", "weibull")}  # of two lists the later
     assert {spec.label for spec in together} > {"repobe_adversarial", "mine"}  # of two mappings both
