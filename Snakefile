@@ -45,5 +45,5 @@ rule all:
     localrule: True
     input:
         f"{RESULTS}/report.html",
-        f"{RESULTS}/tracked.json",
+        tracked_runs,
         expand(f"{DRAWN}/{{figure}}.{{kind}}", figure=FIGURES, kind=["pdf", "png"]),

@@ -134,19 +134,23 @@ class Counted:
         return work + shape.test * piece.classified
 
     def attacks(self, spec: Spec) -> Iterator[tuple[str, float]]:
-        """(name, FLOP) of each attack at each SNR and radius; a radius of 0 costs nothing."""
+        """(name, FLOP) of each attack at each SNR and radius; at a radius of 0 the images are scored only."""
         test = self.shapes[spec.dataset].test
         for snr_db in spec.snr_db:
             attacks = due(spec, snr_db)
             common = min([test, *(attack.images for _, attack, _ in attacks)])
             for name, attack, eps in attacks:
-                yield name, self._attack(spec, name, attack, min(attack.images, test), common) if eps else 0.0
+                images = min(attack.images, test)
+                yield name, self._scored(spec, images, common) + (eps > 0) * self._crafted(spec, name, attack, images)
 
-    def _attack(self, spec: Spec, name: str, attack: Attack, images: int, common: int) -> float:
-        """Crafting, the fresh draws that score each image, and the draws that pick the attack of an ensemble."""
+    def _scored(self, spec: Spec, images: int, common: int) -> float:
+        """The fresh draws that score each image, and those that pick the attack of an ensemble."""
         piece = self.pieces(spec)
         scored = _sent(piece, max(SCORED_DRAWS, spec.evaluation.draws))
-        work = images * piece.of(scored) + common * piece.of(_sent(piece, SELECTION))
+        return images * piece.of(scored) + common * piece.of(_sent(piece, SELECTION))
+
+    def _crafted(self, spec: Spec, name: str, attack: Attack, images: int) -> float:
+        piece, work = self.pieces(spec), 0.0
         attacked, rivals, classes = piece, 0, self.shapes[spec.dataset].classes
         if attack.kind == "transfer":
             surrogate = self.every[spec.sibling(attack.surrogate)] if attack.surrogate else spec

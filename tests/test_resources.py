@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.passes import Link, crafting
 from repobe.attacks import evasion
 from repobe.runs import resources
 from repobe.runs.config import load
 from repobe.runs.grid import grid
+from repobe.runs.spec import Attack
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,12 +57,17 @@ def test_on_a_gpu_the_activations_are_not_the_hosts(paper):
     assert resources.memory(double, "train", gpu=1) == resources.memory(paper["repobe"], "train", gpu=1)
 
 
+def test_a_classifier_on_a_gpu_asks_for_the_memory_that_cuda_maps():
+    assert resources.classifying(gpu=1) == resources.classifying(gpu=0) + resources.ON_GPU
+
+
 def test_an_attempt_asks_for_as_much_more(paper):
     spec = paper["repobe"]
     for stage in ("train", "measure"):
         for ask in (resources.memory, resources.minutes):
             assert ask(spec, stage, 0, attempt=3) == 3 * ask(spec, stage, 0)
     assert resources.gathering(100, 2) == 2 * resources.gathering(100)
+    assert resources.classifying(0, 2) == 2 * resources.classifying(0)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,24 @@ def test_a_stronger_attack_has_more_time(paper):
 
 
 @pytest.mark.parametrize("kind", evasion.KINDS)
+@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+@pytest.mark.parametrize("given", [{}, {"steps": 2, "eot": 3, "restarts": 4}, {"eps": (0.01, 0.1), "snr_db": (7,)}])
+def test_no_attack_is_planned_for_less_time_than_its_passes_take(kind, schedule, given, paper):
+    """At the rates of this module, a gradient twice as dear as what it follows. Strong attacks are not planned for four
+    times as long either; of five steps the draws that score an image are the most.
+    """
+    attack = Attack(kind, 1, surrogate="undefended" if kind == "transfer" else None, **given)
+    spec = replace(paper["repobe"], hyper={"key_schedule": schedule})
+    passes = crafting(Link(own_keys=schedule == "per_message", random=False, digital=False), attack, 10, rivals=int(kind == "eot_pgd"))
+    seconds = resources.PASSED / 3 * (passes.sent + 2 * passes.sent_back)
+    seconds += resources.DECODED * (passes.heard + 2 * passes.heard_back)
+    seconds *= len(attack.eps) * len(attack.snr_db or spec.snr_db)
+    planned = resources._attack(attack, spec)
+    assert seconds <= planned
+    assert planned < 4 * seconds or kind in ("pgd", "keyless")
+
+
+@pytest.mark.parametrize("kind", evasion.KINDS)
 def test_an_attacks_steps_and_draws_are_planned_as_it_runs_them(kind):
     """Its defaults stand in its own code, which a plan does not import."""
     inner = {"autoattack_rand": evasion.rand, "autoattack_standard": evasion.standard}
@@ -112,3 +137,4 @@ def test_an_attacks_steps_and_draws_are_planned_as_it_runs_them(kind):
     text = "".join(sources)
     assert re.findall(r"attack\.steps or (\d+)", text) == [str(resources.STEPS[kind])]
     assert set(re.findall(r"attack\.eot or (\d+)", text)) <= {str(resources.DRAWS)}
+    assert resources.SELECTION == evasion.SELECTION

@@ -25,12 +25,14 @@ def cluster(tmp_path, monkeypatch):
 
 def test_what_the_cluster_has_is_accepted(cluster):
     slurm.refuse_unknown([{"slurm_partition": "gpu", "gpu_model": "a100"}, {"slurm_account": "lab"}, {}])
+    slurm.refuse_unknown([{"slurm_partition": "batch,gpu"}])  # as sbatch takes it: whichever has room first
 
 
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
         ({"slurm_partition": "nowhere"}, "slurm_partition 'nowhere' is unknown to Slurm, which has batch, gpu"),
+        ({"slurm_partition": "gpu,nowhere"}, "slurm_partition 'nowhere' is unknown to Slurm, which has batch, gpu"),
         ({"gpu_model": "v100"}, "gpu_model 'v100' is unknown to Slurm, which has a100, h100"),
         ({"slurm_account": "nobodys"}, "slurm_account 'nobodys' is unknown to Slurm, which has lab, other"),
     ],

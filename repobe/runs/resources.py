@@ -5,6 +5,7 @@ A job that still ends at a limit is submitted again with more (`attempt`); a kil
 
 import math
 
+from repobe.runs.plugins import is_file
 from repobe.runs.spec import Attack, Spec
 
 # Measured by `python -m benchmarks` on one CPU thread at S = 32; the time grows with the number of pixels. Eq. 16 is
@@ -38,6 +39,9 @@ WORTH_A_GPU = 60.0  # minutes on one thread
 STEPS = {"pgd": 5, "keyless": 5, "transfer": 50, "eot_pgd": 50, "autoattack_rand": 100, "autoattack_standard": 100}
 STEPS["square"] = 5000
 DRAWS = 20
+ONE_DRAW = ("pgd", "keyless", "autoattack_standard")
+ONE_KEY = ("keyless", "autoattack_standard", "square")  # no key, or that of frozen draws
+SELECTION = 20  # draws that each candidate of an attack is looked at through
 
 
 def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
@@ -47,6 +51,11 @@ def memory(spec: Spec, stage: str, gpu: int, attempt: int = 1) -> int:
         used = KEPT[spec.training.precision, spec.recompute] * spec.training.batch_size * spec.image_size**2 / 2**20
     used = 0 if gpu else used
     return math.ceil((PROCESS + gpu * ON_GPU + used) / 100) * 100 * attempt
+
+
+def classifying(gpu: int, attempt: int = 1) -> int:
+    """MiB of the host for the training of a dataset's evaluation classifier, a small network."""
+    return (PROCESS + 1000 + gpu * ON_GPU) * attempt
 
 
 def gathering(runs: int, attempt: int = 1) -> int:
@@ -89,12 +98,21 @@ def _measuring(spec: Spec) -> float:
 
 
 def _attack(attack: Attack, spec: Spec) -> float:
-    """Seconds a pixel: every step passes the network once and decodes each of its channel draws."""
+    """Seconds a pixel, at most: what benchmarks/passes.py counts, for ten classes."""
     snrs = len(spec.snr_db if attack.snr_db is None else attack.snr_db)
-    tried = attack.images * snrs * len(attack.eps) * attack.restarts
-    if attack.kind == "square":
-        return tried * (attack.steps or STEPS["square"]) * DECODED * (attack.eot or DRAWS)
     steps = attack.steps or STEPS.get(attack.kind, 100)
-    if attack.kind == "autoattack_standard":  # APGD, its nine targets, FAB's nine, and Square
-        return tried * (19 * steps * PASSED + 50 * steps * DECODED)
-    return tried * steps * (PASSED + 3 * DECODED * (attack.eot or DRAWS))
+    draws = 1 if attack.kind in ONE_DRAW else attack.eot or DRAWS
+    # Whether each draw of the channel encodes the image again: the transmitter is random, or each message has its key.
+    random = spec.method == "necst_dp"
+    anew = random or spec.hyper.get("key_schedule") == "per_message" or spec.method == "escst" or is_file(spec.method)
+    sent = draws if random or (anew and attack.kind not in ONE_KEY) else 1
+    look, step = sent * PASSED / 3 + draws * DECODED, sent * PASSED + 3 * draws * DECODED
+    candidates, work = 1, (steps + STEPS["pgd"] + 1) * step  # the paper's images are a candidate of EOT-PGD
+    if attack.kind == "autoattack_rand":  # two losses
+        candidates, work = 2, 2 * (steps + 2) * step
+    elif attack.kind == "autoattack_standard":  # APGD, its nine targets, FAB's nine, and Square
+        work = (19 * steps + 10) * step + (59 * steps + 60) * look
+    elif attack.kind == "square":
+        work = (steps + 2) * look
+    picked = SELECTION * DECODED + (SELECTION if anew else 1) * PASSED / 3
+    return attack.images * snrs * len(attack.eps) * (attack.restarts * work + (attack.restarts * candidates + 3) * picked)

@@ -40,11 +40,14 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     """The attack's adversarial images Float[b, c, S, S] in batches; the same for the same name, eps and SNR.
 
     eot_pgd also considers the paper attack's images, so it is never weaker, up to sampling noise. If the paper's
-    attack covers fewer images, it is run on as many as eot_pgd needs.
+    attack covers fewer images, it is run on as many as eot_pgd needs. At a radius of 0 the images are the clean ones.
 
     within: the attack that wants these images as candidates. It gets its own key session: no key serves twice.
     """
     spec, image, label = victim.spec, victim.image, victim.label
+    if eps == 0:
+        yield from (image[p] for p in parts(min(attack.images, len(image)), at_once(image.size, BATCH)))
+        return
     stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
     run = victim.surrogates[attack.surrogate] if attack.kind == "transfer" else victim.trained
     session = ("attack", *stream, *([within] if within else []))

@@ -80,10 +80,8 @@ def evasion(
         for name, attack, eps in attacks:
             outcomes = keep(
                 f"{name} {eps:g} {snr_db:g} dB",
-                lambda name=name, attack=attack, eps=eps, snr_db=snr_db, natural=natural, common=common: (
-                    attacked(victim, name, attack, eps, snr_db, common)
-                    if eps > 0
-                    else untouched(natural, attack.images, common)
+                lambda name=name, attack=attack, eps=eps, snr_db=snr_db, common=common: attacked(
+                    victim, name, attack, eps, snr_db, common
                 ),
                 draws=spec.evaluation.draws,
                 common=common,
@@ -151,12 +149,6 @@ def unattacked(
             for metric, value in measured(output, x, label[p]).items():
                 found.setdefault(metric, value.new_empty(len(airs), len(image)))[draw, p] = value
     return found
-
-
-def untouched(natural: dict[str, Tensor], images: int, common: int) -> dict[str, Tensor]:
-    """Outcomes of an attack of radius 0: those of the clean images, for each draw."""
-    right = natural["natural_accuracy"]
-    return {"scored": right[:, :images].clone(), "selected": right[:, :common].clone()}
 
 
 def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, common: int) -> dict[str, Tensor]:

@@ -213,6 +213,16 @@ def gpu_of_classifier(wildcards):
     return int(bool(GPUS) or config.get("device", "auto").startswith("cuda"))
 
 
+def tracked_runs(wildcards):
+    """Nothing where --allowed-rules leaves the tracking out, as in profiles/tables: there are no runs to track."""
+    allowed = workflow.dag_settings.allowed_rules
+    return [f"{RESULTS}/tracked.json"] if not allowed or "track" in allowed else []
+
+
+def classifier_memory(wildcards, attempt):
+    return resources.classifying(gpu_of_classifier(wildcards), attempt)
+
+
 def gathering_memory(wildcards, attempt):
     return resources.gathering(len(gathered()), attempt)
 

@@ -23,6 +23,7 @@ rule classifier:
     log:
         f"{RESULTS}/logs/classifier/{{dataset}}.log",
     resources:
+        mem_mb=classifier_memory,
         gpu=gpu_of_classifier,
     conda:
         ENVIRONMENT
