@@ -113,6 +113,20 @@ def test_a_margin_must_lie_below_the_whole_interval():
         assert judged(table, claim(margin=margin))["verdict"] == verdict
 
 
+def test_a_rival_that_we_rebuilt_supports_a_claim_and_never_refutes_it_alone():
+    """The paper has no settings of ESCST (D27), so our ESCST says nothing sure against the paper."""
+    behind, ahead = rows(20), rows(0)
+    escst, necst = claim(rivals=["escst"]), claim(rivals=["escst", "necst"])
+    alone = judged(tables(behind, rows(0, method="escst")), escst)
+    assert alone["verdict"] == "inconclusive: only a rebuilt rival is against it"
+    assert (alone["rival"], alone["comparisons"]) == ("escst", 1)  # it is shown as what it is
+    assert judged(tables(ahead, rows(20, method="escst")), escst)["verdict"] == "reproduced"
+    of_itself = judged(tables(rows(0, method="repobe"), rows(20, method="escst")), claim(method="escst", rivals=["repobe"]))
+    assert of_itself["verdict"] == "inconclusive: only a rebuilt rival is against it"
+    both = tables(behind, rows(0, method="escst"), rows(0, method="necst"))
+    assert judged(both, necst)["verdict"] == "not reproduced"  # NECST refutes it
+
+
 def test_several_comparisons_are_sure_together_by_holm():
     # p of 2/2⁶ = 0.031 is enough alone and not beside another of the same: Holm asks 0.025 of the smaller.
     one, two = rows(6, method="necst"), rows(6, method="ibal")

@@ -74,6 +74,12 @@ def test_a_claim_holds_under_a_reading_by_the_comparisons_that_ran():
     assert (theirs["hold"], theirs["fail"], theirs["undecided"], theirs["not_run"]) == (1, 0, 0, 5)
 
 
+def test_a_rival_that_we_rebuilt_makes_no_reading_fail_alone():
+    known = [rows(100), rows(60, first=500, method="escst")]
+    (found,) = readings.judged(tables(*known), CLAIM | {"parts": [CLAIM["parts"][0] | {"rivals": ["escst"]}]}, AS_DECIDED)
+    assert (found["outcome"], found["fail"]) == ("open: only a rebuilt rival is against it", 1)
+
+
 def test_a_reading_whose_runs_are_in_no_comparison_has_no_row():
     known = [rows(0), rows(60, method="necst")]
     assert judged({"channels": {"rayleigh": "rayleigh_fast"}}, *known) == []

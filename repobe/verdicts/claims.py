@@ -3,7 +3,7 @@
 A claim is judged by comparisons: one for each of its parts, channels, rivals and SNRs. A comparison has a difference,
 its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
 tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
-side refutes the claim. One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
+side refutes the claim, unless it is with a rival that we rebuilt (REBUILT). One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
 come out otherwise if the trainings went on. A claim about several datasets is judged on those that these tables have,
 and its verdict names them. More in docs/verdicts.md.
 """
@@ -22,6 +22,9 @@ from repobe.verdicts.evidence import Tables
 COLUMNS = ["dataset", "quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "low", "high"]
 COLUMNS += ["p_holm", "seeds", "images", "test", "spread", *gates.GAINS, *gates.COLUMNS, "why"]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
+# D27: the paper has no settings of it, so it may support a claim and never refutes one alone.
+REBUILT = {"escst"}
+REBUILT_ALONE = "only a rebuilt rival is against it"
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
     "ahead": accuracy_checks.ahead,
@@ -106,9 +109,10 @@ def _together(comparisons: list[dict]) -> str:
     ran = dict.fromkeys(one["dataset"] for one in comparisons if one["outcome"] != "not run")
     judged = [one for one in comparisons if one["dataset"] in ran]
     found = {one["outcome"] for one in judged}
-    decided = "no" if "no" in found else "yes" if found == {"yes"} else ""
+    against = refuting(judged)
+    decided = "no" if against else "yes" if found == {"yes"} else ""
     if decided:
-        needed = [one for one in judged if one["outcome"] == decided]
+        needed = against or judged
         sizes = {one["size"] for one in needed if one.get("size")}
         spreads = {one["spread"] for one in needed if "spread" in one}
         if decided == "no":  # one failure is enough, so one whose spread is known counts
@@ -116,7 +120,14 @@ def _together(comparisons: list[dict]) -> str:
         # One failure on any dataset is enough.
         alone = ran if decided == "yes" and len(judged) < len(comparisons) else ()
         return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
+    if "no" in found:
+        return f"inconclusive: {REBUILT_ALONE}"
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
+
+
+def refuting(comparisons: list[dict]) -> list[dict]:
+    """The comparisons that refute a claim: surely on the wrong side, and not with a rival that we rebuilt."""
+    return [one for one in comparisons if one["outcome"] == "no" and not REBUILT & {one.get("method"), one.get("rival")}]
 
 
 def _lead(one: dict) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.verdicts import paper
-from repobe.verdicts.claims import GATED, verdict
+from repobe.verdicts.claims import GATED, REBUILT_ALONE, refuting, verdict
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import STAND_INS
 
@@ -128,7 +128,7 @@ def _row(ran: list[dict], not_run: int) -> dict:
     if "stand-in" in kinds:
         outcome = "stand-in"
     elif "no" in kinds:
-        outcome = "fails"
+        outcome = "fails" if refuting(ran) else f"open: {REBUILT_ALONE}"
     else:
         outcome = f"open: {gated}" if gated else "open" if "open" in kinds else "holds"
     counts = {"hold": kinds.count("yes"), "fail": kinds.count("no"), "not_run": not_run}
