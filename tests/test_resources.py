@@ -10,7 +10,7 @@ from repobe.attacks import evasion
 from repobe.runs import resources
 from repobe.runs.config import load
 from repobe.runs.grid import grid
-from repobe.runs.spec import Attack
+from repobe.runs.spec import UNREAD, Attack
 
 ROOT = Path(__file__).parent.parent
 
@@ -118,7 +118,8 @@ def test_no_attack_is_planned_for_less_time_than_its_passes_take(kind, schedule,
     """At the rates of this module, a gradient twice as dear as what it follows. Strong attacks are not planned for four
     times as long either; of five steps the draws that score an image are the most.
     """
-    attack = Attack(kind, 1, surrogate="undefended" if kind == "transfer" else None, **given)
+    read = {name: value for name, value in given.items() if name not in UNREAD.get(kind, ())}
+    attack = Attack(kind, 1, surrogate="undefended" if kind == "transfer" else None, **read)
     spec = replace(paper["repobe"], hyper={"key_schedule": schedule})
     passes = crafting(Link(own_keys=schedule == "per_message", random=False, digital=False), attack, 10, rivals=int(kind == "eot_pgd"))
     seconds = resources.PASSED / 3 * (passes.sent + 2 * passes.sent_back)

@@ -126,6 +126,8 @@ def recovery(known: Tensor, size: int, channel: Channel, audit: Audit, *name) ->
     knows. With `fixed`, the eavesdropper succeeds if it finds the key. With `per_message`, it assumes one key, and
     succeeds if the key that it finds also decrypts the next message.
     """
+    if max(audit.known_messages) > len(known):
+        raise ValueError(f"audit.known_messages asks for {max(audit.known_messages)} messages; there are {len(known)}")
     rows, grid = [], (size, size)
     for schedule, messages, snr_db in product(SCHEDULES, audit.known_messages, audit.snr_db):
         generator = torch.Generator().manual_seed(seed("recovery", *name, schedule, messages, snr_db))
@@ -209,7 +211,8 @@ def cipher_audit(audit: Audit, size: int = 28) -> list[dict]:
     rows.append({"quantity": "roundtrip_errors", "grid": grid, "value": errors, "n": audit.trials})
     bound = chosen_messages_bound(size * size, 256)
     rows.append({"quantity": "chosen_messages_bound_256_levels", "grid": grid, "value": bound, "n": 1})
-    known = normalise_power(complex_normal((audit.trials, 2 * size * size), torch.zeros(1), generator))
+    messages = max(audit.trials, *audit.known_messages)
+    known = normalise_power(complex_normal((messages, 2 * size * size), torch.zeros(1), generator))
     rows += [{"grid": grid} | row for row in recovery(known, size, AWGN(), audit, "white")]
     about = {"method": "random_features", "dataset": "none", "image_size": 8 * size, "channel": "awgn"}
     return [about | {"snr_train_db": "none", "seed": 0} | row for row in rows]

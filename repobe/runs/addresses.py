@@ -3,17 +3,19 @@
 import re
 from urllib.parse import urlsplit
 
-SECRET = re.compile(r"(?i)([?&](?:[\w.]*(?:password|passwd|pwd|token|secret))=)[^&\s]*")  # in the query of an address
+# In the query or the fragment of an address.
+SECRET = re.compile(
+    r"(?i)([?&#](?:[\w.-]*(?:password|passwd|pwd|pass|token|secret|api_?key|auth|credentials?))=)[^&#\s]*"
+)
 
 
 def without_password(uri: str | None) -> str | None:
     """The address of MLflow; ValueError, which does not repeat it, if it holds a password."""
     try:
-        parts = urlsplit(uri or "")
-        password = parts.password
+        password = urlsplit(uri or "").password
     except ValueError as error:
         raise ValueError(f"the address of MLflow cannot be read ({error})") from None
-    if password is not None or SECRET.search(f"?{parts.query}"):
+    if password is not None or masked(uri or "") != (uri or ""):  # a password may hold what ends a host
         raise ValueError(
             "the address of MLflow holds a password, which commands, logs and records would show; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or the whole address as "

@@ -161,6 +161,7 @@ def check(config: Any) -> dict:
         _check_hyper(method, hyper, where)
         if text := refusal(source_of(method), hyper, described.get("task") == "reconstruction"):
             raise ValueError(f"{where}{'.' if text.startswith('hyper.') else ': '}{text}")
+        _check_bounds(method, hyper, where)
     return config
 
 
@@ -180,16 +181,21 @@ def _check_dataset(name: str, source: str | None, results: Path) -> None:
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:
-    """ValueError unless the method's Hyper has every parameter, with that type, and every rate is within its bounds."""
+    """ValueError unless the method's Hyper has every parameter, with that type."""
     known = hyper_parameters(method, where)
     if unknown := sorted(set(hyper) - set(known)):
         what = f"{method} knows {', '.join(known) or 'none'}"
         raise ValueError(f"{where}.hyper: no such hyper-parameter: {', '.join(map(repr, unknown))}; {what}")
-    bounds = typing.get_type_hints(Training, include_extras=True)
     for name, value in hyper.items():
         checked(known[name], value, f"{where}.hyper.{name}", strict=True)
-        if name in bounds:  # learning_rate, epochs … of a method's own optimiser
-            checked(bounds[name], value, f"{where}.hyper.{name}")
+
+
+def _check_bounds(method: str, hyper: dict, where: str) -> None:
+    """ValueError unless every number is within its bounds, which files of one's own choose themselves."""
+    bounds = typing.get_type_hints(Training, include_extras=True)  # learning_rate, epochs … of its own optimiser
+    bounds |= {} if plugins.is_file(method) else values.HYPER
+    for name in sorted(bounds.keys() & hyper.keys()):
+        checked(bounds[name], hyper[name], f"{where}.hyper.{name}")
 
 
 def source_of(method: str) -> str:

@@ -69,6 +69,10 @@ class Training:
     precision: Literal["float32", "bfloat16"] = "float32"  # of training's convolutions; the rest is float32 in both
 
 
+# Settings that a kind of attack ignores: a weak attack must not look like a strong one.
+UNREAD = {"pgd": ("restarts", "eot"), "keyless": ("restarts", "eot"), "autoattack_standard": ("eot",)}
+
+
 @dataclass(frozen=True, config=KNOWN)
 class Attack:
     """One entry of `evaluation.attacks`: an attack of `attacks.evasion`, run at each radius eps in [0, 1] pixels.
@@ -90,6 +94,11 @@ class Attack:
     def __post_init__(self) -> None:
         if self.kind == "transfer" and self.surrogate is None:
             raise ValueError("kind transfer needs a surrogate: the label of the run that it is crafted on")
+        if self.kind != "transfer" and self.surrogate is not None:
+            raise ValueError(f"kind {self.kind} has no surrogate; leave it out, or take kind transfer")
+        for name in UNREAD.get(self.kind, ()):
+            if getattr(self, name) not in (None, 1):
+                raise ValueError(f"kind {self.kind} does not read {name}; leave it out, or take kind eot_pgd")
 
 
 @dataclass(frozen=True, config=KNOWN)

@@ -117,3 +117,18 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32), COUNT]
 Size = Annotated[
     int, Field(strict=True, ge=16, le=1024, multiple_of=8, description="S in pixels, a multiple of 8"), COUNT
 ]
+
+Weight = Annotated[float, FINITE, Field(ge=0, le=1e6), WHOLE]
+Positive = Annotated[float, FINITE, Field(gt=0, le=100), WHOLE]
+Count = Annotated[int, Field(strict=True, ge=0, le=10**6), COUNT]
+# What the Hypers of the suite's own methods may hold, by name.
+HYPER: dict[str, Any] = {
+    **dict.fromkeys(("eps", "step", "start"), Radius),
+    **dict.fromkeys(("beta", "contrast", "encoder_l2", "max_gradient_norm"), Weight),
+    **dict.fromkeys(("temperature", "budget"), Positive),
+    **dict.fromkeys(("bits", "symbols", "silent_epochs", "rising_epochs"), Count),
+    **dict.fromkeys(("attention_blocks", "width", "samples"), Annotated[int, Field(strict=True, ge=1, le=1000), COUNT]),
+    "steps": Steps,
+    "halving_epochs": Epochs,
+    "last_learning_rate": Annotated[float, FINITE, Field(ge=0, le=10), WHOLE],
+}

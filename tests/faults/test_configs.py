@@ -10,6 +10,7 @@ import math
 import re
 import subprocess
 import sys
+import typing
 from functools import cache
 from pathlib import Path
 
@@ -20,13 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repobe.phy import channels
-from repobe.runs import names
+from repobe.runs import names, values
 from repobe.runs.config import CONFIG as KEYS
-from repobe.runs.config import ROOT, SCHEMA, check, load
+from repobe.runs.config import ROOT, SCHEMA, check, hyper_parameters, load, methods
 from repobe.runs.grid import HALF, grid
 from repobe.runs.reading import merged, read, understood
 from repobe.runs.seeds import seed
-from repobe.runs.spec import Spec
+from repobe.runs.spec import Spec, Training
 from repobe.training import method
 from repobe.training.method import Problem
 from repobe.verdicts.commands import Commands
@@ -300,11 +301,22 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.repobe.hyper", {"eps": None}, "methods.repobe.hyper.eps: None should be a number"),
         ("methods.repobe.hyper", {"eps": datetime.date(2025, 1, 1)}, "methods.repobe.hyper: 2025-01-01 is a date"),
         ("methods.vae", {"hyper": {"learning_rate": 1e9}}, "methods.vae.hyper.learning_rate: 1000000000 should be les"),
+        ("methods.repobe.hyper", {"attention_blocks": -1}, "methods.repobe.hyper.attention_blocks: -1 should be"),
+        ("methods.repobe.hyper", {"temperature": 0}, "methods.repobe.hyper.temperature: 0 should be greater than 0"),
+        ("methods.trades", {"hyper": {"steps": 0}}, "methods.trades.hyper.steps: 0 should be greater than or equal to"),
+        ("methods.necst", {"hyper": {"encoder_l2": -1}}, "methods.necst.hyper.encoder_l2: -1 should be greater than"),
+        ("methods.vae", {"hyper": {"last_learning_rate": -1}}, "methods.vae.hyper.last_learning_rate: -1 should be"),
+        ("methods.necst_dp", {"hyper": {"budget": 1000}}, "methods.necst_dp.hyper.budget: 1000 should be less than"),
+        ("methods.escst", {"hyper": {"width": 0}}, "methods.escst.hyper.width: 0 should be greater than or equal to 1"),
         ("methods.necst", {"hyper": {"samples": 1}}, "methods.necst.hyper.samples: 1 is too few; VIMCO needs two"),
         ("methods.trades", {"task": "reconstruction"}, "methods.trades: trades has no task: reconstruction, because"),
         ("methods.repobe.hyper", {"adversarial": True}, "methods.repobe.hyper.adversarial needs `after: undefended`"),
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
         ("evaluation.attacks", {"a": {"kind": "transfer", "images": 5}}, "evaluation.attacks.a: kind transfer needs a"),
+        ("evaluation.attacks", {"a": {"kind": "pgd", "images": 5, "surrogate": "undefended"}}, "evaluation.attacks.a: kind pgd has no surr"),
+        ("evaluation.attacks", {"a": {"kind": "pgd", "images": 5, "restarts": 20}}, "evaluation.attacks.a: kind pgd does not read rest"),
+        ("evaluation.attacks", {"a": {"kind": "keyless", "images": 5, "eot": 20}}, "evaluation.attacks.a: kind keyless does not read eot"),
+        ("evaluation.attacks", {"a": {"kind": "autoattack_standard", "images": 5, "eot": 2}}, "evaluation.attacks.a: kind autoattack_standard does not read eot"),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
         ("device", "cuda:x\n", "device: 'cuda:x\\n' should be auto, cpu, cuda or cuda:1"),
     ],
@@ -533,3 +545,11 @@ def test_a_mutated_config_is_a_plan_or_one_line(config):
 @given(config=mutated())
 def test_each_of_a_thousand_mutated_configs_is_a_plan_or_one_line(config):
     one_of_a_thousand(config)
+
+
+def test_every_number_of_a_methods_hyper_has_bounds():
+    """A new hyper-parameter gets its line in values.HYPER; `outage` is refused by its own method."""
+    known = {*values.HYPER, *typing.get_type_hints(Training), "outage"}
+    for method in methods():
+        kinds = hyper_parameters(method, "")
+        assert {name for name, kind in kinds.items() if kind in (int, float)} <= known
