@@ -15,7 +15,7 @@ from repobe.cipher.keys import FixedKey, Key
 from repobe.images.datasets import Data
 from repobe.images.resizing import images
 from repobe.phy.channels import noise_power
-from repobe.runs.spec import Attack, Training
+from repobe.runs.spec import UNREAD, Attack, Training
 from repobe.systems.folding import folded
 from repobe.systems.system import System
 
@@ -51,7 +51,9 @@ def rows(setup: Setup) -> Iterator[Row]:
     key = keys.receiving(0, count)
     torch.manual_seed(0)
     for kind, (number, plain) in _plainly(system, key, 1 if setup.quick else 5).items():
-        attack = Attack(kind, count, steps=number, eot=DRAWS, surrogate="undefended" if kind == "transfer" else None)
+        draws = None if "eot" in UNREAD.get(kind, ()) else DRAWS
+        surrogate = "undefended" if kind == "transfer" else None
+        attack = Attack(kind, count, steps=number, eot=draws, surrogate=surrogate)
         known = FixedKey(None) if kind in ("keyless", "transfer") else keys
         air = torch.Generator(setup.device).manual_seed(0)
 

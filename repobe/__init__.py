@@ -62,7 +62,7 @@ class Run:
 
     def __init__(self, spec: Spec, method: Method, data: Data, folder: str, session: str) -> None:
         self.spec, self.method, self.data = spec, method, data
-        self._folder, self._session, self._sent = folder, session, 0
+        self._folder, self._session, self._sent, self._attacked = folder, session, 0, 0
 
     def __repr__(self) -> str:
         return f"<repobe.Run {self._folder}: {self.spec.task}, S = {self.spec.image_size}, k = {self.method.system.k}>"
@@ -77,7 +77,8 @@ class Run:
         chooses its code by the SNR. generator: gives random transmitters their numbers; on the run's device. Every call
         uses fresh message numbers and so, with a key for each message, fresh keys.
 
-        ValueError: another shape, number of channels or type, a value outside [0, 1] or NaN, or snr_db missing.
+        ValueError: another shape, number of channels or type, a value outside [0, 1] or NaN, snr_db missing or no
+        number, or a generator of another device.
         """
         import torch
 
@@ -107,8 +108,8 @@ class Run:
         for the draw, on the run's device; equal seeds and equal shapes give equal draws. Default: torch's global
         generator.
 
-        ValueError: an SNR that is no number, symbols that have crossed the channel already, another run's symbols, or a
-        digital run's symbols that were coded for another SNR.
+        ValueError: an SNR that is no number, symbols that have crossed the channel already, another run's symbols, a
+        digital run's symbols that were coded for another SNR, or a generator of another device.
         """
         import torch
 
@@ -153,10 +154,14 @@ class Run:
         """(Image [n, c, S, S] in [0, 1], labels int64 [n]): the first test images, in the order of the suite's attacks.
 
         For every m, the first m images of that order hold all classes evenly. On the run's device.
+
+        ValueError: images below 1, or more than the test split has.
         """
         from repobe.images.resizing import images as resized
 
         pixels, label = self.data.test
+        if not 1 <= images <= len(label):
+            raise ValueError(f"images is {images}; the test split has {len(label)}")
         return resized(pixels[:images], self.spec.image_size), label[:images]
 
     def classifier(self, snr_db: float, draws: int = 1, generator: torch.Generator | None = None) -> torch.nn.Module:
@@ -167,7 +172,7 @@ class Run:
         gradient is an expectation over transformation (Athalye et al. 2018). generator: for the draws, on the run's
         device.
 
-        ValueError: a reconstruction run, or an SNR that is no number.
+        ValueError: a reconstruction run, an SNR that is no number, draws below 1, or a generator of another device.
         """
         import torch
 
@@ -179,7 +184,10 @@ class Run:
         if generator is None:
             generator = torch.Generator(self.data.device).manual_seed(int(torch.randint(2**62, ())))
         _check_device(generator, self.data.device)
-        keys = self.method.keys.session("api", "attack")
+        if draws < 1:
+            raise ValueError(f"draws is {draws}; it counts draws of the channel, one or more")
+        keys = self.method.keys.session("api", "attack", self._attacked)  # no key serves in two classifiers
+        self._attacked += 1
         return NoisyClassifier(self.method.system, noise_power(_decibels(snr_db)), keys, generator).over(draws).eval()
 
     def _check(self, symbols: Transmission) -> None:
@@ -218,7 +226,7 @@ def load(run: str | PathLike[str], device: str = "auto", session: str = "api") -
     """Opens a trained run.
 
     run: its folder, <results>/runs/<dataset>/<channel>/<method>/seed<k>; the dataset's file must be in <results>/data,
-    where training left it. Or the name of a model of the zoo, such as cifar64/awgn/repobe_adversarial; its dataset is
+    where training left it. Or the name of a model of the zoo, such as mnist224/awgn/repobe; its dataset is
     made from the folder REPOBE_DATA, or downloaded, at its first use. device: cpu, cuda, cuda:1 …; auto takes a GPU if
     there is one. Torch is set to the run's number of threads, so that results equal those of its evaluation. session: a
     name that both ends agree on; its messages are numbered from 0. Session and number determine a message's own key. So

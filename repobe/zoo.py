@@ -1,7 +1,7 @@
 """The model zoo: trained runs whose weights are rounded to bfloat16, so that the repository can hold them.
 
 results/zoo/<config> is a results folder as any other, so each stage runs on it by hand. The name of a model is
-<config>/<channel>/<method>, for instance cifar64/awgn/repobe_adversarial.
+<config>/<channel>/<method>, for instance mnist224/awgn/repobe.
 """
 
 import io

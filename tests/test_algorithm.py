@@ -124,7 +124,7 @@ def test_a_step_of_crafting_follows_the_gradient_of_equation_14(inner, specs, di
 
 
 def test_a_step_descends_the_gradient_of_equation_16(specs, digits, batch):
-    """Of all three terms, on the natural batch and what was crafted from it, the weights held constant (D17)."""
+    """The gradient is that of all three terms, on the natural batch and on what was crafted from it (D17)."""
     student = method_of(specs, digits)
     student.optimise()
     nat, _, label = batch

@@ -21,6 +21,7 @@ from repobe.stages import pipeline
 METHODS = {
     "repobe": {},
     "repobe_reconstruction": {"method": "repobe", "task": "reconstruction", "hyper": {"key_schedule": "per_message"}},
+    "per_message": {"method": "repobe", "hyper": {"key_schedule": "per_message"}},
     "undefended": {},
     "jpeg2000": {"hyper": {"symbols": 1568}},
     "necst_dp": {},
@@ -68,6 +69,23 @@ def test_the_five_lines_give_logits_or_images(results):
     picture = run.receive(run.channel(run.transmit(images), snr_db=7))
     assert picture.shape == (3, 1, 16, 16)
     assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_classifiers_of_one_run_use_no_key_twice(results):
+    """Each counts its messages from 0, so each needs a session of its own."""
+    run = opened(results, "per_message")
+    images, _ = run.test(2)
+    for snr_db in (23, 7):
+        assert run.classifier(snr_db)(images).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"), [("draws", "draws is 0; it counts draws"), ("images", "the test split has")]
+)
+def test_a_number_below_one_is_refused(asked, line, results):
+    run = opened(results, "repobe")
+    with pytest.raises(ValueError, match=line):
+        run.classifier(23, draws=0) if asked == "draws" else run.test(0)
 
 
 def test_it_measures_what_the_evaluation_measures(results):
@@ -206,7 +224,7 @@ def test_a_folder_without_a_run_is_named(tmp_path):
 
 @pytest.mark.parametrize("method", ["repobe", "repobe_reconstruction", "necst_dp"])
 def test_the_example_draws_one_image_on_its_way(method, results, tmp_path):
-    """Of 5 panels of 3 inches at 150 dots an inch; a wrong number is one line and exit code 2."""
+    """It has 5 panels of 3 inches at 150 dots an inch; a wrong number is one line and exit code 2."""
     from PIL import Image
 
     from examples.one_image import main

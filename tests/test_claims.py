@@ -121,7 +121,9 @@ def test_a_rival_that_we_rebuilt_supports_a_claim_and_never_refutes_it_alone():
     assert alone["verdict"] == "inconclusive: only a rebuilt rival is against it"
     assert (alone["rival"], alone["comparisons"]) == ("escst", 1)  # it is shown as what it is
     assert judged(tables(ahead, rows(20, method="escst")), escst)["verdict"] == "reproduced"
-    of_itself = judged(tables(rows(0, method="repobe"), rows(20, method="escst")), claim(method="escst", rivals=["repobe"]))
+    of_itself = judged(
+        tables(rows(0, method="repobe"), rows(20, method="escst")), claim(method="escst", rivals=["repobe"])
+    )
     assert of_itself["verdict"] == "inconclusive: only a rebuilt rival is against it"
     both = tables(behind, rows(0, method="escst"), rows(0, method="necst"))
     assert judged(both, necst)["verdict"] == "not reproduced"  # NECST refutes it

@@ -19,7 +19,7 @@ def number(**departures) -> dict:
 
 
 def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, **half) -> dict:
-    """Of a competent system whose training of half the epochs reads as well: of its `epochs`, `gain` less."""
+    """Rows of a competent system beside a training of half its `epochs`, which reads `gain` less."""
     gain, epochs = half.get("gain", 0.0), half.get("epochs", 1)
     whole = [row for row in rows if row.get("method", "repobe") == "repobe" and not row.get("seed")]
     raw = evasion(

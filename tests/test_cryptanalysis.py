@@ -175,7 +175,7 @@ def test_the_audit_of_no_encoder_counts_every_grid_up_to_4_by_4():
 
 @pytest.mark.parametrize("schedule", ["fixed", "per_message"])
 def test_a_wrong_key_is_never_the_senders(schedule, specs, digits):
-    """Of the 16 keys of 2×2 places 4 are the sender's cipher: 200 draws without one are no luck (0.75^200)."""
+    """Four of the 16 keys of 2×2 places are the sender's cipher: 200 draws without one are no luck (0.75^200)."""
     keys = build(replace(specs["repobe"], hyper={"key_schedule": schedule}), digits).keys.sending(0, 5)
     generator = torch.Generator().manual_seed(5)
     for _ in range(200):

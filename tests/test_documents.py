@@ -25,7 +25,7 @@ DOCUMENTS = [
 ]
 DOCUMENTS += [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("make", "snakemake", "python", "mlflow", "git", "source", "pre-commit", "uv", "pip", "conda", ".ci/run")
-# Of others' programs, which are not ours to test.
+# They belong to programs of others, which are not ours to test.
 AS_THEY_ARE = {"git clone <this repository> && cd <its folder>", "source .venv/bin/activate", "pre-commit install"}
 AS_THEY_ARE |= {".ci/run", "mlflow ui"}
 EXAMPLES = {"<config>": "config/config.yaml", "<label>": "repobe", "<results>": "results", "<this folder>/": ""}
@@ -78,7 +78,7 @@ def test_a_command_in_a_document_works(document, command, monkeypatch):
 
 
 def _what_runs(module: str) -> str:
-    """Of a package its __main__."""
+    """The file of a module; a package has its __main__."""
     return f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module
 
 

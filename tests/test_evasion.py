@@ -255,7 +255,7 @@ def test_the_very_images_of_the_papers_row_are_a_candidate_of_strong(trained, mo
 
 
 def test_under_a_key_for_each_message_strong_crafts_the_papers_images_with_keys_of_its_own(specs, digits):
-    """Not those of the row itself, for a key serves one message."""
+    """Not those of the row itself, because a key serves one message."""
     spec = replace(specs["repobe"], hyper={"key_schedule": "per_message"})
     attacks = {"paper": Attack("pgd", 4), "strong": Attack("eot_pgd", 4, steps=1, eot=1)}
     spec = replace(spec, evaluation=replace(spec.evaluation, draws=1, attacks=attacks), snr_db=(23,))

@@ -84,7 +84,7 @@ def test_the_decoder_is_min_sum_written_out_edge_by_edge(rate):
 
 
 def capacity_and_dispersion(snr: float) -> tuple[float, float]:
-    """Of the channel ±1 + N(0, 1/snr), in bits, by quadrature (Polyanskiy, Poor and Verdú 2010)."""
+    """Capacity and dispersion of the channel ±1 + N(0, 1/snr), in bits, by quadrature (Polyanskiy et al. 2010)."""
     y = np.linspace(-12, 12, 20001)
     density = np.exp(-(y**2) / 2) / math.sqrt(2 * math.pi) * (y[1] - y[0])
     information = 1 - np.log1p(np.exp(-2 * snr - 2 * math.sqrt(snr) * y)) / math.log(2)

@@ -60,7 +60,7 @@ def test_images_of_any_size_are_resized_by_the_transmitter(size):
 
 @pytest.mark.parametrize(
     ("name", "term", "reconstruct", "updates"),
-    # Of a class what is encrypted is read last: Bob first learns the cipher.
+    # Bob first learns the cipher, so he reads what is encrypted last.
     [
         ("escst", "encrypted", False, 400),
         ("escst", "encrypted", True, 20),

@@ -62,7 +62,7 @@ def judged(reading: dict, *parts: pd.DataFrame, **raw) -> list[dict]:
 
 
 def test_a_claim_holds_under_a_reading_by_the_comparisons_that_ran():
-    """Of 1,000 images repobe misses 100, the variant none, NECST 60 others: −4 points, and +6, 4 above the margin."""
+    """repobe misses 100 of 1,000 images, the variant none, NECST 60 others: −4 points, and +6, 4 above the margin."""
     variant = {"methods": {"repobe": "repobe_matched"}}
     known = [rows(100), rows(0, method="repobe_matched"), rows(60, first=500, method="necst")]
     (ours,), (theirs,) = judged(AS_DECIDED, *known), judged(variant, *known)
@@ -76,7 +76,9 @@ def test_a_claim_holds_under_a_reading_by_the_comparisons_that_ran():
 
 def test_a_rival_that_we_rebuilt_makes_no_reading_fail_alone():
     known = [rows(100), rows(60, first=500, method="escst")]
-    (found,) = readings.judged(tables(*known), CLAIM | {"parts": [CLAIM["parts"][0] | {"rivals": ["escst"]}]}, AS_DECIDED)
+    (found,) = readings.judged(
+        tables(*known), CLAIM | {"parts": [CLAIM["parts"][0] | {"rivals": ["escst"]}]}, AS_DECIDED
+    )
     assert (found["outcome"], found["fail"]) == ("open: only a rebuilt rival is against it", 1)
 
 
@@ -153,7 +155,7 @@ def test_a_claim_of_two_datasets_is_under_a_reading_as_the_worse_of_them():
 
 
 def test_an_attackers_accuracy_is_compared_as_a_proportion():
-    """Of 400 pictures each: 0.10 against 0.50 is 0.40; the standard error √(0.09/400 + 0.25/400) = 0.02915."""
+    """400 pictures each: 0.10 against 0.50 is 0.40; the standard error √(0.09/400 + 0.25/400) = 0.02915."""
     row = {
         "dataset": "mnist", "image_size": 224, "channel": "awgn", "snr_train_db": "mixed", "snr_tap_db": 23.0,
         "attacker": "keyless", "knowledge": "encoder", "seed": 0, "metric": "attacker_accuracy", "n": 400,

@@ -47,7 +47,7 @@ def original(tmp_path_factory):
                 counts[snr, attack] = (right, 5)
                 row = {"snr_test_db": snr, "attack": attack, "metric": metric, "value": right.mean() / 5, "n": n}
                 rows.append(spec.columns | ROW | row | {"images_sd": None})
-            # Of any other attack no image is kept.
+            # No image of any other attack is kept.
             other = {"snr_test_db": snr, "attack": "worst", "metric": "adversarial_accuracy", "value": 0.1, "n": 50}
             rows.append(spec.columns | ROW | other | {"images_sd": None})
         outcomes.write(outcomes.rows(spec, counts, np.arange(200)), run / "outcomes.parquet")

@@ -37,7 +37,7 @@ def show(o: Namespace) -> None:
 
 
 def status(o: Namespace) -> None:
-    """What of a config's grid is done, running, failed, not started; reads only."""
+    """The state of each run of a config: done, stale, running, interrupted, failed, waiting, not started."""
     _print(_json(states.as_data(*o.configs)) if o.as_json else states.status(*o.configs))
 
 

@@ -115,4 +115,6 @@ def _attack(attack: Attack, spec: Spec) -> float:
     elif attack.kind == "square":
         work = (steps + 2) * look
     picked = SELECTION * DECODED + (SELECTION if anew else 1) * PASSED / 3
-    return attack.images * snrs * len(attack.eps) * (attack.restarts * work + (attack.restarts * candidates + 3) * picked)
+    return (
+        attack.images * snrs * len(attack.eps) * (attack.restarts * work + (attack.restarts * candidates + 3) * picked)
+    )

@@ -35,7 +35,9 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
             given = [] if value is None else str(value).split(",")  # a job takes the first partition that has room
             if values and (unknown := [one for one in given if one not in values]):
                 listed = ", ".join(sorted(values))
-                raise ValueError(f"{name} '{unknown[0]}' is unknown to Slurm, which has {listed}; change it in {PROFILE}")
+                raise ValueError(
+                    f"{name} '{unknown[0]}' is unknown to Slurm, which has {listed}; change it in {PROFILE}"
+                )
     _refuse_without_account(asked[0] if asked else {})
 
 

@@ -1,4 +1,4 @@
-"""The state of every run of a config: done, running, failed, not started. Only reads, so it is safe at any time."""
+"""The state of every run of a config, one of STATES. Only reads, so it is safe at any time."""
 
 import collections
 import json

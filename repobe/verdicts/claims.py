@@ -3,9 +3,9 @@
 A claim is judged by comparisons: one for each of its parts, channels, rivals and SNRs. A comparison has a difference,
 its 95 % interval, and a two-sided p for "the difference equals the margin". Comparisons that fail a gate are not
 tested. Holm's correction over all others keeps the overall level at 95 %. One comparison significantly on the wrong
-side refutes the claim, unless it is with a rival that we rebuilt (REBUILT). One that is open, has not run or fails a gate leaves it inconclusive; so does one that could
-come out otherwise if the trainings went on. A claim about several datasets is judged on those that these tables have,
-and its verdict names them. More in docs/verdicts.md.
+side refutes the claim, unless it is with a rival that we rebuilt (REBUILT). One that is open, has not run or fails a
+gate leaves it inconclusive; so does one that could come out otherwise if the trainings went on. A claim about several
+datasets is judged on those that these tables have, and its verdict names them. More in docs/verdicts.md.
 """
 
 from pathlib import Path
@@ -127,7 +127,9 @@ def _together(comparisons: list[dict]) -> str:
 
 def refuting(comparisons: list[dict]) -> list[dict]:
     """The comparisons that refute a claim: surely on the wrong side, and not with a rival that we rebuilt."""
-    return [one for one in comparisons if one["outcome"] == "no" and not REBUILT & {one.get("method"), one.get("rival")}]
+    return [
+        one for one in comparisons if one["outcome"] == "no" and not REBUILT & {one.get("method"), one.get("rival")}
+    ]
 
 
 def _lead(one: dict) -> float:

@@ -238,7 +238,7 @@ def test_a_number_that_yaml_reads_as_a_text_comes_with_its_right_spelling(writte
 
 
 def test_snakemakes_config_option_is_read_as_yaml():
-    """Of `--config seeds=[0,1] mlflow_uri=null`, Snakemake hands on texts."""
+    """Snakemake hands on texts of `--config seeds=[0,1] mlflow_uri=null`."""
     given = {"seeds": ["0", "1"], "mlflow_uri": "null", "training": {"learning_rate": "0.1", "cycle_momentum": "false"}}
     given |= {"only": "*/repobe", "results_dir": "results/7"}
     config = check(merged(CONFIG, understood(given)))
@@ -313,10 +313,15 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.repobe.hyper", {"adversarial": True}, "methods.repobe.hyper.adversarial needs `after: undefended`"),
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
         ("evaluation.attacks", {"a": {"kind": "transfer", "images": 5}}, "evaluation.attacks.a: kind transfer needs a"),
-        ("evaluation.attacks", {"a": {"kind": "pgd", "images": 5, "surrogate": "undefended"}}, "evaluation.attacks.a: kind pgd has no surr"),
-        ("evaluation.attacks", {"a": {"kind": "pgd", "images": 5, "restarts": 20}}, "evaluation.attacks.a: kind pgd does not read rest"),
-        ("evaluation.attacks", {"a": {"kind": "keyless", "images": 5, "eot": 20}}, "evaluation.attacks.a: kind keyless does not read eot"),
-        ("evaluation.attacks", {"a": {"kind": "autoattack_standard", "images": 5, "eot": 2}}, "evaluation.attacks.a: kind autoattack_standard does not read eot"),
+        *(
+            ("evaluation.attacks", {"a": {"images": 5, "kind": kind} | wrong}, f"evaluation.attacks.a: kind {kind} {end}")
+            for kind, wrong, end in [
+                ("pgd", {"surrogate": "undefended"}, "has no surrogate"),
+                ("pgd", {"restarts": 20}, "does not read restarts"),
+                ("keyless", {"eot": 20}, "does not read eot"),
+                ("autoattack_standard", {"eot": 2}, "does not read eot"),
+            ]
+        ),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
         ("device", "cuda:x\n", "device: 'cuda:x\\n' should be auto, cpu, cuda or cuda:1"),
     ],
@@ -550,6 +555,6 @@ def test_each_of_a_thousand_mutated_configs_is_a_plan_or_one_line(config):
 def test_every_number_of_a_methods_hyper_has_bounds():
     """A new hyper-parameter gets its line in values.HYPER; `outage` is refused by its own method."""
     known = {*values.HYPER, *typing.get_type_hints(Training), "outage"}
-    for method in methods():
-        kinds = hyper_parameters(method, "")
-        assert {name for name, kind in kinds.items() if kind in (int, float)} <= known
+    for name in methods():
+        kinds = hyper_parameters(name, "")
+        assert {key for key, kind in kinds.items() if kind in (int, float)} <= known

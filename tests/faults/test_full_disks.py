@@ -170,7 +170,7 @@ def test_a_read_only_folder_is_one_line_that_names_it(on_disk, disk, tmp_path):
 
 @pytest.mark.parametrize("name", ["tables", "merge", "summary", "collect"])
 def test_a_folder_that_cannot_be_made_is_named_with_the_fix(name, disk, finished, monkeypatch, capsys):
-    """Of the commands that make one."""
+    """The commands that make one are tried."""
     made = {"tables": "results/tables", "merge": "merged", "summary": "results/summary", "collect": "all"}[name]
     shutil.copytree(finished, disk / "results")
     (disk / "results" / "summary" / "layer_table.csv").write_text("layer\n")

@@ -46,7 +46,7 @@ def _no_secret_lies_in(folder: Path, log: str) -> None:
 
 
 def _spellings() -> list[bytes]:
-    """Of the secret, of the sessions of the run that has a key a message, and of what numbers the secret makes.
+    """Spellings of the secret, of the sessions of the run that has a key a message, and of the numbers that they make.
 
     The runs' own keys of 2×2 places would stand in any file by chance: K_r, K_c and the permutation searched for are
     those that the same secret makes of 28×28.
