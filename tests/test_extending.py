@@ -558,6 +558,20 @@ def test_what_a_file_raises_while_it_runs_names_the_key_the_file_and_the_line(bo
     assert str(folder / "fgsm.py") in last
 
 
+@pytest.mark.parametrize(("kind", "least"), [("autoattack_rand", 3), ("autoattack_standard", 4)])
+def test_an_attack_that_compares_more_classes_than_there_are_is_refused_before_training(kind, least, tmp_path, capfd):
+    source = class_folders(tmp_path / "pictures", {"cat": 60, "dog": 60})
+    config = config_of(tmp_path) | {"datasets": {"pets": {"source": str(source), "image_size": 16}}}
+    config["evaluation"] = {"draws": 1, "attacks": {"all": {"kind": kind, "images": 5}}}
+    (spec,) = grid(config)
+    path = tmp_path / "results" / "runs" / spec.path / "spec.yaml"
+    assert main(["data", "pets", str(tmp_path / "results" / "data" / "pets.safetensors"), "--source", str(source)]) == 0
+    assert main(["spec", json.dumps(spec.as_dict()), str(path)]) == 0
+    assert main(["train", str(path), "--device", "cpu"]) == 2
+    line = f"repobe: evaluation.attacks.all: {kind} compares {least} classes, and pets has 2; leave it out for this"
+    assert capfd.readouterr().err.splitlines()[-1].startswith(line)
+
+
 def test_an_incomplete_channel_class_is_refused(tmp_path):
     path = tmp_path / "half.py"
     path.write_text(

@@ -10,6 +10,8 @@ from repobe.runs.spec import Spec
 from repobe.training.loop import restore
 from repobe.training.method import Method
 
+LOGITS = {"autoattack_rand": 3, "autoattack_standard": 4}  # that the DLR losses compare (Croce and Hein 2020)
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -38,9 +40,15 @@ class Opened:
 
 
 def open_run(spec_file: Path, device: str) -> Opened:
-    """Opens the run that spec.yaml describes. ValueError names the file that is missing, misplaced or damaged."""
+    """Opens the run that spec.yaml describes. ValueError names the file that is missing, misplaced or damaged, or an
+    attack for which the dataset has too few classes: before anything is trained.
+    """
     spec = Spec.load(spec_file)
     results = results_of(spec_file, spec)
     chosen = choose(device, spec.threads)
     data = load(data_file(results, spec.dataset), chosen).limit(spec.train_images)
+    for name, attack in spec.evaluation.attacks.items():
+        if data.classes < LOGITS.get(attack.kind, 0):
+            least = f"{attack.kind} compares {LOGITS[attack.kind]} classes, and {spec.dataset} has {data.classes}"
+            raise ValueError(f"evaluation.attacks.{name}: {least}; leave it out for this dataset (`only`)")
     return Opened(spec, spec_file.parent, results, data)

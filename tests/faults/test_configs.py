@@ -314,8 +314,8 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("channels", ["nakagami_m0.3"], "channels.0: channel nakagami: m is 0.3; it must be 0.5 or more"),
         ("evaluation.attacks", {"a": {"kind": "transfer", "images": 5}}, "evaluation.attacks.a: kind transfer needs a"),
         *(
-            ("evaluation.attacks", {"a": {"images": 5, "kind": kind} | wrong}, f"evaluation.attacks.a: kind {kind} {end}")
-            for kind, wrong, end in [
+            ("evaluation.attacks", {"a": {"images": 5, "kind": kind} | odd}, f"evaluation.attacks.a: kind {kind} {end}")
+            for kind, odd, end in [
                 ("pgd", {"surrogate": "undefended"}, "has no surrogate"),
                 ("pgd", {"restarts": 20}, "does not read restarts"),
                 ("keyless", {"eot": 20}, "does not read eot"),
