@@ -298,7 +298,7 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     planned = snakemake("-n", *given)
     assert planned.returncode == 0, planned.stdout[-4000:]
     made = set(re.findall(r"^(?:local)?rule (\w+):", planned.stdout, re.MULTILINE))
-    assert made == {"summary", "compare", "claims", "decisions", "readings", "layer_table", "figures", "report"}
+    assert made == {"summary", "compare", "claims", "decisions", "readings", "layer_table", "figures", "report", "all"}
     judged = snakemake(str(alone / "claims.csv"), *given)
     assert judged.returncode == 0, judged.stdout[-4000:]
     assert (alone / "claims.csv").read_bytes() == (results / "claims.csv").read_bytes()
