@@ -105,8 +105,7 @@ class Run:
         """One draw of the run's channel: fading if it has any, noise, and the equaliser if the receiver knows h.
 
         symbols: what `transmit` returned. snr_db: the average SNR of a complex symbol in dB, 10 log10(1/n0). generator:
-        for the draw, on the run's device; equal seeds and equal shapes give equal draws. Default: torch's global
-        generator.
+        for the draw, on the run's device (default: torch's global one); equal seeds and shapes give equal draws.
 
         ValueError: an SNR that is no number, symbols that have crossed the channel already, another run's symbols, a
         digital run's symbols that were coded for another SNR, or a generator of another device.
@@ -186,19 +185,16 @@ class Run:
         _check_device(generator, self.data.device)
         if draws < 1:
             raise ValueError(f"draws is {draws}; it counts draws of the channel, one or more")
-        keys = self.method.keys.session("api", "attack", self._attacked)  # no key serves in two classifiers
         self._attacked += 1
+        keys = self.method.keys.session("api", "attack", self._attacked)  # no key serves in two classifiers
         return NoisyClassifier(self.method.system, noise_power(_decibels(snr_db)), keys, generator).over(draws).eval()
 
     def _check(self, symbols: Transmission) -> None:
         if not isinstance(symbols, Transmission):
-            raise ValueError(
-                f"symbols are a Transmission, as transmit and channel give it, not {type(symbols).__name__}"
-            )
+            given = type(symbols).__name__
+            raise ValueError(f"symbols are a Transmission, as transmit and channel give it, not {given}")
         if symbols.run != self._folder:
-            raise ValueError(
-                f"these symbols are from {symbols.run}; {self._folder} has another key and another network"
-            )
+            raise ValueError(f"these symbols are from {symbols.run}; {self._folder} has another key and network")
 
     def _checked(self, images: Tensor) -> Tensor:
         """Float[b, c, S, S] in [0, 1] on the run's device."""

@@ -206,8 +206,8 @@ def test_symbols_go_once_over_the_channel_and_come_back_to_their_own_run(results
     for wrong, line in [
         (lambda: run.receive(sent), "have not crossed the channel"),
         (lambda: run.channel(heard, snr_db=7), "have crossed the channel already"),
-        (lambda: other.channel(sent, snr_db=7), "another key and another network"),
-        (lambda: other.receive(heard), "another key and another network"),
+        (lambda: other.channel(sent, snr_db=7), "another key and network"),
+        (lambda: other.receive(heard), "another key and network"),
         (lambda: run.receive(heard.symbols), "are a Transmission, as transmit and channel give it, not Tensor"),
         (lambda: run.channel(sent, snr_db=float("inf")), "finite number in dB, not inf"),
         (lambda: run.channel(sent, snr_db="loud"), "finite number in dB, not 'loud'"),

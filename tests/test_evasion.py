@@ -18,7 +18,7 @@ from repobe.phy.channels import BY_NAME
 from repobe.runs.grid import grid
 from repobe.runs.partial import Partial
 from repobe.runs.spec import ATTACK_KINDS as NAMED
-from repobe.runs.spec import Attack
+from repobe.runs.spec import UNREAD, Attack
 from repobe.stages import crafting
 from repobe.stages import evaluate as evaluation
 from repobe.stages.crafting import GlobalStream, Victim, regrouped
@@ -65,7 +65,8 @@ def attack_on(trained, kind: str, eps: float = 0.06, run=attacked, name: str = "
     if kind == "transfer":
         settings["surrogate"] = "undefended"
     common = (images,) if run is attacked else ()
-    attack = Attack(kind, images, eps=(eps,), **settings)
+    read = {name: value for name, value in settings.items() if name not in UNREAD.get(kind, ())}
+    attack = Attack(kind, images, eps=(eps,), **read)
     return run(victim_of(trained, {"undefended": trained[0]}), name, attack, eps, SNR_DB, *common)
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -570,6 +571,10 @@ def test_an_attack_that_compares_more_classes_than_there_are_is_refused_before_t
     assert main(["train", str(path), "--device", "cpu"]) == 2
     line = f"repobe: evaluation.attacks.all: {kind} compares {least} classes, and pets has 2; leave it out for this"
     assert capfd.readouterr().err.splitlines()[-1].startswith(line)
+    rebuilds = replace(spec, task="reconstruction", method="repobe", label="rebuilds")  # which is not attacked
+    path = tmp_path / "results" / "runs" / rebuilds.path / "spec.yaml"
+    assert main(["spec", json.dumps(rebuilds.as_dict()), str(path)]) == 0
+    assert main(["train", str(path), "--device", "cpu"]) == 0
 
 
 def test_an_incomplete_channel_class_is_refused(tmp_path):

@@ -386,13 +386,14 @@ def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest
         for dataset, reading, lead, outcome in [
             ("mnist", "r00", 0.01, "open"), ("mnist", "r01", -0.03, "fails"),
             ("mnist", "r02", 0.05, "open: not trained"), ("mnist", "r03", 0.055, "open"),
+            ("mnist", "r04", 0.06, "open: only a rebuilt rival is against it"),
             ("digits", "r00", 0.5, "stand-in"),
         ]
     ]  # fmt: skip
     curve = fig_specification.curve(pd.DataFrame(rows), "c08", "mnist")
-    assert list(curve["reading"]) == ["r01", "r00", "r02", "r03"]
-    assert list(curve["side"]) == ["behind", "around 0", "ahead", "around 0"]
-    assert list(curve["judged"]) == [True, True, False, True]
+    assert list(curve["reading"]) == ["r01", "r00", "r02", "r03", "r04"]
+    assert list(curve["side"]) == ["behind", "around 0", "ahead", "around 0", "ahead"]
+    assert list(curve["judged"]) == [True, True, False, True, True]
     assert set(fig_specification.CLAIMS) <= {claim["id"] for claim in paper.claims()}
 
 

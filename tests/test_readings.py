@@ -217,6 +217,14 @@ def test_the_reason_of_a_claim_is_of_the_gate_that_it_names():
     assert cards.reason(row, evidence).startswith(f"{said}NECST has no training")
 
 
+def test_the_reason_of_a_claim_that_only_a_rebuilt_rival_is_against():
+    row = {"verdict": "inconclusive: only a rebuilt rival is against it", "difference": 0.0, "why": None}
+    outcomes = ["no", "no", "yes", "not trained"]
+    evidence = pd.DataFrame({"outcome": outcomes}).assign(dataset="mnist", method="repobe", rival="escst")
+    said = "2 of 4 comparisons lie surely on the other side of the margin, all with a rival that we rebuilt."
+    assert cards.reason(row, evidence) == said
+
+
 def test_the_reason_of_a_claim_of_which_all_that_ran_holds_is_what_did_not_run():
     row = {"verdict": "inconclusive", "difference": 0.05, "why": None}
     evidence = pd.DataFrame(

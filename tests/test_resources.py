@@ -121,9 +121,8 @@ def test_no_attack_is_planned_for_less_time_than_its_passes_take(kind, schedule,
     read = {name: value for name, value in given.items() if name not in UNREAD.get(kind, ())}
     attack = Attack(kind, 1, surrogate="undefended" if kind == "transfer" else None, **read)
     spec = replace(paper["repobe"], hyper={"key_schedule": schedule})
-    passes = crafting(
-        Link(own_keys=schedule == "per_message", random=False, digital=False), attack, 10, rivals=int(kind == "eot_pgd")
-    )
+    own_keys = schedule == "per_message" or kind == "transfer"  # a plan does not know its surrogate
+    passes = crafting(Link(own_keys, random=False, digital=False), attack, 10, rivals=int(kind == "eot_pgd"))
     seconds = resources.PASSED / 3 * (passes.sent + 2 * passes.sent_back)
     seconds += resources.DECODED * (passes.heard + 2 * passes.heard_back)
     seconds *= len(attack.eps) * len(attack.snr_db or spec.snr_db)

@@ -33,6 +33,7 @@ def test_what_the_cluster_has_is_accepted(cluster):
     [
         ({"slurm_partition": "nowhere"}, "slurm_partition 'nowhere' is unknown to Slurm, which has batch, gpu"),
         ({"slurm_partition": "gpu,nowhere"}, "slurm_partition 'nowhere' is unknown to Slurm, which has batch, gpu"),
+        ({"slurm_account": "lab,other"}, "slurm_account 'lab,other' is unknown to Slurm, which has lab, other"),
         ({"gpu_model": "v100"}, "gpu_model 'v100' is unknown to Slurm, which has a100, h100"),
         ({"slurm_account": "nobodys"}, "slurm_account 'nobodys' is unknown to Slurm, which has lab, other"),
     ],

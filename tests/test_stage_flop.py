@@ -13,7 +13,7 @@ from repobe.attacks import cryptanalysis
 from repobe.attacks import inversion as attackers
 from repobe.cipher.keys import Key
 from repobe.runs.grid import grid
-from repobe.runs.spec import ATTACK_KINDS, Attack, Evaluation, Inversion, Spec, Training
+from repobe.runs.spec import ATTACK_KINDS, UNREAD, Attack, Evaluation, Inversion, Spec, Training
 from repobe.stages import audit
 from repobe.stages import crafting as stage_crafting
 from repobe.stages.crafting import Victim
@@ -88,7 +88,9 @@ def test_an_attack_takes_the_passes_that_its_parameters_say(kind, label):
     """A fixed key, own keys, random transmitters and a digital system send an image a different number of times."""
     surrogate = "undefended" if kind == "transfer" else None
     steps, restarts = {"square": (7, 2), "autoattack_standard": (1, 1)}.get(kind, (2, 2))
-    attack = Attack(kind, 2, (0.5,), steps=steps, restarts=restarts, eot=3, surrogate=surrogate)
+    given = {"restarts": restarts, "eot": 3}
+    read = {name: value for name, value in given.items() if name not in UNREAD.get(kind, ())}
+    attack = Attack(kind, 2, (0.5,), steps=steps, surrogate=surrogate, **read)
     spec = run_of(label, evaluation=Evaluation(2, {"mine": attack}), snr_db=(7,))
     other = run_of("undefended")
     trained, data = stubborn(spec)

@@ -182,7 +182,8 @@ def test_a_password_from_the_environment_is_shown_nowhere(results, capsys, monke
         "http://me:s3cret@host", "postgresql://me:s3cret@host/db", "http://:s3cret@host",
         "postgresql://host/db?user=me&password=s3cret", "http://host?access_token=s3cret",
         "postgresql://me:s3cret/1@host/db", "postgresql://me:s3cret?1@host/db", "postgresql://me:s3cret#1@host/db",
-        "http://host?api_key=s3cret", "http://host?pass=s3cret", "http://host#token=s3cret",
+        "http://host?api_key=s3cret", "http://host?api-key=s3cret", "http://host?key=s3cret",
+        "http://host?pass=s3cret", "http://host#token=s3cret",
     ],
 )  # fmt: skip
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(uri, results, capsys):

@@ -9,7 +9,7 @@ from repobe.report.wording import capital, joined, method, spelled
 from repobe.tables.schema import is_proportion
 from repobe.verdicts import paper
 from repobe.verdicts.readings import headline
-from repobe.verdicts.words import plain
+from repobe.verdicts.words import REBUILT_ALONE, plain
 
 QUANTITIES = wording.QUANTITIES | {  # claims are about the paper's attack and its one eavesdropper
     "adversarial_accuracy": "accuracy under the paper's attack",
@@ -67,6 +67,10 @@ def reason(row: dict, evidence: pd.DataFrame, stand_in: bool = False) -> str:
     if row["difference"] is None:  # an enumeration has no comparisons
         return f"{capital(row['evidence'])}."
     count = len(ran)
+    if gate == REBUILT_ALONE:
+        against = int((outcomes == "no").sum())
+        where = "surely on the other side of the margin, all with a rival that we rebuilt"
+        return f"{against} of {count} comparisons lie {where}."
     if gate:
         closed = evidence[outcomes == gate]
         failed, worst = len(closed), (closed["difference"] - closed["margin"]).astype(float).idxmin()

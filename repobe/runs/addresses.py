@@ -4,9 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 # In the query or the fragment of an address.
-SECRET = re.compile(
-    r"(?i)([?&#](?:[\w.-]*(?:password|passwd|pwd|pass|token|secret|api_?key|auth|credentials?))=)[^&#\s]*"
-)
+SECRET = re.compile(r"(?i)([?&#](?:[\w.-]*(?:password|passwd|pwd|pass|token|secret|key|auth|credentials?))=)[^&#\s]*")
 
 
 def without_password(uri: str | None) -> str | None:

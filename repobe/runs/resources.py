@@ -103,8 +103,9 @@ def _attack(attack: Attack, spec: Spec) -> float:
     steps = attack.steps or STEPS.get(attack.kind, 100)
     draws = 1 if attack.kind in ONE_DRAW else attack.eot or DRAWS
     # Whether each draw of the channel encodes the image again: the transmitter is random, or each message has its key.
-    random = spec.method == "necst_dp"
-    anew = random or spec.hyper.get("key_schedule") == "per_message" or spec.method == "escst" or is_file(spec.method)
+    # A method of one's own may do either, and so may the surrogate of a transfer attack: its own spec describes it.
+    random = spec.method == "necst_dp" or is_file(spec.method) or attack.kind == "transfer"
+    anew = random or spec.hyper.get("key_schedule") == "per_message" or spec.method == "escst"
     sent = draws if random or (anew and attack.kind not in ONE_KEY) else 1
     look, step = sent * PASSED / 3 + draws * DECODED, sent * PASSED + 3 * draws * DECODED
     candidates, work = 1, (steps + STEPS["pgd"] + 1) * step  # the paper's images are a candidate of EOT-PGD

@@ -32,7 +32,9 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
     for resources in asked:
         for name in NAMES:
             value, values = resources.get(name), known[name]
-            given = [] if value is None else str(value).split(",")  # a job takes the first partition that has room
+            given = [] if value is None else [str(value)]
+            if name == "slurm_partition":  # a list of them: a job takes the first one that has room
+                given = [one for several in given for one in several.split(",")]
             if values and (unknown := [one for one in given if one not in values]):
                 listed = ", ".join(sorted(values))
                 raise ValueError(

@@ -69,8 +69,8 @@ class Training:
     precision: Literal["float32", "bfloat16"] = "float32"  # of training's convolutions; the rest is float32 in both
 
 
-# Settings that a kind of attack ignores: a weak attack must not look like a strong one.
-UNREAD = {"pgd": ("restarts", "eot"), "keyless": ("restarts", "eot"), "autoattack_standard": ("eot",)}
+UNREAD = {"pgd": ("restarts", "eot"), "keyless": ("restarts", "eot"), "autoattack_standard": ("eot",)}  # by each kind
+INSTEAD = {"pgd": ", or take kind eot_pgd", "autoattack_standard": ", or take kind autoattack_rand"}
 
 
 @dataclass(frozen=True, config=KNOWN)
@@ -96,9 +96,8 @@ class Attack:
             raise ValueError("kind transfer needs a surrogate: the label of the run that it is crafted on")
         if self.kind != "transfer" and self.surrogate is not None:
             raise ValueError(f"kind {self.kind} has no surrogate; leave it out, or take kind transfer")
-        for name in UNREAD.get(self.kind, ()):
-            if getattr(self, name) not in (None, 1):
-                raise ValueError(f"kind {self.kind} does not read {name}; leave it out, or take kind eot_pgd")
+        if unread := [name for name in UNREAD.get(self.kind, ()) if getattr(self, name) not in (None, 1)]:
+            raise ValueError(f"kind {self.kind} does not read {unread[0]}; leave it out{INSTEAD.get(self.kind, '')}")
 
 
 @dataclass(frozen=True, config=KNOWN)

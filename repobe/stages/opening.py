@@ -7,6 +7,7 @@ from repobe.images.datasets import Data, load
 from repobe.runs.devices import choose
 from repobe.runs.folders import data_file, results_of, run_folder
 from repobe.runs.spec import Spec
+from repobe.stages.evaluate import due
 from repobe.training.loop import restore
 from repobe.training.method import Method
 
@@ -47,7 +48,7 @@ def open_run(spec_file: Path, device: str) -> Opened:
     results = results_of(spec_file, spec)
     chosen = choose(device, spec.threads)
     data = load(data_file(results, spec.dataset), chosen).limit(spec.train_images)
-    for name, attack in spec.evaluation.attacks.items():
+    for name, attack, _ in (one for snr_db in spec.snr_db for one in due(spec, snr_db)):
         if data.classes < LOGITS.get(attack.kind, 0):
             least = f"{attack.kind} compares {LOGITS[attack.kind]} classes, and {spec.dataset} has {data.classes}"
             raise ValueError(f"evaluation.attacks.{name}: {least}; leave it out for this dataset (`only`)")

@@ -24,7 +24,6 @@ COLUMNS += ["p_holm", "seeds", "images", "test", "spread", *gates.GAINS, *gates.
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 # D27: the paper has no settings of it, so it may support a claim and never refutes one alone.
 REBUILT = {"escst"}
-REBUILT_ALONE = "only a rebuilt rival is against it"
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
     "ahead": accuracy_checks.ahead,
@@ -75,8 +74,8 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
     for one in run:
         if "p" in one:
             one["evidence"] = _sentence(one, len(tested))
-    # Report the least favourable comparison.
-    deciding = min(run, key=lambda one: (RANK[one["outcome"]], _lead(one)))
+    # Report the least favourable comparison, of those that refute the claim if any does.
+    deciding = min(refuting(run) or run, key=lambda one: (RANK[one["outcome"]], _lead(one)))
     parts = [one["evidence"] for one in run if "p" not in one] or [deciding["evidence"]]
     parts += _counted(run) + _not_run(comparisons) + notes
     columns = {name: deciding.get(name) for name in COLUMNS} | {"comparisons": sum("p" in one for one in run) or None}
@@ -121,7 +120,7 @@ def _together(comparisons: list[dict]) -> str:
         alone = ran if decided == "yes" and len(judged) < len(comparisons) else ()
         return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
     if "no" in found:
-        return f"inconclusive: {REBUILT_ALONE}"
+        return f"inconclusive: {words.REBUILT_ALONE}"
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 
 

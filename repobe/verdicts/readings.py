@@ -12,9 +12,10 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.verdicts import paper
-from repobe.verdicts.claims import GATED, REBUILT_ALONE, refuting, verdict
+from repobe.verdicts.claims import GATED, refuting, verdict
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.words import REBUILT_ALONE
 
 COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "quantity", "method", "rival"]
 COLUMNS += ["channel", "snr_db", "margin", "difference", "p_holm", "seeds", "images", "size"]

@@ -6,6 +6,7 @@ from repobe.tables.statistics import UNKNOWN
 from repobe.verdicts import paper
 
 ALONE = " alone"
+REBUILT_ALONE = "only a rebuilt rival is against it"  # D27; after the colon of an inconclusive verdict
 
 
 def qualified(verdict: str, sizes: set[int], spreads: Iterable[str], alone: Iterable[str] = ()) -> str:

@@ -317,9 +317,9 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
             ("evaluation.attacks", {"a": {"images": 5, "kind": kind} | odd}, f"evaluation.attacks.a: kind {kind} {end}")
             for kind, odd, end in [
                 ("pgd", {"surrogate": "undefended"}, "has no surrogate"),
-                ("pgd", {"restarts": 20}, "does not read restarts"),
-                ("keyless", {"eot": 20}, "does not read eot"),
-                ("autoattack_standard", {"eot": 2}, "does not read eot"),
+                ("pgd", {"restarts": 20}, "does not read restarts; leave it out, or take kind eot_pgd"),
+                ("keyless", {"eot": 20}, "does not read eot; leave it out"),
+                ("autoattack_standard", {"eot": 2}, "does not read eot; leave it out, or take kind autoattack_rand"),
             ]
         ),
         ("threads", 0, "threads: 0 should be greater than or equal to 1"),
