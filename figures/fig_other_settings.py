@@ -43,7 +43,8 @@ def draw() -> None:
             handles[curve.label] = interval_line(axes, x, curve.rows, curve.look, curve.label, line)
             told.append(f"{panel_title(dataset, channel)}, {curve.in_words()}")
             drawn.append(curve.rows)
-        axes.set_title(panel_title(dataset, channel), fontsize=9)
+        sizes = [f"{size}×{size}" for size in sorted({int(size) for size in here["image_size"]})]
+        axes.set_title(", ".join([panel_title(dataset, channel), *sizes]), fontsize=9)
         axes.set_xticks(sorted(set(here["snr_test_db"])))
         axes.grid(axis="y", alpha=0.35)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)

@@ -10,6 +10,9 @@ from repobe.verdicts.gates import STAND_INS
 TITLES = paper.TITLES | {
     "digits": "digits (stand-in for MNIST)",
     "digits_rgb": "digits_rgb (stand-in for CIFAR-10)",
+    "fashion_mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "cifar100": "CIFAR-100",
 }
 NOTHING = "Nothing of this figure has run."  # the description of an empty figure, by which the page knows it
 NOTE = " Note: "  # stands before what a reader must know, at the end of a description
