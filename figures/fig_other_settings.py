@@ -7,7 +7,7 @@ import pandas as pd
 
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.curves import curves_of, offsets
-from repobe.report.headings import panel_title, settings_in_order
+from repobe.report.headings import panel_title, settings_in_order, sized_title
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import STYLE, methods_in_order
 from repobe.verdicts import paper
@@ -43,8 +43,7 @@ def draw() -> None:
             handles[curve.label] = interval_line(axes, x, curve.rows, curve.look, curve.label, line)
             told.append(f"{panel_title(dataset, channel)}, {curve.in_words()}")
             drawn.append(curve.rows)
-        sizes = [f"{size}×{size}" for size in sorted({int(size) for size in here["image_size"]})]
-        axes.set_title(", ".join([panel_title(dataset, channel), *sizes]), fontsize=9)
+        axes.set_title(sized_title(dataset, channel, here["image_size"]), fontsize=9)
         axes.set_xticks(sorted(set(here["snr_test_db"])))
         axes.grid(axis="y", alpha=0.35)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)

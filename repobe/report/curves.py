@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from repobe.report.canvas import interval_line, mark_empty, theme
-from repobe.report.headings import NOTHING, dataset_shown, panel_title
+from repobe.report.headings import NOTHING, dataset_shown, sized_title
 from repobe.report.saving import arguments, save, summary
 from repobe.report.styles import PAPER_NAMES, Style, of_ones_own, style
 from repobe.verdicts import paper
@@ -55,8 +55,7 @@ def accuracy_over_snr(
         printed = [one for one in curves_of(points_printed(name), methods, quantities, printed=True) if len(one.rows)]
     numbers = pd.concat([one.rows for one in measured + printed] or [table.iloc[:0].assign(source=[])])
     band = enlarged([one.rows for one in measured], [one.rows for one in printed])
-    sizes = sorted({int(size) for one in measured for size in one.rows["image_size"]})
-    title = ", ".join([panel_title(shown, channel), *(f"{size}×{size}" for size in sizes)])
+    title = sized_title(shown, channel, (size for one in measured for size in one.rows["image_size"]))
     words = quantities[0].replace("_", " ").capitalize() if len(quantities) == 1 else "Accuracy"
     figure = _drawn(measured, printed, absent, band, (title, words), sorted(set(numbers["snr_test_db"])))
     alt = f"{words} over SNR, {title}. {_in_words(measured, printed, absent, band)}"

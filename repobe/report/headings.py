@@ -30,6 +30,11 @@ def panel_title(dataset: str, channel: str | None = None) -> str:
     return name if channel is None else f"{name}, {channel_title(channel)}"
 
 
+def sized_title(dataset: str, channel: str, sizes: Iterable[float]) -> str:
+    """The heading of a panel with each image size S that it shows."""
+    return ", ".join([panel_title(dataset, channel), *(f"{size}×{size}" for size in sorted({*map(int, sizes)}))])
+
+
 def channel_title(channel: str) -> str:
     """The channel's name in full."""
     return AIR.get(channel, channel.replace("_", " "))
