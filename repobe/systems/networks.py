@@ -5,7 +5,7 @@ image C×S×S ─ encoder ─▶ 4×S/8×S/8 ═ air ═▶ class decoder ─▶
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, relu
+from torch.nn.functional import conv2d, linear, relu
 
 from repobe.systems.precision import Float32Linear
 from repobe.systems.recompute import Stages
@@ -19,9 +19,16 @@ class SameConv2d(nn.Conv2d):
     """A same-padded convolution. On a map of one pixel (the last if S < 48), it uses only the kernel's centre.
 
     The eight other taps see nothing but padding, and took a quarter of the training step on a CPU.
+
+    A 1×1 kernel with a stride reads every second pixel alone, so these pixels are taken first. The result is the same.
+    oneDNN's own strided kernel for AVX2 writes past its workspace if there are fewer than 8 input channels
+    (github.com/uxlfoundation/oneDNN/issues/6035): the weights' gradient was wrong without an error, or the process died.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1):
+            down, across = self.stride
+            return conv2d(x[:, :, ::down, ::across], self.weight, self.bias)
         if x.shape[-2:] != (1, 1):
             return super().forward(x)
         centre = self.weight[:, :, self.padding[0], self.padding[1]]
