@@ -379,6 +379,14 @@ def test_the_layer_table_is_the_papers_network_at_224():
     assert walked == sum(p.numel() for p in system.parameters())
 
 
+def test_the_layer_table_names_the_kind_of_a_layer_that_is_the_suite_s_own():
+    """The linear head and the sigmoid are subclasses that stay in float32; the only normalisation is that of pixels."""
+    rows = pd.DataFrame(layers.layers(16))
+    last = [rows[rows["part"] == part]["kind"].iloc[-1] for part in ("class decoder", "image decoder")]
+    assert last == ["linear", "sigmoid"]
+    assert list(rows[rows["kind"] == "normalisation"]["layer"]) == ["Standardise"]
+
+
 def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest_on_one_dataset():
     rows = [
         {"claim": "c08", "dataset": dataset, "reading": reading, "lead": lead, "low": lead - 0.02, "high": lead + 0.02}

@@ -5,15 +5,13 @@ from torch import Tensor, nn
 
 from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import AWGN, noise_power
-from repobe.systems.networks import FEATURES, ResidualBlock, SameConv2d, SqueezeExcitation
-from repobe.systems.stem import Stem
+from repobe.systems.networks import FEATURES, ResidualBlock, SqueezeExcitation, Standardise
 from repobe.systems.system import SemanticSystem
 
 COLUMNS = ["part", "layer", "kind", "size", "stride", "channels", "height", "width", "parameters"]
 LAYER_NAMES = {
+    Standardise: "normalisation",
     nn.Conv2d: "convolution",
-    SameConv2d: "convolution",
-    Stem: "convolution",
     nn.ConvTranspose2d: "transposed convolution",
     nn.MaxPool2d: "max pooling",
     nn.Linear: "linear",
@@ -78,5 +76,5 @@ def _row(part: str, name: str, output: Tensor, module: nn.Module | None = None) 
     if isinstance(module, ResidualBlock):
         attentive = any(isinstance(m, SqueezeExcitation) for m in module.modules())
         return row | {"kind": "residual block, SE" if attentive else "residual block"}
-    row["kind"] = LAYER_NAMES.get(type(first if isinstance(module, nn.Sequential) else module), "normalisation")
-    return row
+    layer = first if isinstance(module, nn.Sequential) else module
+    return row | {"kind": next(name for kind, name in LAYER_NAMES.items() if isinstance(layer, kind))}
