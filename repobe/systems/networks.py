@@ -21,8 +21,8 @@ class SameConv2d(nn.Conv2d):
     The eight other taps see nothing but padding, and took a quarter of the training step on a CPU.
 
     A 1×1 kernel with a stride reads every second pixel alone, so these pixels are taken first. The result is the same.
-    oneDNN's own strided kernel for AVX2 writes past its workspace if there are fewer than 8 input channels
-    (github.com/uxlfoundation/oneDNN/issues/6035): the weights' gradient was wrong without an error, or the process died.
+    oneDNN's own strided kernel for AVX2 writes past its workspace if there are fewer than 8 input channels (oneDNN's
+    issue 6035): the weights' gradient was wrong without an error, or the process died.
     """
 
     def forward(self, x: Tensor) -> Tensor:
