@@ -103,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     gathering = command(commands.tables, "results", "specs")
     gathering.add_argument("--config-sha256", default="", help="of the specs that the config describes")
     merging = command(commands.merge, "results", "sources", results="the folder to write")
-    merging.add_argument("--without", default="", help='runs to leave out, for instance "mnist/*/escst/seed1"')
+    said = 'runs to leave out, for instance "mnist/*/escst/seed1"; more than once adds up'
+    merging.add_argument("--without", action="append", default=[], help=said)
     command(commands.collect, "results", "sources", results="the folder to write")
     for stage in (commands.summary, commands.compare, commands.claims, commands.decisions, commands.readings):
         command(stage, "results")

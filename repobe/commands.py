@@ -87,7 +87,7 @@ def merge(o: argparse.Namespace) -> None:
     """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
     from repobe.tables import merging
 
-    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources, o.without))
+    sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources, " ".join(o.without)))
 
 
 def collect(o: argparse.Namespace) -> None:

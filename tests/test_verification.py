@@ -409,6 +409,13 @@ def test_merge_leaves_out_the_runs_that_it_is_told_to(made, tmp_path):
         merge(tmp_path / "two", [made], "*/repobe */necst")
 
 
+def test_the_runs_to_leave_out_may_be_given_one_by_one(made, tmp_path, capsys):
+    """The second had replaced the first in silence."""
+    given = ["--without", "*/necst", "--without", "*/undefended"]
+    assert main(["merge", str(tmp_path / "one"), str(made), *given]) == 2
+    assert "--without: no run matches '*/necst'" in capsys.readouterr().err
+
+
 def test_seeds_of_two_lengths_of_training_are_refused(made, tmp_path):
     """They would count as seeds of one training."""
     longer = tmp_path / "longer"
