@@ -78,6 +78,12 @@ def test_the_interval_holds_the_spread_between_seeds():
     found = compared(0.99, {}, *pool)
     assert found["spread"] == "pooled from 1 method over awgn at 7 dB"
     assert 0.99 - found["low"] == pytest.approx(0.0229, abs=2e-4)
+    # Two seeds, 0.985 and 0.995, join the pool: variances 0.00005 and 0.00012 over p(1 − p) are 0.00505 on one degree
+    # of freedom and 0.00679 on four, so 0.00644 on five: 0.00799 at 0.99, times t(0.975, 5)/√2, 0.0145. Alone: 0.0635.
+    two = [{"value": value, "seed": seed} for seed, value in enumerate((0.985, 0.995))]
+    found = compared(0.99, *two, *pool)
+    assert found["spread"] == "pooled from 2 methods over awgn at 7 dB"
+    assert 0.99 - found["low"] == pytest.approx(0.0147, abs=2e-4)
 
 
 def test_no_interval_and_no_gain_reaches_beyond_an_accuracy_of_1():

@@ -139,6 +139,20 @@ def test_one_seed_takes_the_spread_of_a_difference_from_the_pool():
     assert found.p > alone.p
 
 
+def test_two_seeds_take_the_spread_from_the_pool_so_that_a_second_training_never_decides_less_than_the_first():
+    # Differences 0.02 and 0.04, mean 0.03. Alone t(0.975, 1) = 12.7062 times 0.01; from the pool 2.4469·0.003/√2.
+    each = np.zeros((1000, 2))
+    each[:20, 0], each[:40, 1] = 1, 1
+    se = np.sqrt((20 + 20 / 4 + 1) / 1002 - (30 / 1002) ** 2) / np.sqrt(1002)
+    found = statistics.paired(each, 0, Spread(0.003, 6, "pooled from 3 methods"))
+    half = np.hypot(2.4469 * 0.003 / np.sqrt(2), 1.95996 * se)
+    assert (found.low, found.high) == pytest.approx((30 / 1002 - half, 30 / 1002 + half), abs=1e-6)
+    assert found.spread == "pooled from 3 methods"
+    alone = statistics.paired(each, 0, None)
+    assert alone.high - 30 / 1002 == pytest.approx(np.hypot(12.7062 * 0.01, 1.95996 * se), abs=1e-6)
+    assert alone.spread == "seeds"
+
+
 def test_another_source_of_doubt_never_narrows_an_interval():
     each = np.zeros((50, 3))
     each[:20, 0], each[:30, 1], each[:25, 2] = 1, 1, 1

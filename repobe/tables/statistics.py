@@ -12,6 +12,7 @@ LEVEL = 0.95
 Z = stats.norm.ppf((1 + LEVEL) / 2)
 SURE = -700.0  # log p; below it, p counts as 0
 UNKNOWN = "none known"  # the source of a spread between seeds, where no training has a second seed
+FEW = 3  # seeds; fewer know less of their own spread than a pool does: of two, Student's t is 12.7 (D34)
 
 
 def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
@@ -120,7 +121,7 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
     each: per image and seed, one method's fraction of correct draws minus the other's. Two sources of uncertainty add
     up (Bouthillier et al. 2021). Images: the standard error of Agresti and Min's interval (2005, Wald+2), which adds
     half an image to each of the four cells, so no interval has width zero. Trainings: the standard deviation over the
-    seeds; for a single seed, that of such a difference in `pooled`. If no spread is known and every image is a clear
+    seeds; for fewer than FEW, that of such a difference in `pooled`. If no spread is known and every image is a clear
     win, loss or draw (one channel draw), p against a margin of 0 is McNemar's exact p.
     """
     n = len(each)
@@ -154,11 +155,10 @@ def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) ->
 
 def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[float, float]], str]:
     """([(standard error of the difference, degrees of freedom)], source); the list is empty if none is known."""
-    if len(each) > 1:
-        return [(each.std(ddof=1) / np.sqrt(len(each)), len(each) - 1)], "seeds"
-    if pooled is None:
-        return [], UNKNOWN
-    return [(pooled.sd, pooled.df)], pooled.source
+    spread = pooled
+    if len(each) >= FEW or (pooled is None and len(each) > 1):
+        spread = Spread(each.std(ddof=1), len(each) - 1, "seeds")
+    return ([], UNKNOWN) if spread is None else ([(spread.sd / np.sqrt(len(each)), spread.df)], spread.source)
 
 
 def _difference(

@@ -7,7 +7,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import read, write_derived
 from repobe.tables.selection import at
-from repobe.tables.statistics import UNKNOWN, Spread, widened, wilson
+from repobe.tables.statistics import FEW, UNKNOWN, Spread, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
@@ -81,7 +81,7 @@ def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[floa
     """(low, high, source of the spread between seeds): Wilson's interval over images, widened by that spread."""
     low, high = wilson(one["mean"], int(one["n"]))
     seeds = int(one["seeds"])
-    if seeds > 1:
+    if seeds >= FEW:
         spread: Spread | None = Spread(one["sd"], seeds - 1, "seeds")
     else:
         rows = accuracies(evasion, number["dataset"], number["quantity"])

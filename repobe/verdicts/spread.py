@@ -1,4 +1,4 @@
-"""The spread between seeds: measured for methods with several seeds, pooled for methods with one (D34)."""
+"""The spread between seeds: measured for methods with three seeds or more, pooled for methods with fewer (D34)."""
 
 from typing import TypeVar
 
