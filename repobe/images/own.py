@@ -17,12 +17,11 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from repobe.images.subsets import stratified
+from repobe.runs import own_data
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
 GREY = ("1", "L")
 TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-
 Split = tuple[Tensor, Tensor]
 
 
@@ -31,16 +30,8 @@ def read(name: str, source: Path) -> tuple[Split, Split, int]:
 
     ValueError names what is missing, damaged, of another size or of another type.
     """
-    if source.is_dir():
-        train, test = _folder(name, source)
-    elif source.suffix == ".npz":
-        train, test = _npz(source)
-    else:
-        what = "is neither a folder nor an .npz file" if source.exists() else "does not exist"
-        raise ValueError(f"{name}: {source} {what}; the dataset's source is a folder of class folders, or an .npz file")
-    if train[0].shape[1:] != test[0].shape[1:]:
-        sizes = [list(split[0].shape[1:]) for split in (train, test)]
-        raise ValueError(f"{source}: train images are {sizes[0]} [c, h, w], test images {sizes[1]}; make them equal")
+    own_data.refuse(source)
+    train, test = _folder(name, source) if source.is_dir() else _npz(source)
     present, classes = train[1].unique().tolist(), int(max(train[1].max(), test[1].max())) + 1
     if lacking := sorted(set(range(classes)) - set(present)):
         raise ValueError(f"{source}: no training image has the class {lacking[0]}; number classes from 0 without a gap")
@@ -117,29 +108,19 @@ def _stacked(arrays: list[np.ndarray], coloured: bool) -> Tensor:
 
 
 def _npz(source: Path) -> tuple[Split, Split]:
+    """What `own_data.refuse` let through: the arrays are there, with those types and shapes."""
     try:
         with np.load(source, allow_pickle=False) as file:  # pickles run code
-            if missing := [name for name in ARRAYS if name not in file.files]:
-                raise ValueError(f"has no array {missing[0]}; it needs {', '.join(ARRAYS)}")
-            held = {name: file[name] for name in ARRAYS}
+            held = {name: file[name] for name in own_data.ARRAYS}
     except Exception as error:  # a damaged archive can raise anything: BadZipFile, zlib.error, NotImplementedError, …
         raise ValueError(f"{source}: {' '.join(str(error).split())}") from None
     splits = []
     for part in ("train", "test"):
         image, label = held[f"{part}_images"], held[f"{part}_labels"]
-        if image.dtype != np.uint8:
-            raise ValueError(f"{source}: {part}_images are {image.dtype}; make them uint8, 0 to 255")
-        if image.ndim == 3:
-            image = image[..., None]
-        if image.ndim != 4 or image.shape[3] not in (1, 3) or 0 in image.shape:
-            raise ValueError(
-                f"{source}: {part}_images have the shape {[*image.shape]}; it is [n, h, w] or [n, h, w, 1 or 3]"
-            )
-        if label.ndim == 2 and label.shape[1] == 1:
-            label = label[:, 0]
-        if label.dtype.kind not in "iu" or label.shape != image.shape[:1] or label.min() < 0:
-            shape = f"{label.dtype} {[*label.shape]}"
-            raise ValueError(f"{source}: {part}_labels are {shape}; they are {len(image)} whole numbers from 0 up")
+        image = image[..., None] if image.ndim == 3 else image
+        label = label.reshape(-1)
+        if label.min() < 0:
+            raise ValueError(f"{source}: {part}_labels hold {label.min()}; they are whole numbers from 0 up")
         splits.append(
             (torch.from_numpy(image).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(label.astype(np.int64)))
         )
