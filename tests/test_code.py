@@ -1,5 +1,7 @@
 """Which code made a number: what changes the digest, and who is told."""
 
+from pathlib import Path
+
 import pytest
 
 from repobe.runs import code
@@ -31,12 +33,20 @@ def half(x):
     ],
 )
 def test_comments_docstrings_and_messages_change_no_digest_and_arithmetic_does(changed, same, tmp_path):
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
-    before = code.digest([path])
-    path.write_text(changed)
-    assert (code.digest([path]) == before) == same
+    before, after = (_digest(tmp_path / name / "program.py", text) for name, text in (("a", PROGRAM), ("b", changed)))
+    assert (after == before) == same
     assert len(before) == 8
+
+
+def _digest(path: Path, text: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return code.digest([path])
+
+
+def test_a_file_that_is_edited_during_a_run_is_named_as_the_run_imported_it(tmp_path):
+    before = _digest(tmp_path / "program.py", PROGRAM)
+    assert _digest(tmp_path / "program.py", PROGRAM.replace("x / 2", "x / 3")) == before
 
 
 def test_training_and_measuring_have_their_own_rooms_and_a_method_its_own_file():

@@ -272,6 +272,17 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
 
     _nothing_is_trained_in_another_clone(tmp_path / "clone", results, chosen)
 
+    # An MLflow that does not answer stops nothing; the next run tries again, and adds no run.
+    tracked = json.loads((results / "tracked.json").read_text())
+    (results / "tracked.json").unlink()
+    silent = snakemake("--configfile", config(tmp_path, mlflow_uri="http://127.0.0.1:9"))
+    assert silent.returncode == 0
+    said = "repobe: the results are complete, but not in MLflow: http://127.0.0.1:9: no server answers"
+    assert len([line for line in silent.stdout.splitlines() if line.startswith(said)]) == 1, silent.stdout[-2000:]
+    assert not (results / "tracked.json").exists()
+    assert snakemake("--configfile", config(tmp_path)).returncode == 0
+    assert json.loads((results / "tracked.json").read_text()) == tracked
+
     # A part of the grid, run again, takes nothing out of the tables; they are gathered anew, the same to the byte.
     before = {path.name: path.read_bytes() for path in (results / "tables").iterdir()}
     part = ["--configfile", chosen, "--config", "only=*/undefended"]
@@ -302,17 +313,6 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     judged = snakemake(str(alone / "claims.csv"), *given)
     assert judged.returncode == 0, judged.stdout[-4000:]
     assert (alone / "claims.csv").read_bytes() == (results / "claims.csv").read_bytes()
-
-    # An MLflow that does not answer stops nothing; the next run tries again, and adds no run.
-    tracked = json.loads((results / "tracked.json").read_text())
-    (results / "tracked.json").unlink()
-    silent = snakemake("--configfile", config(tmp_path, mlflow_uri="http://127.0.0.1:9"))
-    assert silent.returncode == 0
-    said = "repobe: the results are complete, but not in MLflow: http://127.0.0.1:9: no server answers"
-    assert len([line for line in silent.stdout.splitlines() if line.startswith(said)]) == 1, silent.stdout[-2000:]
-    assert not (results / "tracked.json").exists()
-    assert snakemake("--configfile", config(tmp_path)).returncode == 0
-    assert json.loads((results / "tracked.json").read_text()) == tracked
 
     # One run's settings changed: its own stages run again, no other's.
     values = yaml.safe_load(Path(chosen).read_text())
