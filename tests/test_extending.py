@@ -261,7 +261,10 @@ def test_the_pages_npz_is_a_dataset(tmp_path, monkeypatch):
         ({"train_labels": np.arange(20) % 2 - 1}, "whole numbers from 0 up"),
         ({"train_labels": 2 * (np.arange(20) % 2)}, "no training image has the class 1"),
         ({"train_labels": np.zeros(20, int), "test_labels": np.zeros(4, int)}, "there is only one class"),
-        ({"train_labels": np.array([{}] * 20, dtype=object)}, r"train_labels are object \[20\]; they are 20 whole numbers"),
+        (
+            {"train_labels": np.array([{}] * 20, dtype=object)},
+            r"train_labels are object \[20\]; they are 20 whole numbers",
+        ),
     ],
 )
 def test_an_npz_that_does_not_fit_is_refused_in_one_line(departure, line, tmp_path):

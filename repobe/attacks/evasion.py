@@ -12,6 +12,7 @@ from repobe.runs import plugins
 from repobe.runs.spec import Attack
 
 SLACK = 1e-6  # of a radius, for sums in single precision
+COMPARED = {"autoattack_rand": 3, "autoattack_standard": 4}  # classes that the DLR losses compare (Croce and Hein 2020)
 SELECTION = 20  # fresh draws, at least, that decide which attack on an image is the most harmful
 
 

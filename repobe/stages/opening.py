@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from repobe.attacks.evasion import COMPARED
 from repobe.images.datasets import Data, load
 from repobe.runs.devices import choose
 from repobe.runs.folders import data_file, results_of, run_folder
@@ -10,8 +11,6 @@ from repobe.runs.spec import Spec
 from repobe.stages.evaluate import due
 from repobe.training.loop import restore
 from repobe.training.method import Method
-
-LOGITS = {"autoattack_rand": 3, "autoattack_standard": 4}  # that the DLR losses compare (Croce and Hein 2020)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def open_run(spec_file: Path, device: str) -> Opened:
     chosen = choose(device, spec.threads)
     data = load(data_file(results, spec.dataset), chosen).limit(spec.train_images)
     for name, attack, _ in (one for snr_db in spec.snr_db for one in due(spec, snr_db)):
-        if data.classes < LOGITS.get(attack.kind, 0):
-            least = f"{attack.kind} compares {LOGITS[attack.kind]} classes, and {spec.dataset} has {data.classes}"
+        if data.classes < COMPARED.get(attack.kind, 0):
+            least = f"{attack.kind} compares {COMPARED[attack.kind]} classes, and {spec.dataset} has {data.classes}"
             raise ValueError(f"evaluation.attacks.{name}: {least}; leave it out for this dataset (`only`)")
     return Opened(spec, spec_file.parent, results, data)
