@@ -238,7 +238,9 @@ def test_the_list_shows_what_is_printed_ours_and_the_best_known(published, capsy
     natural = table.query("metric == 'natural_accuracy'")["value"].item()
     attacked = table.query("attack == 'paper'")["value"].item()
     assert (row["model"], row["natural"], row["attacked"], row["best_known"]) == (NAME, natural, attacked, None)
-    (folder / "best_known.yaml").write_text(yaml.safe_dump([entry(), entry(accuracy=0.2), entry(model="another")]))
+    # Neither a weaker attack, nor another model's, nor one of a larger radius or another SNR is the best known.
+    others = [{"accuracy": 0.2}, {"model": "another"}, {"accuracy": 0, "eps": 0.0169}, {"accuracy": 0, "snr_db": 7}]
+    (folder / "best_known.yaml").write_text(yaml.safe_dump([entry(eps=4 / 255), *(entry(**one) for one in others)]))
     assert main(["zoo", str(folder)]) == 0
     shown = capsys.readouterr().out
     assert f"| `{NAME}` | 16 | 23 dB | – | {natural:.4f} | – | {attacked:.4f} |" in shown

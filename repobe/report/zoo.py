@@ -58,7 +58,7 @@ def models(zoo: Path) -> list[dict]:
 
     printed_natural, printed_attacked: the paper's, None where it prints none; attacked, strongest: accuracy under the
     paper's attack and under the most harmful of ours, with its name and number of images; best_known: the submission
-    with the lowest accuracy, None if there is none.
+    with the lowest accuracy at that SNR and no larger radius, None if there is none.
     """
     known, rows = submissions(zoo), []
     for name, folder in zoo_models(zoo).items():
@@ -75,7 +75,7 @@ def _row(name: str, spec: Spec, evasion: pd.DataFrame, known: list[Submission]) 
     here = evasion[evasion["snr_test_db"] == snr]
     near = near_paper(here).sort_values("value", kind="stable")
     best = [{"attack": row.attack, "accuracy": row.value, "images": row.n} for row in near.head(1).itertuples()]
-    met = [asdict(one) for one in known if one.snr_db == snr and abs(one.eps - PAPER_EPS) < NEAR]
+    met = [asdict(one) for one in known if one.snr_db == snr and 0 <= PAPER_EPS - one.eps < NEAR]
     return {
         "model": name,
         "image_size": spec.image_size,
