@@ -13,6 +13,7 @@ Everything else in this package is internal. Torch is imported by `load`, not by
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -239,7 +240,7 @@ def load(run: str | PathLike[str], device: str = "auto", session: str = "api") -
 
 
 def _decibels(snr_db: float) -> float:
-    if not isinstance(snr_db, (int, float)) or not math.isfinite(snr_db):
+    if not isinstance(snr_db, numbers.Real) or not math.isfinite(snr_db):  # NumPy's numbers, too
         raise ValueError(f"snr_db is a finite number in dB, not {snr_db!r}")
     return snr_db
 

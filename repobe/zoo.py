@@ -128,14 +128,15 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
     draws = max(SCORED_DRAWS, spec.evaluation.draws)
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
 
-    def receiver() -> Draws:
+    def receiver(session: str) -> Draws:
         airs = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
-        return Draws(trained, noise_power(snr_db), airs, "rescored", eps, *place)
+        return Draws(trained, noise_power(snr_db), airs, session, eps, *place)
 
     def read(heard: Draws, image: "Tensor", p: slice) -> float:
         return sum(metrics.correct(output, label[p]).sum().item() for output in heard(image))
 
-    attacked, natural = receiver(), receiver()  # one each, so that both hear the same noise
+    # One each, so that both hear the same noise; a key for each message serves one of them alone.
+    attacked, natural = receiver("rescored"), receiver("rescored without an attack")
     right = unharmed = 0.0
     for p in batches(trained, len(adversarial)):
         image, original = adversarial[p].to(data.device).float(), clean[p]

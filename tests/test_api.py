@@ -12,6 +12,7 @@ import torch
 from conftest import CONFIG
 
 import repobe
+from repobe import zoo
 from repobe.images.resizing import images as at_size
 from repobe.runs.files import replace as write
 from repobe.runs.grid import grid
@@ -64,7 +65,8 @@ def test_the_five_lines_give_logits_or_images(results):
     symbols = run.transmit(images)
     assert (symbols.symbols.shape, symbols.symbols.dtype) == ((3, 2 * 2 * 2), torch.complex64)
     torch.testing.assert_close(symbols.symbols.abs().square().mean(dim=1), torch.ones(3))
-    assert run.receive(run.channel(symbols, snr_db=7)).shape == (3, 10)
+    for snr_db in (7, 7.0, np.int64(7), np.float32(7)):
+        assert run.receive(run.channel(symbols, snr_db)).shape == (3, 10)
     run = opened(results, "repobe_reconstruction")
     picture = run.receive(run.channel(run.transmit(images), snr_db=7))
     assert picture.shape == (3, 1, 16, 16)
@@ -125,6 +127,14 @@ def test_every_message_has_a_key_of_its_own_and_is_read_in_any_order(results):
     back = [run.receive(one) for one in reversed(sent)]
     for one in back:
         torch.testing.assert_close(one, back[0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_run_with_a_key_for_each_message_is_scored(results):
+    """A key serves one message, so the images and their originals are sent under keys of their own."""
+    run = results / "runs" / "digits" / "awgn" / "per_message" / "seed0"
+    image, _ = repobe.load(run, "cpu").test(20)
+    entry = zoo.rescored(run, image, 0.0, 23, "cpu")
+    assert (entry["images"], entry["draws"]) == (20, 5)
 
 
 def test_another_process_reads_what_was_sent_by_the_numbers_that_come_with_it(results):

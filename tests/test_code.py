@@ -56,6 +56,14 @@ def test_training_and_measuring_have_their_own_rooms_and_a_method_its_own_file()
     assert code.trained_by("ibal").split("-") == [train, code.digest([code.ROOT / "baselines/ibal.py"])]
 
 
+def test_what_reads_data_or_describes_a_network_changes_no_digest():
+    """A new kind of source must not train everything again: a run names its data by their own hash."""
+    counted = {path.name for path in code.files_of(code.MEASURES)}
+    assert {path.name for path in (code.ROOT / "repobe").rglob("*.py")} >= code.IDLE
+    assert not counted & code.IDLE
+    assert {"datasets.py", "networks.py", "seeds.py", "evaluate.py", "pgd.py"} <= counted
+
+
 def test_the_run_that_differs_is_named_by_rooms_and_by_file_within_a_method():
     codes = {
         f"mnist/awgn/{method}/seed{k}": "aa-" + file for k in range(3) for method, file in (("a", "1"), ("b", "2"))

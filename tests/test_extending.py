@@ -334,6 +334,9 @@ def test_a_source_that_is_no_dataset_is_refused_in_one_line(tmp_path):
     Image.fromarray(np.zeros((9, 13), np.uint8)).save(odd / "b" / "z.png")
     damaged = class_folders(tmp_path / "damaged", {"a": 4, "b": 4})
     (damaged / "b" / "notes.txt").write_text("no picture")
+    third = class_folders(tmp_path / "third" / "train", {"a": 4, "b": 4}).parent
+    for part in ("test", "val"):
+        class_folders(third / part, {"a": 4, "b": 4})
     split = class_folders(tmp_path / "split" / "train", {"a": 4, "b": 4}).parent
     class_folders(split / "test", {"a": 4})
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
@@ -344,6 +347,7 @@ def test_a_source_that_is_no_dataset_is_refused_in_one_line(tmp_path):
         (empty, "empty has no class folders"),
         (odd, r"z.png is 9×13, .*0.png is 9×12: all images must have one size"),
         (damaged, "notes.txt is not a picture that can be read"),
+        (third, "test/a is a folder inside the class test; give folders of images, alone or within train and test"),
         (split, "the class b is in train or in test, not in both"),
         (tmp_path / "cut.npz", "cut.npz is not a whole .npz file"),
         (tmp_path / "lacking.npz", "has no array train_labels; it needs train_images, train_labels"),

@@ -40,16 +40,19 @@ def test_a_single_ssim_is_summarised_with_the_interval_of_its_images():
     assert (row["low"], row["high"]) == pytest.approx((0.5 - 0.01966, 0.5 + 0.01966), abs=1e-5)
 
 
-def test_a_mean_over_keys_has_students_interval_over_the_keys_and_none_without_their_spread():
-    # 0.17 over 20 keys, sd 0.1: t(0.975, 19) = 2.0930, half-width 2.0930·0.1/√20 = 0.04680. Wilson's would be 0.063 to
-    # 0.386, as if each key were one success or failure.
+def test_a_mean_over_keys_has_students_interval_over_the_keys_and_wilsons_over_their_images():
+    # 0.17 over 20 keys, sd 0.1: t(0.975, 19) = 2.0930, half-width 2.0930·0.1/√20 = 0.04680. Wilson's of 0.17 and the
+    # 500 images that all keys share is 0.13962 to 0.20541; the squares of the distances add.
     key = {"method": "repobe", "dataset": "mnist", "image_size": 32, "channel": "awgn", "snr_train_db": "mixed"}
     key |= {"grid": "4x4", "schedule": None, "known_messages": None, "snr_db": 23.0, "seed": 0, "n": 20}
     wrong = key | {"quantity": "wrong_key_accuracy", "value": 0.17, "keys_sd": 0.1}
     found = key | {"quantity": "key_recovered", "value": 0.85, "keys_sd": np.nan}
     over, counted = results.summarise(pd.DataFrame([wrong, found]), "audit").to_dict("records")
-    assert (over["low"], over["high"]) == pytest.approx((0.17 - 0.04680, 0.17 + 0.04680), abs=1e-5)
+    assert (over["low"], over["high"]) == pytest.approx((0.17 - 0.05580, 0.17 + 0.05869), abs=1e-5)
     # A key is found or not: Wilson's interval of 17 of 20 is 0.6396 to 0.9476.
     assert (counted["low"], counted["high"]) == pytest.approx((0.6396, 0.9476), abs=1e-4)
+    # The whole test split of the digits has 360 images, so Wilson's is wider there: 0.13473 to 0.21224.
+    (digits,) = results.summarise(pd.DataFrame([wrong | {"dataset": "digits"}]), "audit").to_dict("records")
+    assert (digits["low"], digits["high"]) == pytest.approx((0.17 - 0.05860, 0.17 + 0.06304), abs=1e-5)
     (older,) = results.summarise(pd.DataFrame([wrong | {"keys_sd": np.nan}]), "audit").to_dict("records")
     assert np.isnan(older["low"])

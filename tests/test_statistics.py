@@ -31,6 +31,15 @@ def test_more_seeds_never_hide_the_uncertainty_of_the_images_that_they_share():
     assert bounds == pytest.approx((20 - 12.8064, 20 + 12.8064), abs=1e-3)
 
 
+def test_a_mean_over_keys_keeps_the_uncertainty_of_the_images_that_all_keys_share():
+    # 20 keys with which the receiver reads 0.998 of 500 images, without any spread: Wilson's of 0.998 and 500.
+    bounds = statistics.interval(np.array([0.998]), 20, False, sd=0.0, images=500)
+    assert bounds == pytest.approx(statistics.wilson(0.998, 500))
+    # A spread of 0.1 over the keys: t(0.975, 19)·0.1/√20 = 2.0930·0.02236 = 0.0468 beside Wilson's 0.0435 of 0.5.
+    low, high = statistics.interval(np.array([0.5]), 20, False, sd=0.1, images=500)
+    assert (low, high) == pytest.approx((0.5 - 0.0639, 0.5 + 0.0639), abs=2e-4)
+
+
 def test_a_single_psnr_has_the_interval_of_its_images_and_none_without_their_spread():
     # sd 3 over 16 images: t(0.975, 15) = 2.1314, half-width 2.1314·3/4 = 1.5986.
     bounds = statistics.interval(np.array([20.0]), 16, False, sd=3.0)

@@ -76,6 +76,9 @@ def _class_folders(parts: list[Path]) -> list[Split]:
             if not paths:
                 raise ValueError(f"{folder} is empty; put its images there or remove it")
             for path in paths:
+                if path.is_dir():
+                    what = f"{path} is a folder inside the class {folder.name}"
+                    raise ValueError(f"{what}; give folders of images, alone or within train and test")
                 array = _picture(path)
                 first, size = first or path, size or array.shape[:2]
                 if array.shape[:2] != size:

@@ -16,6 +16,8 @@ from repobe.runs.plugins import ROOT
 
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
 TRAINS = ("runs/seeds.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
+# These make the data, which a run names by its own hash, or describe a network: no number of a run depends on them.
+IDLE = {"own.py", "sources.py", "published.py", "layer_table.py"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MEASURES = (*TRAINS, "attacks", "stages")
 
@@ -31,10 +33,14 @@ def measured_by(method: str) -> str:
 
 
 def _both(rooms: tuple[str, ...], method: str) -> str:
+    return f"{digest(files_of(rooms))}-{digest([ROOT / source_of(method)])}"
+
+
+def files_of(rooms: tuple[str, ...]) -> list[Path]:
+    """The Python files of these rooms, and those that the tuple names itself, without IDLE ones."""
     suite = ROOT / "repobe"
     files = {path for room in rooms for path in ([suite / room] if room.endswith(".py") else (suite / room).rglob("*"))}
-    files = {path for path in files if path.suffix == ".py"}
-    return f"{digest(sorted(files))}-{digest([ROOT / source_of(method)])}"
+    return sorted(path for path in files if path.suffix == ".py" and path.name not in IDLE)
 
 
 def same_method(method: str, run: Path) -> bool:

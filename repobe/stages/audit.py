@@ -12,10 +12,10 @@ from repobe.images.resizing import Resized, gathered
 from repobe.phy.channels import noise_power
 from repobe.runs.spec import Spec
 from repobe.stages.transmission import generator_for, on_air, received, stolen
+from repobe.tables.schema import AUDITED
 from repobe.training.method import Method
 
 KEYS = 20  # for the accuracy of a receiver without the sender's key
-AUDITED = 500  # test images whose messages the eavesdropper may know or overhear, and as many images of its own
 
 
 def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:

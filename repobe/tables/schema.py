@@ -26,6 +26,9 @@ VALUES = {
 }
 # Quantities of the audit that are means over keys, with Student's interval: of fractions, and of seconds.
 FRACTIONS = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"}
+READ = tuple(FRACTIONS)  # on one set of test images, which all keys share
+AUDITED = 500  # those images, the first of the test split
+FEWER = {"digits": 360, "digits_rgb": 360}  # the whole test split where it is smaller
 FRACTIONS |= {"ciphertext_only_places", "places_recovered"}
 OVER_KEYS = FRACTIONS | {"recovery_seconds"}
 

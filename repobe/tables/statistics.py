@@ -15,15 +15,22 @@ UNKNOWN = "none known"  # the source of a spread between seeds, where no trainin
 FEW = 3  # seeds; fewer know less of their own spread than a pool does: of two, Student's t is 12.7 (D34)
 
 
-def interval(values: np.ndarray, n: int, proportion: bool, sd: float = np.nan) -> tuple[float, float]:
+def interval(
+    values: np.ndarray, n: int, proportion: bool, sd: float = np.nan, images: int | None = None
+) -> tuple[float, float]:
     """Wilson's over the n images or keys (or Student's from their sd), widened by Student's t over the seeds.
 
     values: Float[seeds]; their tests share the n images, so the images' uncertainty stays however many seeds there are.
+    images: of a mean over keys that is an accuracy, the number of test images that all keys share; Wilson's interval
+    over them widens Student's over the keys, because with the right key only the noise varies between keys.
     For one seed the interval is for this trained model only; another seed may lie outside it. Without an sd only the
     seeds count; one seed then has (nan, nan).
     """
     mean = values.mean()
     low, high = wilson(mean, n) if proportion else student(mean, sd, n)
+    if images:
+        least, most = wilson(mean, images)
+        low, high = mean - np.hypot(mean - low, mean - least), mean + np.hypot(high - mean, most - mean)
     if len(values) > 1 and np.isnan(low):
         low = high = mean
     low, high = over_seeds(values, low, high)

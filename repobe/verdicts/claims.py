@@ -38,9 +38,12 @@ CHECKS = {  # by the name in claims.yaml
 }
 
 
-def judge(results: Path) -> None:
-    """Writes claims.csv (claim, verdict, deciding comparison, a sentence) and evidence.csv (every comparison)."""
-    tables = Tables.read(results / "tables")
+def judge(results: Path, tables: Tables | None = None) -> None:
+    """Writes claims.csv (claim, verdict, deciding comparison, a sentence) and evidence.csv (every comparison).
+
+    tables: those of <results>/tables, if they were read already.
+    """
+    tables = tables or Tables.of(results)
     rows, every = [], []
     for claim in paper.claims():
         judged, comparisons = verdict(tables, claim)

@@ -24,14 +24,15 @@ def chosen(frame: pd.DataFrame, number: dict) -> pd.DataFrame:
     return rows[rows["attack"].isin(["none", "paper"])].sort_values("snr_test_db")
 
 
-def compare(results: Path) -> None:
+def compare(results: Path, tables: Tables | None = None) -> None:
     """Writes comparison.csv: each printed number, ours with its interval, the gates, and the verdict.
 
     agrees: the interval of the difference lies within the tolerance (D31); differs: it lies outside; else inconclusive,
     as where the verdict would not stand if our number moved once more as the second half of the training moved it.
+    tables: those of <results>/tables, if they were read already.
     A printed maximum or minimum is compared with the highest or lowest of our means over its range of SNRs.
     """
-    tables = Tables.read(results / "tables")
+    tables = tables or Tables.of(results)
     summary = read(results / "summary" / "evasion.csv")
     rows = []
     for number in paper.numbers().to_dict("records"):

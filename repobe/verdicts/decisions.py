@@ -7,11 +7,12 @@ import pandas as pd
 
 from repobe.runs import checksums
 from repobe.tables import outcomes
-from repobe.tables.results import read, write_derived
+from repobe.tables.results import write_derived
 from repobe.tables.schema import KEYS, is_proportion
 from repobe.tables.selection import at
 from repobe.tables.statistics import interval, newcombe, over_seeds, paired
 from repobe.verdicts import paper
+from repobe.verdicts.evidence import Tables
 
 COLUMNS = ["id", "change", "dataset", "channel", "quantity"]
 COLUMNS += ["variant", "reference", "difference", "low", "high", "seeds", "n"]
@@ -21,7 +22,7 @@ ATTACKS = ["none", "paper"]
 UNPAIRED = {"image_size", "snr_train_db"}
 
 
-def weigh(results: Path) -> None:
+def weigh(results: Path, tables: Tables | None = None) -> None:
     """Writes decisions.csv: one row per change, dataset, channel and quantity, if it has run.
 
     variant, reference and difference are means over the SNRs that both have, without attack and under the paper's
@@ -29,14 +30,14 @@ def weigh(results: Path) -> None:
     `paired`, image by image, where outcomes.parquet has the same images of both. Else it is Newcombe's interval of two
     proportions, which takes the two for independent, widened by Student's t on the differences of the seeds. For one
     seed it covers one training each: another seed may lie outside. There is no correction for the number of changes.
+    tables: those of <results>/tables, if they were read already.
     """
-    tables = {name: read(results / "tables" / f"{name}.csv", name) for name in ("evasion", "audit")}
-    images = outcomes.read(results / "tables" / "outcomes.parquet")
+    tables = tables or Tables.of(results)
     rows = [
         {"id": decision["id"], "change": weighed["change"]} | row
         for decision in paper.decisions()
         for weighed in decision.get("weighed_by", [])
-        for row in differences(tables[weighed.get("table", "evasion")], weighed, images)
+        for row in differences(getattr(tables, weighed.get("table", "evasion")), weighed, tables.outcomes)
     ]
     write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "decisions.csv")
     checksums.record(results, "decisions", ["decisions.csv"])

@@ -26,8 +26,9 @@ class Tables:
     _fractions: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def read(cls, folder: Path) -> "Tables":
+    def of(cls, results: Path) -> "Tables":
         """Reads <results>/tables; ValueError names a file that is missing or damaged."""
+        folder = results / "tables"
         evasion, inversion, audit, cost = (
             read(folder / f"{name}.csv", name) for name in ("evasion", "inversion", "audit", "cost")
         )

@@ -45,6 +45,7 @@ class Gates:
     images: pd.DataFrame
     # Comparisons share methods, so each setting is judged once.
     _passed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False)
+    _trained: dict[tuple[str, ...], Gate] = field(default_factory=dict, init=False, repr=False)
     _gains: dict[tuple, float] = field(default_factory=dict, init=False, repr=False)
 
     def trained(self, dataset: str, channel: str, method: str) -> Gate:
@@ -53,6 +54,12 @@ class Gates:
         What the second half brought is `gain`, and each comparison weighs it (`passed`, `reach`; D32). A reconstruction
         may have gained at most 0.5 dB of validation.
         """
+        training = (dataset, channel, method)
+        if training not in self._trained:
+            self._trained[training] = self._training(*training)
+        return self._trained[training]
+
+    def _training(self, dataset: str, channel: str, method: str) -> Gate:
         place = {"dataset": dataset, "channel": channel, "method": method}
         if self._nothing_to_train(place):
             return Gate("yes")

@@ -26,14 +26,14 @@ OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the be
 AS_DECIDED = "r00"
 
 
-def judge(results: Path) -> None:
+def judge(results: Path, tables: Tables | None = None) -> None:
     """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
     lead: difference minus the claim's margin, with its 95 % interval low to high. lowest: the lowest `low` of all its
     comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run: number of runs, or SNRs of a
-    run, that the claim lacks.
+    run, that the claim lacks. tables: those of <results>/tables, if they were read already.
     """
-    tables = Tables.read(results / "tables")
+    tables = tables or Tables.of(results)
     rows = [
         {"claim": claim["id"], "reading": reading["id"]} | row
         for claim in paper.claims()

@@ -11,15 +11,13 @@ from repobe.runs import checksums
 from repobe.runs.folders import run_folder
 from repobe.tables import outcomes
 from repobe.tables import results as tables
-from repobe.tables.results import read
 from repobe.verdicts import claims, comparison, decisions, readings
 from repobe.verdicts.collection import sets_of
+from repobe.verdicts.evidence import Tables
 
-DERIVED = {  # by what makes them, in the order in which one needs the other
-    tables.summary: (
-        *(f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost")),
-        *("summary/reconstructions.npz", "summary/provenance.json"),
-    ),
+SUMMARY = [f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost")]
+SUMMARY += ["summary/reconstructions.npz", "summary/provenance.json"]
+JUDGED = {  # from the tables and the summary, by what makes them
     comparison.compare: ("comparison.csv",),
     claims.judge: ("claims.csv", "evidence.csv"),
     decisions.weigh: ("decisions.csv",),
@@ -65,11 +63,15 @@ def _or_stopped(said: Iterable[tuple[str, bool]], again: Path, results: Path) ->
 
 def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
     """Computes every derived table from <again>/tables, into `again`, and compares it with that of `results`."""
-    yield _accuracies(again / "tables")
+    held = Tables.of(again)  # once: a table of outcomes has millions of rows
+    yield _accuracies(held)
     for line in tables.mixed_code(again / "tables"):
         yield line, True  # reported only: the tables are right
-    for make, names in DERIVED.items():
-        make(again)
+    tables.summary(again)
+    for name in SUMMARY:
+        yield _same(results / name, again / name, name)
+    for make, names in JUDGED.items():
+        make(again, held)
         for name in names:
             yield _same(results / name, again / name, name)
 
@@ -77,7 +79,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
 def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
     """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
     runs = [run_folder(results, entry["run"]) for entry in tables.read_json(provenance)]
-    derived = {name for names in DERIVED.values() for name in names}  # these are computed again
+    derived = {*SUMMARY, *(name for names in JUDGED.values() for name in names)}  # these are computed again
     words = {False: "CHANGED since it was written", None: "is missing"}
     count = 0
     for folder in (results, results / "data", *runs):
@@ -93,12 +95,12 @@ def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
         yield f"runs: {without} of {len(runs)} have no files with checksums here: not compared", True
 
 
-def _accuracies(raw: Path) -> tuple[str, bool]:
+def _accuracies(held: Tables) -> tuple[str, bool]:
     """Compares each accuracy of evasion.csv with the mean of its outcomes, if there are any."""
     name = "tables/evasion.csv against tables/outcomes.parquet"
-    rows = read(raw / "evasion.csv", "evasion")
+    rows = held.evasion
     rows = rows[rows["metric"].isin(outcomes.ATTACKS) & rows["attack"].isin(outcomes.ATTACKS.values())]
-    counted = outcomes.accuracies(outcomes.read(raw / "outcomes.parquet"))
+    counted = outcomes.accuracies(held.outcomes)
     counted = counted.astype({column: rows[column].dtype for column in outcomes.PARTS})
     both = rows.merge(counted, on=outcomes.PARTS, how="outer", suffixes=("", "_counted"), indicator=True)
     both = both.assign(apart=(both["value"] - both["value_counted"]).abs())
