@@ -151,9 +151,8 @@ class Run:
             return gathered(parts, len(heard))
 
     def test(self, images: int) -> tuple[Tensor, Tensor]:
-        """(Image [n, c, S, S] in [0, 1], labels int64 [n]): the first test images, in the order of the suite's attacks.
-
-        For every m, the first m images of that order hold all classes evenly. On the run's device.
+        """(Image [n, c, S, S] in [0, 1], labels int64 [n]), on the run's device: the first test images in the order of
+        the suite's attacks, of which every prefix holds all classes evenly (D29).
 
         ValueError: images below 1, or more than the test split has.
         """

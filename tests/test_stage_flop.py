@@ -206,7 +206,7 @@ def test_a_datasets_shape_is_that_of_its_file(digits_file, tmp_path):
     assert (found.image, found.classes) == ((1, 32, 32), 10)
     assert (found.train, found.validation, found.test) == (1257, 180, 360)
     assert shape("cifar10", None, tmp_path) == Shape("cifar10", 10, (3, 32, 32), 45_000, 5_000, 10_000)
-    with pytest.raises(ValueError, match=r"^nowhere\.npz: "):
+    with pytest.raises(ValueError, match=r"^nowhere\.npz does not exist"):
         shape("mine", "nowhere.npz", tmp_path)
 
 

@@ -14,22 +14,9 @@ from repobe.runs.code import mixed
 from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace, text_of
 from repobe.runs.spec import Spec
-from repobe.tables import outcomes
+from repobe.tables import outcomes, schema
 from repobe.tables.agreement import refuse_two_data
-from repobe.tables.schema import (
-    AUDITED,
-    COST_NUMBERS,
-    FEWER,
-    FRACTIONS,
-    KEYS,
-    OPTIONAL,
-    OVER_KEYS,
-    READ,
-    RUN,
-    TEXT,
-    VALUES,
-    is_proportion,
-)
+from repobe.tables.schema import COST_NUMBERS, FRACTIONS, KEYS, OPTIONAL, OVER_KEYS, RUN, TEXT, VALUES, is_proportion
 from repobe.tables.statistics import interval
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
@@ -238,7 +225,7 @@ def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         accuracy = is_proportion(measured) and measured not in OVER_KEYS
         spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
         sd = float(group[spread].mean()) if spread else np.nan
-        images = FEWER.get(row["dataset"], AUDITED) if measured in READ else None
+        images = schema.FEWER.get(row["dataset"], schema.AUDITED) if measured in schema.READ else None
         low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd, images)
         if measured in FRACTIONS:  # Student's interval may leave [0, 1]
             low, high = np.clip([low, high], 0, 1)
