@@ -60,7 +60,7 @@ def stage(name: str, spec: Path, log: Path) -> subprocess.CompletedProcess:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
 
 
-@pytest.mark.parametrize("leave", [0, 4_000_000, 16_000_000])
+@pytest.mark.parametrize("leave", [0, pytest.param(4_000_000, marks=pytest.mark.slow), 16_000_000])
 def test_a_full_disk_is_named_on_the_console_and_the_same_command_goes_on(leave, on_disk, disk, finished):
     """The log lies on the full disk, as a run's log lies beside the run."""
     fill(disk, leave)

@@ -139,7 +139,7 @@ def test_an_orphans_successor_waits_for_it_names_it_and_trains_nothing_again(lon
     assert all(checksums.compared(long.parent).values())
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_lock_of_a_killed_training_is_gone_with_it_and_its_epochs_stay(sent, long, monkeypatch, capsys):
     """SIGTERM is what a cluster sends."""
     killed = begun(long)
