@@ -82,8 +82,16 @@ def stubborn(spec: Spec):
     return trained, data
 
 
-@pytest.mark.parametrize("label", ["repobe", "per_message", "escst", "necst_dp", "jpeg2000"])
-@pytest.mark.parametrize("kind", ATTACK_KINDS)
+LABELS = ["repobe", "per_message", "escst", "necst_dp", "jpeg2000"]
+FORTY = "autoattack_standard"  # forty times as many passes as the others, so one system is enough for every day
+EACH = [
+    pytest.param(kind, label, marks=[pytest.mark.slow] if kind == FORTY and label != "per_message" else [])
+    for kind in ATTACK_KINDS
+    for label in LABELS
+]
+
+
+@pytest.mark.parametrize(("kind", "label"), EACH)
 def test_an_attack_takes_the_passes_that_its_parameters_say(kind, label):
     """A fixed key, own keys, random transmitters and a digital system send an image a different number of times."""
     surrogate = "undefended" if kind == "transfer" else None
