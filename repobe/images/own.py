@@ -22,6 +22,7 @@ from repobe.runs import own_data
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
 GREY = ("1", "L")
 TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
+
 Split = tuple[Tensor, Tensor]
 
 

@@ -25,11 +25,10 @@ VALUES = {
     "cost": [*COST_NUMBERS, "device", "threads", "precision", "code"],
 }
 # Quantities of the audit that are means over keys, with Student's interval: of fractions, and of seconds.
-FRACTIONS = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"}
-READ = tuple(FRACTIONS)  # on one set of test images, which all keys share
+READ = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"}  # of test images that all keys share
 AUDITED = 500  # those images, the first of the test split
 FEWER = {"digits": 360, "digits_rgb": 360}  # the whole test split where it is smaller
-FRACTIONS |= {"ciphertext_only_places", "places_recovered"}
+FRACTIONS = READ | {"ciphertext_only_places", "places_recovered"}
 OVER_KEYS = FRACTIONS | {"recovery_seconds"}
 
 
