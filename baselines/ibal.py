@@ -163,6 +163,7 @@ class Method(method.Method):
         super().__init__(problem)
         self.hyper = hyper
         self.system = Bottleneck(problem, hyper.row_gains)
+        self.side = None if problem.reconstruct else self.system.side  # a reconstruction is compared at S×S
         self.adversary = nn.Linear(FEATURES, problem.colours * self.system.side**2)
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:

@@ -64,6 +64,7 @@ class Method(method.Method):
             problem.reconstruct,
             bits=hyper.bits,
         )
+        self.side = self.system.native
 
     def rate(self, n0: float, image: Tensor) -> float | Tensor:
         """The probability that a bit arrives flipped: one for all messages, or Float[b, 1]."""

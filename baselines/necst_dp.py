@@ -80,6 +80,7 @@ class Method(method.Method):
         self.system = BitSystem(
             problem.colours, problem.classes, problem.image_size, problem.channel, problem.reconstruct, protect
         )
+        self.side = self.system.native
 
     def rate(self, n0: float) -> float:
         """The probability that a bit arrives flipped, by the mechanism or by the channel."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from conftest import step_not_taken, unkept
@@ -32,6 +33,7 @@ VARIANTS = {name: (name, HYPER.get(name, {})) for name in NAMES} | {
     "necst_dp, gaussian": ("necst_dp", {"mechanism": "gaussian"}),
     "jpeg2000, ldpc": ("jpeg2000", {"symbols": 1568, "link": "ldpc"}),
 }
+SMALL = [name for name in VARIANTS if name.startswith(("necst", "ibal"))]  # networks of 28×28 or 32×32 pixels
 every_variant = pytest.mark.parametrize("name", VARIANTS)
 # Each channel with one of the four: what a network has of its colours and its size does not depend on the channel.
 PLACES = list(zip(sorted(BY_NAME), cycle([(1, 32), (3, 64), (3, 32), (1, 64)]), strict=False))
@@ -73,6 +75,33 @@ def test_every_method_trains_evaluates_and_reloads_to_the_same_logits(name, spec
     measured |= {("clean_accuracy", "none")} if reloaded.system.digital else set()
     assert {(row["metric"], row["attack"]) for row in rows} == measured
     assert pd.read_csv(tmp_path / "cost.csv").loc[0, "symbols_k"] == reloaded.system.k
+
+
+@pytest.mark.parametrize(("name", "task"), [("necst", "reconstruction"), *((name, "classification") for name in SMALL)])
+def test_a_method_with_a_size_of_its_own_learns_the_same_from_images_that_are_resized_once(
+    name, task, specs, dataset, tmp_path, monkeypatch
+):
+    spec, data = replace(spec_of(specs, name, size=64), task=task), briefly_validated(dataset[1])
+    weights = {}
+    for once in (True, False):
+
+        def built(*args, once=once):
+            student = build(*args)
+            assert student.side == 28
+            student.side = student.side if once else None
+            return student
+
+        monkeypatch.setattr(training, "build", built)
+        run = tmp_path / str(once)
+        run.mkdir()
+        train(spec, data, run)
+        weights[once] = safetensors.torch.load_file(run / "model.safetensors")
+    assert all(torch.equal(value, weights[False][name]) for name, value in weights[True].items())
+
+
+def test_a_reconstruction_that_is_compared_at_full_size_is_trained_at_full_size(specs, dataset):
+    """IBAL's loss compares S×S pixels, so smaller ones would teach it another thing."""
+    assert build(replace(spec_of(specs, "ibal", size=64), task="reconstruction"), dataset[1]).side is None
 
 
 @every_variant

@@ -74,10 +74,15 @@ class Resized:
         return self.pixels.device
 
 
+def through(pixels: Tensor, size: int, side: int) -> Tensor:
+    """Float[n, c, side, side]: the S×S images of a split, resized again to side×side pixels."""
+    parts = pixels.split(at_once(size, 1000))
+    return gathered((resize(images(part, size), side) for part in parts), len(pixels))
+
+
 def scored(pixels: Tensor, size: int) -> Tensor:
     """Float[b, c, 32, 32]: the S×S images that are sent, at the size that they are compared at (D14).
 
     It resizes through S×S; otherwise enlarging and shrinking alone would limit a perfect receiver of CIFAR-10 to 31 dB.
     """
-    parts = pixels.split(at_once(size, 1000))
-    return gathered((resize(images(part, size), SCORED).clamp(0, 1) for part in parts), len(pixels))
+    return through(pixels, size, SCORED).clamp_(0, 1)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, shuffled
-from repobe.images.resizing import Resized, at_once, gathered, images
+from repobe.images.resizing import Resized, at_once, gathered, images, through
 from repobe.phy import channels
 from repobe.runs import checksums, code, plugins
 from repobe.runs.devices import called, random_state, set_random_state
@@ -87,6 +87,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     precision = precision_of(student, spec)
     warn_where_emulated(precision, device)
     student.prepare(teacher, Resized(data.train[0], size), data.train[1], min(noise))
+    # To resize an image from S = 224 takes longer than a step of NECST. Augmented images are new in every epoch.
+    small = through(data.train[0], size, student.side) if student.side and not data.augmented else None
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
     history: list[dict] = []
     best: dict = {"score": -float("inf"), "weights": None}
@@ -109,7 +111,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
             pixels = augment(pixels) if data.augmented else pixels
             n0 = noise[int(torch.randint(len(noise), ()))]
             with autocast(precision, device):
-                losses = student.update(images(pixels, size), label, n0)
+                losses = student.update(images(pixels, size) if small is None else small[index], label, n0)
             for name, value in losses.items():
                 total[name] = total.get(name, 0) + value.double() * len(label)
         seen = sum(len(index) for index in batches)

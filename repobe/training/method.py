@@ -51,12 +51,15 @@ class Method(nn.Module, ABC):
     keys: keys of the messages; FixedKey(None) if the method has no key.
     max_gradient_norm: the norm at which `descend` clips; None if the published recipe does not clip.
     autocasts: whether `update` may run convolutions in bfloat16; False if the method needs float32 throughout.
+    side: `update` resizes its images to side×side pixels and uses no others, so that the training may resize each image
+    once and not in every epoch; None if it uses S×S pixels.
     """
 
     system: System
     keys: Keys = FixedKey(None)
     max_gradient_norm: float | None = MAX_GRADIENT_NORM
     autocasts: bool = True
+    side: int | None = None
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
