@@ -14,11 +14,9 @@ from repobe.report.saving import arguments, save, save_empty
 from repobe.report.styles import BLUE, GREY, RED
 from repobe.tables.results import read
 from repobe.verdicts import paper
-from repobe.verdicts.readings import AS_DECIDED
-from repobe.verdicts.words import REBUILT_ALONE
+from repobe.verdicts.readings import AS_DECIDED, JUDGED
 
 TITLE = "Claims under every reading"
-JUDGED = ("holds", "fails", "open", f"open: {REBUILT_ALONE}")  # of every outcome, those that passed the gates
 CLAIMS = {  # each claim in a few words
     "c01": "c01: 2 points more than every rival under model inversion",
     "c02": "c02: 3 points more than AT and TRADES under attack",

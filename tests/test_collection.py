@@ -60,11 +60,15 @@ def test_the_first_folder_leads_for_a_dataset_and_a_stand_in_only_without_the_pa
     assert collection.leaders(cost) == {"digits": "", "mnist": "b", "digits_rgb": "a"}
 
 
-def test_readings_of_a_claim_come_from_one_folder_the_one_with_most_of_them():
-    rows = [("c08", "r00", "mnist", "a"), ("c08", "r00", "mnist", "b"), ("c08", "r01", "mnist", "b"),
-            ("c01", "r00", "mnist", "a")]  # fmt: skip
-    found = collection.widest(pd.DataFrame(rows, columns=["claim", "reading", "dataset", "set"]))
-    assert list(found.itertuples(index=False, name=None)) == [rows[1], rows[2], rows[3]]
+def test_readings_of_a_claim_come_from_one_folder_the_one_with_most_that_pass_the_gates_then_with_most():
+    gated = "open: not trained"
+    rows = [("c08", "r00", "mnist", gated, "a"), ("c08", "r00", "mnist", "open", "b"),
+            ("c08", "r00", "mnist", gated, "c"), ("c08", "r01", "mnist", gated, "c"),
+            ("c01", "r00", "mnist", gated, "a"), ("c01", "r00", "mnist", gated, "c"),
+            ("c01", "r01", "mnist", gated, "c")]  # fmt: skip
+    columns = ["claim", "reading", "dataset", "outcome", "set"]
+    found = collection.widest(pd.DataFrame(rows, columns=columns))
+    assert list(found.itertuples(index=False, name=None)) == [rows[1], rows[5], rows[6]]
 
 
 def test_folders_of_one_name_are_refused(tmp_path):

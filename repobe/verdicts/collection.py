@@ -14,6 +14,7 @@ import pandas as pd
 from repobe.runs.files import arrays, replace
 from repobe.tables.results import pictures_of, read, read_json, write_derived
 from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.readings import JUDGED
 from repobe.verdicts.words import of_a_part, plain
 
 SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
@@ -102,9 +103,14 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def widest(readings: pd.DataFrame) -> pd.DataFrame:
-    """For each claim and dataset, the rows of the folder with the most readings: readings compare within a folder."""
-    count = readings.groupby(["claim", "dataset", "set"])["reading"].transform("nunique")
-    best = readings.assign(count=count).sort_values("count", ascending=False, kind="stable")
+    """For each claim and dataset, the rows of one folder, because readings compare within a folder.
+
+    It is the folder in which the most readings pass the gates; of equals, the one with the most readings.
+    """
+    counted = readings.assign(_judged=readings["outcome"].isin(JUDGED))
+    groups = counted.groupby(["claim", "dataset", "set"])
+    counted = counted.assign(_judged=groups["_judged"].transform("sum"), _ran=groups["reading"].transform("nunique"))
+    best = counted.sort_values(["_judged", "_ran"], ascending=False, kind="stable")
     first = best.drop_duplicates(["claim", "dataset"]).set_index(["claim", "dataset"])["set"]
     keys = pd.MultiIndex.from_frame(readings[["claim", "dataset"]])
     return readings[readings["set"].to_numpy() == first.reindex(keys).to_numpy()]

@@ -24,6 +24,7 @@ HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
 HEADLINE += ["quantity", "size", "not_run", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
 AS_DECIDED = "r00"
+JUDGED = ("holds", "fails", "open", f"open: {REBUILT_ALONE}")  # of every outcome, those that passed the gates
 
 
 def judge(results: Path, tables: Tables | None = None) -> None:
