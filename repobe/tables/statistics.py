@@ -135,7 +135,7 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
     image = each.mean(axis=1)
     centre = image.sum() / (n + 2)
     image_se = np.sqrt(((image**2).sum() + 1) / (n + 2) - centre**2) / np.sqrt(n + 2)
-    seeds, spread = _between_seeds(each.mean(axis=0), pooled)
+    seeds, spread = _errors_between_seeds(each.mean(axis=0), pooled)
     found = _difference(image.mean(), centre, [(image_se, np.inf), *seeds], margin, "paired", spread, bound=1.0)
     if not seeds and margin == 0 and np.isin(image, (-1, 0, 1)).all():
         p = mcnemar(int((image > 0).sum()), int((image < 0).sum()))
@@ -149,7 +149,7 @@ def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled
     image_variance: for each seed, the sum of the two squared standard errors over images. This treats the two means as
     independent, so it is conservative: the interval is too wide if an easy image is easy for both.
     """
-    seeds, spread = _between_seeds(each, pooled)
+    seeds, spread = _errors_between_seeds(each, pooled)
     image_se = np.sqrt(image_variance.mean())
     return _difference(each.mean(), each.mean(), [(image_se, np.inf), *seeds], margin, "unpaired", spread)
 
@@ -160,11 +160,16 @@ def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) ->
     return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
 
 
-def _between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[float, float]], str]:
+def between_seeds(sd: float, seeds: int, pooled: Spread | None) -> Spread | None:
+    """The spread of so many seeds' own values, or where they are few that of all methods (D34); None if unknown."""
+    if seeds >= FEW or (pooled is None and seeds > 1):
+        return Spread(sd, seeds - 1, "seeds")
+    return pooled
+
+
+def _errors_between_seeds(each: np.ndarray, pooled: Spread | None) -> tuple[list[tuple[float, float]], str]:
     """([(standard error of the difference, degrees of freedom)], source); the list is empty if none is known."""
-    spread = pooled
-    if len(each) >= FEW or (pooled is None and len(each) > 1):
-        spread = Spread(each.std(ddof=1), len(each) - 1, "seeds")
+    spread = between_seeds(each.std(ddof=1) if len(each) > 1 else np.nan, len(each), pooled)
     return ([], UNKNOWN) if spread is None else ([(spread.sd / np.sqrt(len(each)), spread.df)], spread.source)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import read, write_derived
 from repobe.tables.selection import at
-from repobe.tables.statistics import FEW, UNKNOWN, Spread, widened, wilson
+from repobe.tables.statistics import UNKNOWN, between_seeds, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
@@ -81,13 +81,11 @@ def _beside(low: float, high: float, least: float, most: float) -> str:
 def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[float, float, str]:
     """(low, high, source of the spread between seeds): Wilson's interval over images, widened by that spread."""
     low, high = wilson(one["mean"], int(one["n"]))
+    rows = accuracies(evasion, number["dataset"], number["quantity"])
+    place = {"channel": number["channel"], "snr_test_db": one["snr_test_db"]}
+    pool = pooled(relative(rows), place, binomial_sd(one["mean"], int(one["n"])))
     seeds = int(one["seeds"])
-    if seeds >= FEW:
-        spread: Spread | None = Spread(one["sd"], seeds - 1, "seeds")
-    else:
-        rows = accuracies(evasion, number["dataset"], number["quantity"])
-        place = {"channel": number["channel"], "snr_test_db": one["snr_test_db"]}
-        spread = pooled(relative(rows), place, binomial_sd(one["mean"], int(one["n"])))
+    spread = between_seeds(one["sd"], seeds, pool)
     if spread is None:
         return low, high, UNKNOWN
     low, high = widened(one["mean"], low, high, seeds, spread)
