@@ -17,7 +17,8 @@ from benchmarks import table, workflow
 from benchmarks.table import TABLES
 from repobe.runs.console import in_a_line
 
-PARTS = ("training", "shuffle", "sweep", "attacks", "limits", "scaling", "recovery", "jpeg2000", "memory", "overhead")
+PARTS = ("training", "resizing", "shuffle", "sweep", "attacks", "limits", "scaling", "recovery", "jpeg2000")
+PARTS += ("memory", "overhead")
 ON_REQUEST = ("memory", "overhead")
 README = Path(__file__).parent / "README.md"
 
