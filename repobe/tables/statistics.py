@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import brentq
+from scipy.special import bdtr, ndtri, stdtr, stdtrit  # scipy.stats takes a second to import
 
 LEVEL = 0.95
-Z = stats.norm.ppf((1 + LEVEL) / 2)
+Z = ndtri((1 + LEVEL) / 2)
 SURE = -700.0  # log p; below it, p counts as 0
 UNKNOWN = "none known"  # the source of a spread between seeds, where no training has a second seed
 FEW = 3  # seeds; fewer know less of their own spread than a pool does: of two, Student's t is 12.7 (D34)
@@ -48,7 +47,7 @@ def student(mean: float, sd: float, n: int) -> tuple[float, float]:
     """Student's t interval for a mean of n values; (nan, nan) for one value."""
     if n < 2:
         return np.nan, np.nan
-    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / np.sqrt(n)
+    half = stdtrit(n - 1, (1 + LEVEL) / 2) * sd / np.sqrt(n)
     return mean - half, mean + half
 
 
@@ -66,7 +65,7 @@ def newcombe(p: float, n: int, q: float, m: int) -> tuple[float, float]:
 
 def mcnemar(more: int, fewer: int) -> float:
     """McNemar's exact two-sided p: half of the `more` + `fewer` discordant pairs are expected on each side."""
-    return float(stats.binomtest(more, more + fewer).pvalue) if more + fewer else 1.0
+    return min(1.0, 2 * float(bdtr(min(more, fewer), more + fewer, 0.5)))
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
@@ -156,7 +155,7 @@ def unpaired(each: np.ndarray, image_variance: np.ndarray, margin: float, pooled
 
 def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) -> tuple[float, float]:
     """An interval over images, widened by the spread of a mean over seeds: Newcombe's (1998) square-and-add."""
-    half = float(stats.t.ppf((1 + LEVEL) / 2, spread.df)) * spread.sd / np.sqrt(seeds)
+    half = float(stdtrit(spread.df, (1 + LEVEL) / 2)) * spread.sd / np.sqrt(seeds)
     return mean - np.hypot(mean - low, half), mean + np.hypot(high - mean, half)
 
 
@@ -185,7 +184,7 @@ def _difference(
 
 
 def _half_width(p: float, parts: Sequence[tuple[float, float]]) -> float:
-    return math.hypot(*(stats.t.isf(p / 2, df) * se for se, df in parts))
+    return math.hypot(*(-stdtrit(df, p / 2) * se for se, df in parts))
 
 
 def _p(distance: float, parts: list[tuple[float, float]]) -> float:
@@ -197,7 +196,9 @@ def _p(distance: float, parts: list[tuple[float, float]]) -> float:
         return 0.0 if distance else 1.0
     if len(parts) == 1:
         ((se, df),) = parts
-        return float(2 * stats.t.sf(abs(distance) / se, df))
+        return float(2 * stdtr(df, -abs(distance) / se))
+
+    from scipy.optimize import brentq  # half a second to import, and only two sources of error need it
 
     def lacking(log_p: float) -> float:
         return _half_width(np.exp(log_p), parts) - abs(distance)

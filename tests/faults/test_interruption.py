@@ -23,7 +23,6 @@ def started(tmp_path):
         "only": "*/undefended",
     }
     values["training"]["epochs"] = 3000
-    values["inversion"]["attackers"] = []  # else the evaluation classifier may train first
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     told = tmp_path / "results/runs/digits/awgn/undefended/seed0/train.progress.json"
     command = [
@@ -35,6 +34,7 @@ def started(tmp_path):
         "1",
         "--configfile",
         str(tmp_path / "config.yaml"),
+        str(told.with_name("model.safetensors")),  # nothing that this training does not wait for
     ]
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     said = tmp_path / "said"
