@@ -29,12 +29,12 @@ def started(tmp_path):
         sys.executable,
         "-m",
         "snakemake",
+        str(told.with_name("model.safetensors")),  # nothing that this training does not wait for
         "--nolock",
         "--cores",
         "1",
         "--configfile",
         str(tmp_path / "config.yaml"),
-        str(told.with_name("model.safetensors")),  # nothing that this training does not wait for
     ]
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     said = tmp_path / "said"
