@@ -57,9 +57,10 @@ def _takes_the_locale(call: ast.Call) -> bool:
 def _draw(out: Path, **departures: str) -> Path:
     """Two figures, one by seaborn's and one by matplotlib's defaults."""
     out.mkdir()
-    for figure in ("fig3a", "fig_cost"):
-        done = python("-m", f"figures.{figure}", str(TABLES), str(out), **departures)
-        assert done.returncode == 0, done.stderr.decode()
+    names = ("figures.fig3a", "figures.fig_cost")
+    draw = f"import runpy; [runpy.run_module(name, run_name='__main__') for name in {names}]"
+    done = python("-c", draw, str(TABLES), str(out), **departures)
+    assert done.returncode == 0, done.stderr.decode()
     return out
 
 
