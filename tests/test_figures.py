@@ -44,6 +44,7 @@ from repobe.verdicts import paper
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # the last two switch Python's own remedy off
 RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
 
 
@@ -101,16 +102,27 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def drawn(results, tmp_path_factory) -> list[Path]:
-    """The folders of all figures, drawn by two processes, whose sets and dicts of strings are in another order each."""
+    """The folders of all figures, drawn by two processes, whose sets and dicts of strings are in another order each.
+
+    The second has a user's settings, all at once: a notebook's backend, a matplotlibrc, no home, an ASCII locale.
+    """
+    settings = tmp_path_factory.mktemp("settings") / "matplotlibrc"
+    settings.write_text(
+        "text.usetex: True\nfont.family: serif\nfont.sans-serif: Arial\nsavefig.dpi: 30\nsavefig.bbox: tight\n"
+        "axes.grid: True\nlines.linewidth: 7\naxes.prop_cycle: cycler('color', ['red'])\npath.sketch: 1, 100, 2\n"
+    )
+    odd = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(settings), **ASCII}
+    odd |= {"HOME": "/nonexistent", "PYTHONHASHSEED": "1"}
+    plain = os.environ | {"PYTHONHASHSEED": "0"}
+    without = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
     folders = [tmp_path_factory.mktemp("drawn") for _ in range(2)]
-    for number, folder in enumerate(folders):
-        command = [sys.executable, "-m", "figures", str(results), str(folder)]
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(number)}, check=True)
+    for folder, env in zip(folders, (plain, without | odd), strict=True):
+        subprocess.run([sys.executable, "-m", "figures", str(results), str(folder)], cwd=ROOT, env=env, check=True)
     return folders
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_figure_drawn_twice_is_the_same_to_the_byte_and_says_what_it_shows(script, drawn):
+def test_a_figure_is_the_same_to_the_byte_with_a_users_settings_and_says_what_it_shows(script, drawn):
     for kind in ("pdf", "svg", "png", "csv"):
         one, two = ((folder / f"{script}.{kind}").read_bytes() for folder in drawn)
         assert one == two, kind

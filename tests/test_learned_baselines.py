@@ -62,7 +62,7 @@ def test_images_of_any_size_are_resized_by_the_transmitter(size):
     ("name", "term", "reconstruct", "updates"),
     # Bob first learns the cipher, so he reads what is encrypted last.
     [
-        ("escst", "encrypted", False, 400),
+        pytest.param("escst", "encrypted", False, 400, marks=pytest.mark.slow),
         ("escst", "encrypted", True, 20),
         ("ibal", "task", True, 20),
         ("vae", "mse", True, 20),

@@ -241,6 +241,7 @@ def test_the_network_has_the_papers_shapes(size, specs, digits):
     assert picture.system(torch.rand(1, 1, 28, 28), 0.1, picture.keys.sending(0, 1)).shape == (1, 1, size, size)
 
 
+@pytest.mark.slow
 def test_a_wrong_key_gives_chance_accuracy(specs, digits_file):
     """On 8×8 places, trained till it reads nearly every digit with its key; another leaves it near one in ten.
 

@@ -54,32 +54,6 @@ def _takes_the_locale(call: ast.Call) -> bool:
     return called in ("read_text", "write_text") or (called in ("run", "Popen", "check_output") and "text" in named)
 
 
-def _draw(out: Path, **departures: str) -> Path:
-    """Two figures, one by seaborn's and one by matplotlib's defaults."""
-    out.mkdir()
-    names = ("figures.fig3a", "figures.fig_cost")
-    draw = f"import runpy; [runpy.run_module(name, run_name='__main__') for name in {names}]"
-    done = python("-c", draw, str(TABLES), str(out), **departures)
-    assert done.returncode == 0, done.stderr.decode()
-    return out
-
-
-def test_a_figure_is_the_same_to_the_byte_with_a_users_settings(tmp_path):
-    """A notebook's backend, a matplotlibrc of one's own, no home and an ASCII locale, all at once: none may matter."""
-    settings = tmp_path / "matplotlibrc"
-    settings.write_text(
-        "text.usetex: True\nfont.family: serif\nfont.sans-serif: Arial\nsavefig.dpi: 30\nsavefig.bbox: tight\n"
-        "axes.grid: True\nlines.linewidth: 7\naxes.prop_cycle: cycler('color', ['red'])\npath.sketch: 1, 100, 2\n"
-    )
-    env = ASCII | {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(settings)}
-    env |= {"HOME": "/nonexistent", "without": "MPLCONFIGDIR"}
-    plain, odd = _draw(tmp_path / "plain"), _draw(tmp_path / "odd", **env)
-    names = sorted(path.name for path in plain.iterdir())
-    assert len(names) == 8
-    for name in names:
-        assert (odd / name).read_bytes() == (plain / name).read_bytes(), name
-
-
 def test_a_machine_without_a_home_still_answers():
     done = python("-m", "repobe", "show", "n21", "--results", str(TABLES), without="HOME")
     assert (done.returncode, done.stderr) == (0, b"")
