@@ -18,12 +18,17 @@ from repobe.tables import results as room
 CPU = Setup(torch.device("cpu"), quick=True)
 
 
-def test_a_smoke_run_measures_every_part_and_the_readme_shows_its_file(tmp_path, monkeypatch):
+DEAR = ("training", "scaling")  # half a minute
+
+
+@pytest.mark.parametrize("without", [DEAR, pytest.param((), marks=pytest.mark.slow)])
+def test_a_smoke_run_measures_every_part_and_the_readme_shows_its_file(without, tmp_path, monkeypatch):
     monkeypatch.delenv("REPOBE_DATA", raising=False)
-    assert benchmarks.main(["--quick", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    asked = [part for part in benchmarks.PARTS if part not in (*benchmarks.ON_REQUEST, *without)]
+    only = ["--only", ",".join(asked)] if without else []
+    assert benchmarks.main(["--quick", "--device", "cpu", "--out", str(tmp_path), *only]) == 0
     (path,) = tmp_path.glob("*.csv")
     rows = table.read(path)
-    asked = [part for part in benchmarks.PARTS if part not in benchmarks.ON_REQUEST]
     assert list(dict.fromkeys(row["part"] for row in rows)) == asked
     for row in rows:
         assert float(row["value"]) > 0

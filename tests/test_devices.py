@@ -183,7 +183,7 @@ def build_of(specs, data, label: str, schedule: str):
     return build(spec, data).eval(), spec
 
 
-@pytest.mark.parametrize("schedule", ["fixed", "per_message"])
+@pytest.mark.parametrize("schedule", ["fixed", pytest.param("per_message", marks=pytest.mark.slow)])
 def test_the_audit_finds_what_it_finds_on_a_cpu(schedule, specs, digits_file):
     def rows(where) -> list[dict]:
         data = data_on(where, digits_file)

@@ -217,7 +217,7 @@ def test_the_curve_of_rates_is_the_accuracy_on_validation_images_coded_in_so_man
     assert accuracy[sizes.tolist().index(96)].item() == pytest.approx(right)
 
 
-@pytest.mark.parametrize("link", ["ideal", "ldpc"])
+@pytest.mark.parametrize("link", ["ideal", pytest.param("ldpc", marks=pytest.mark.slow)])
 def test_validation_accuracy_chooses_a_rate_that_beats_the_greatest_payload(link, specs, classifier):
     """Measured over 15 draws of the air on the very validation images: as expected from the curve, and ahead."""
     pixels, label = classifier[0].validation

@@ -126,7 +126,9 @@ def test_every_method_keeps_the_power_constraint_and_gives_an_attack_its_gradien
 # bfloat16 as one player, as two, and where images are crafted.
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [(name, "float32") for name in NAMES] + [(name, "bfloat16") for name in ("repobe", "escst", "trades")],
+    [(name, "float32") for name in NAMES]
+    + [("repobe", "bfloat16")]
+    + [pytest.param(name, "bfloat16", marks=pytest.mark.slow) for name in ("escst", "trades")],
 )
 def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, specs, dataset, tmp_path, monkeypatch):
     spec, data = spec_of(specs, name, size=16), briefly_validated(dataset[1])

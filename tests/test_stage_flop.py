@@ -159,7 +159,10 @@ def test_natural_images_are_encoded_once_for_all_draws_and_snrs_unless_each_is_s
 
 @pytest.mark.parametrize(
     "label",
-    ["undefended", "repobe_adversarial", "trades", "escst", "necst", "ibal", "vae", "jpeg2000", "reconstruction"],
+    [
+        pytest.param("trades", marks=pytest.mark.slow),
+        *("undefended", "repobe_adversarial", "escst", "necst", "ibal", "vae", "jpeg2000", "reconstruction"),
+    ],
 )
 def test_a_training_costs_its_updates_and_what_selects_and_finishes_it(label, tmp_path):
     """Forty images in batches of eight, two epochs. Eq. 13's dot products alone grow faster than the batch."""
@@ -173,7 +176,11 @@ def test_a_training_costs_its_updates_and_what_selects_and_finishes_it(label, tm
 
 
 @pytest.mark.parametrize(
-    "label", ["repobe", "per_message", "escst", "necst", "jpeg2000", "reconstruction", "escst_reconstruction"]
+    "label",
+    [
+        *(pytest.param(label, marks=pytest.mark.slow) for label in ("repobe", "escst", "escst_reconstruction")),
+        *("per_message", "necst", "jpeg2000", "reconstruction"),
+    ],
 )
 def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_images(label, monkeypatch):
     """Without known messages, whose key is recovered on the CPU by an assignment, which is not counted."""
