@@ -61,6 +61,8 @@ def differences(table: pd.DataFrame, weighed: dict, images: pd.DataFrame | None 
     keys = next(keys for keys in KEYS.values() if quantity in keys and set(keys) <= set(table.columns))
     pairing = [key for key in keys if key not in UNPAIRED | chosen]
     variant, of = (_chosen(table, weighed[side]) for side in ("variant", "of"))
+    if variant.empty or of.empty:  # to pair empty tables takes as long as to pair small ones
+        return []
     pairs = of.merge(variant, on=pairing, suffixes=("_of", ""))
     # The result's rows by these columns; for a column that a side selects by, the reference's value.
     names = {name: name if name in pairing else f"{name}_of" for name in ("dataset", "channel", quantity)}

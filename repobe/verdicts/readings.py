@@ -52,7 +52,8 @@ def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
     shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset)) if name]
     rows = []
     for dataset in shown:
-        if not (tables.cost["dataset"] == dataset).any():
+        runs = tables.cost[tables.cost["dataset"] == dataset]
+        if runs.empty or not _may_touch(reading, {*runs["method"], *runs["channel"]}):
             continue
         parts = [part for part in claim["parts"] if dataset in (part["dataset"], STAND_INS.get(part["dataset"]))]
         _, comparisons = verdict(tables, under(reading, claim | {"parts": parts}, dataset, _snrs(tables, dataset)))
@@ -114,12 +115,20 @@ def _snrs(tables: Tables, dataset: str) -> set[float]:
     return set(tables.evasion.loc[tables.evasion["dataset"] == dataset, "snr_test_db"])
 
 
+def _put_in(reading: dict) -> set[str]:
+    """The methods and channels that a reading adds."""
+    return {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
+
+
+def _may_touch(reading: dict, names: set[str]) -> bool:
+    """Whether what the reading adds is among the methods and channels that ran; to judge it takes far longer."""
+    return not _put_in(reading) or bool(_put_in(reading) & names)
+
+
 def _touched(reading: dict, comparisons: list[dict]) -> bool:
     """Whether any comparison uses a run that the reading adds; otherwise it repeats the suite's own reading."""
-    put_in = {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
-    if not put_in:
-        return True
-    return any(put_in & {one["method"], one["rival"], one["channel"]} for one in comparisons)
+    put_in = _put_in(reading)
+    return not put_in or any(put_in & {one["method"], one["rival"], one["channel"]} for one in comparisons)
 
 
 def _row(ran: list[dict], not_run: int) -> dict:

@@ -62,7 +62,7 @@ def _above_keyless(
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
         for name, (method, attacker) in others.items():
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
-            pairs = _by_seed(theirs).merge(_by_seed(mine), on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
+            pairs = _pairs(theirs, mine)
             if pairs.empty:
                 lacking = name if len(mine) else claim["method"]
                 comparisons.append(missing(f"{lacking} over {channel}"))
@@ -90,6 +90,13 @@ def _above_keyless(
                     compared(found, len(each), images, gated | closed, **about, snr_db=snr, margin=margin)
                 )
     return once(comparisons)
+
+
+def _pairs(theirs: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
+    """Their means beside mine (`_mine`), by tap SNR and seed."""
+    if theirs.empty or mine.empty:
+        return theirs.iloc[:0]  # at once: to pair empty tables takes as long as to pair small ones
+    return _by_seed(theirs).merge(_by_seed(mine), on=["snr_tap_db", "seed"], suffixes=("", "_mine"))
 
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
