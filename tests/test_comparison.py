@@ -6,9 +6,8 @@ from test_gates import cost, history
 from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
 from repobe.tables import results
-from repobe.tables.outcomes import images_of
 from repobe.verdicts import commands, comparison, paper
-from repobe.verdicts.gates import Gates
+from repobe.verdicts.evidence import Tables
 
 
 def number(**departures) -> dict:
@@ -29,8 +28,9 @@ def compared(printed: float, *rows: dict, asked: dict | None = None, size: int =
     )
     runs = pd.concat([history(0.5, 0.99, 0.99), history(*[0.99] * epochs, method="repobe_half")])
     costs = pd.concat([cost(image_size=size), cost(epochs=epochs, image_size=size, method="repobe_half")])
-    gates = Gates(runs, costs, raw, images_of(outcomes_of(raw)))
-    return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), raw, gates)
+    nothing = pd.DataFrame()
+    tables = Tables(outcomes_of(raw), raw, nothing, nothing, runs, costs)
+    return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), tables)
 
 
 def verdict(printed: float, *rows: dict, **told) -> str:

@@ -19,7 +19,6 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
     The SNRs are those that the claim states, else the paper's.
     """
     comparisons = []
-    rows = relative(accuracies(tables.evasion, claim["dataset"], claim["quantity"]))
     for channel in claim["channels"]:
         args = (claim["dataset"], channel)
         mine = tables.fractions(*args, claim["method"], claim["quantity"])
@@ -35,8 +34,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
                 both = snr in have[0] & have[1]
                 found = None
                 if both:
-                    place = {"channel": channel, "snr_test_db": snr}
-                    spread = pooled(rows, place, _sd(mine[snr]), _sd(theirs[snr]))
+                    spread = tables.spread(*args, claim["quantity"], snr, _sd(mine[snr]), _sd(theirs[snr]))
                     found = _paired(mine[snr], theirs[snr], claim["margin"], spread)
                 if found is None:
                     comparisons.append(missing(f"{claim['method']} beside {rival} over {channel} at {snr:g} dB"))

@@ -11,8 +11,8 @@ from repobe.tables.statistics import UNKNOWN, between_seeds, widened, wilson
 from repobe.verdicts import paper
 from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
-from repobe.verdicts.gates import COLUMNS, Gates, not_trained, reach, tolerance
-from repobe.verdicts.spread import accuracies, binomial_sd, pooled, relative
+from repobe.verdicts.gates import COLUMNS, not_trained, reach, tolerance
+from repobe.verdicts.spread import binomial_sd
 from repobe.verdicts.words import qualified
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
@@ -37,12 +37,12 @@ def compare(results: Path, tables: Tables | None = None) -> None:
     rows = []
     for number in paper.numbers().to_dict("records"):
         printed = number.pop("value")
-        rows.append(number | {"printed": printed} | _compared(number, printed, summary, tables.evasion, tables.gates))
+        rows.append(number | {"printed": printed} | _compared(number, printed, summary, tables))
     write_derived(pd.DataFrame(rows), results / "comparison.csv")
     checksums.record(results, "comparison", ["comparison.csv"])
 
 
-def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.DataFrame, gates: Gates) -> dict:
+def _compared(number: dict, printed: float, summary: pd.DataFrame, tables: Tables) -> dict:
     """Our columns of comparison.csv, beside the paper's."""
     command = at_papers_size([f"{number['dataset']}/{number['channel']}/{number['method']}"])
     found = chosen(summary, number)
@@ -52,9 +52,9 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, evasion: pd.D
     if not set(wanted) <= set(found["snr_test_db"]):
         return dict.fromkeys(OURS) | {"verdict": "not run", "command": command}
     one = found.iloc[int(found["mean"].argmin() if number["relation"] == "minimum" else found["mean"].argmax())]
-    low, high, spread = _interval(one, number, evasion)
+    low, high, spread = _interval(one, number, tables)
     place = number["dataset"], number["channel"]
-    passed = gates.passed(*place, [number["method"]], number["quantity"], [one["snr_test_db"]])
+    passed = tables.gates.passed(*place, [number["method"]], number["quantity"], [one["snr_test_db"]])
     within, gain = tolerance(number["dataset"]), passed["gain"]
     bounds = printed - within, printed + within
     verdict = f"inconclusive: {passed['failed']}" if passed["failed"] else _beside(low, high, *bounds)
@@ -78,13 +78,12 @@ def _beside(low: float, high: float, least: float, most: float) -> str:
     return "differs" if high < least or low > most else "inconclusive"
 
 
-def _interval(one: pd.Series, number: dict, evasion: pd.DataFrame) -> tuple[float, float, str]:
+def _interval(one: pd.Series, number: dict, tables: Tables) -> tuple[float, float, str]:
     """(low, high, source of the spread between seeds): Wilson's interval over images, widened by that spread."""
     low, high = wilson(one["mean"], int(one["n"]))
-    rows = accuracies(evasion, number["dataset"], number["quantity"])
-    place = {"channel": number["channel"], "snr_test_db": one["snr_test_db"]}
-    pool = pooled(relative(rows), place, binomial_sd(one["mean"], int(one["n"])))
+    place = (number["dataset"], number["channel"], number["quantity"], one["snr_test_db"])
     seeds = int(one["seeds"])
+    pool = tables.spread(*place, binomial_sd(one["mean"], int(one["n"])))
     spread = between_seeds(one["sd"], seeds, pool)
     if spread is None:
         return low, high, UNKNOWN

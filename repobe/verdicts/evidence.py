@@ -8,8 +8,9 @@ import pandas as pd
 
 from repobe.tables import outcomes
 from repobe.tables.results import read
-from repobe.tables.statistics import Difference
+from repobe.tables.statistics import Difference, Spread
 from repobe.verdicts.gates import Gates
+from repobe.verdicts.spread import accuracies, pooled, relative, scaled
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Tables:
     cost: pd.DataFrame
     # Claims and readings ask for the same settings many times, and a table of outcomes has millions of rows.
     _fractions: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
+    _spreads: dict[tuple[str, str, str, float], Spread | None] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, results: Path) -> "Tables":
@@ -41,6 +43,14 @@ class Tables:
         if setting not in self._fractions:
             self._fractions[setting] = outcomes.fractions(self.outcomes, *setting)
         return self._fractions[setting]
+
+    def spread(self, dataset: str, channel: str, quantity: str, snr_db: float, *scale: float) -> Spread | None:
+        """The spread between seeds that is pooled over the methods there; scale: each accuracy's `binomial_sd`."""
+        setting = (dataset, channel, quantity, snr_db)
+        if setting not in self._spreads:
+            rows = relative(accuracies(self.evasion, dataset, quantity))
+            self._spreads[setting] = pooled(rows, {"channel": channel, "snr_test_db": snr_db}, 1.0)
+        return scaled(self._spreads[setting], *scale)
 
     @cached_property
     def gates(self) -> Gates:

@@ -1,5 +1,6 @@
 """The spread between seeds: measured for methods with three seeds or more, pooled for methods with fewer (D34)."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -35,8 +36,13 @@ def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
             methods = each["method"].nunique()
             where = where or " and ".join(dict.fromkeys(each["channel"].map(str)))
             source = f"pooled from {methods} method{'s' if methods > 1 else ''} over {where}"
-            return Spread(sd * float(np.sqrt(np.square(scale).sum())), df, source)
+            return scaled(Spread(sd, df, source), *scale)
     return None
+
+
+def scaled(spread: Spread | None, *scale: float) -> Spread | None:
+    """The spread of a sum of independent figures that vary `scale` times as much each; None if it is not known."""
+    return spread and replace(spread, sd=spread.sd * float(np.sqrt(np.square(scale).sum())))
 
 
 def accuracies(evasion: pd.DataFrame, dataset: str, quantity: str) -> pd.DataFrame:
