@@ -114,7 +114,7 @@ def test_a_margin_must_lie_below_the_whole_interval():
 
 
 def test_a_rival_that_we_rebuilt_supports_a_claim_and_never_refutes_it_alone():
-    """The paper has no settings of ESCST (D27), so our ESCST says nothing sure against the paper."""
+    """Nothing defines ESCST, NECST-DP and the VAE (D22, D27), so ours say nothing sure against the paper."""
     behind, ahead = rows(20), rows(0)
     escst, necst = claim(rivals=["escst"]), claim(rivals=["escst", "necst"])
     alone = judged(tables(behind, rows(0, method="escst")), escst)
@@ -125,6 +125,12 @@ def test_a_rival_that_we_rebuilt_supports_a_claim_and_never_refutes_it_alone():
         tables(rows(0, method="repobe"), rows(20, method="escst")), claim(method="escst", rivals=["repobe"])
     )
     assert of_itself["verdict"] == "inconclusive: only a rebuilt rival is against it"
+    for label, verdict in (
+        ("necst_dp_09", alone["verdict"]),
+        ("vae_k128", alone["verdict"]),
+        ("necst", "not reproduced"),
+    ):
+        assert judged(tables(behind, rows(0, method=label)), claim(rivals=[label]))["verdict"] == verdict, label
     both = tables(behind, rows(0, method="escst"), rows(0, method="necst"))
     refuted = judged(both, necst)
     assert (refuted["verdict"], refuted["rival"]) == ("not reproduced", "necst")  # NECST refutes it, and decides
@@ -275,6 +281,14 @@ def test_accuracy_that_falls_surely_does_not_rise_steadily():
     assert judged(tables(rows(3)), part)["verdict"] == "not run"
 
 
+def test_a_rise_from_end_to_end_is_no_steady_one():
+    """c15, c16 and c19 name two ends; what lies between has no part in them."""
+    table = tables(*(rows(n, snr_test_db=snr) for n, snr in ((100, 7.0), (10, 15.0), (50, 23.0))))
+    assert judged(table, claim(check="rises"))["verdict"] == "reproduced"
+    assert judged(table, claim(check="rising"))["verdict"] == "not reproduced"
+    assert judged(tables(rows(10), rows(100, snr_test_db=23.0)), claim(check="rises"))["verdict"] == "not reproduced"
+
+
 def test_a_fall_within_the_tolerance_does_not_count_and_one_beyond_it_is_sure():
     # MNIST's tolerance is 0.5 points. Of 10,000 images 20 are no fall, 120 are one, 45 might be.
     for fall, verdict in ((20, "reproduced"), (45, "inconclusive"), (120, "not reproduced")):
@@ -319,6 +333,15 @@ def test_less_leaks_where_the_means_over_images_surely_differ():
     assert (found["low"], found["high"]) == pytest.approx((-0.1 - half, -0.1 + half))
     assert judged(tables(inversion=table[:2]), part)["verdict"] == "inconclusive"
     assert judged(tables(inversion=table[2:]), part)["verdict"] == "not run"
+
+
+def test_what_an_eavesdropper_hears_beyond_the_papers_snrs_has_no_part_in_a_claim():
+    """At −10 dB nobody rebuilds anything, so there no rival leaks more."""
+    part = claim(check="leaks_less", method="ours", quantity="ssim")
+    leaks = [leak("ours", "keyless", 0.2), leak("necst", "keyless", 0.9)]
+    deaf = [leak("ours", "keyless", 0.2), leak("necst", "keyless", 0.1)]
+    both = pd.concat([pd.DataFrame(leaks), pd.DataFrame(deaf).assign(snr_tap_db=-10.0)])
+    assert judged(tables(inversion=both), part) == judged(tables(inversion=pd.DataFrame(leaks)), part)
 
 
 def test_what_a_classifier_leaks_is_judged_only_where_it_gained_at_most_the_tolerance():

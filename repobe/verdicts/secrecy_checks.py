@@ -7,6 +7,7 @@ import pandas as pd
 
 from repobe.tables.schema import NO_ATTACKER
 from repobe.tables.statistics import unpaired
+from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
 from repobe.verdicts.spread import binomial_sd, pooled, relative
@@ -63,6 +64,7 @@ def _above_keyless(
         for name, (method, attacker) in others.items():
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
             pairs = _pairs(theirs, mine)
+            pairs = pairs[pairs["snr_tap_db"].isin(paper.SNR_DB)]
             if pairs.empty:
                 lacking = name if len(mine) else claim["method"]
                 comparisons.append(missing(f"{lacking} over {channel}"))
