@@ -12,7 +12,7 @@ from repobe.runs import checksums
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
-from repobe.tables import outcomes, results, schema
+from repobe.tables import merging, outcomes, results, schema
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, readings, verification
 from repobe.verdicts.collection import collect
@@ -441,6 +441,16 @@ def test_seeds_of_two_lengths_of_training_are_refused(made, tmp_path):
         merge(tmp_path / "both", [made, longer])
     merge(tmp_path / "both", [made, longer], "*/repobe/seed0")
     assert set(pd.read_csv(tmp_path / "both/tables/cost.csv").query("method == 'repobe'")["seed"]) == {1}
+
+
+def test_a_run_trained_on_a_mixture_of_snrs_and_on_one_alone_is_refused():
+    """No claim means both; one model for each SNR (matched training) is one run."""
+    each = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "seed": "0"}
+    matched = pd.DataFrame([each | {"snr_train_db": snr} for snr in ("7", "23")])
+    merging._refuse_two_mixtures(matched)
+    both = pd.concat([matched[1:], pd.DataFrame([each | {"snr_train_db": "mixed"}])])
+    with pytest.raises(ValueError, match=r"^mnist/awgn/repobe/seed0 was trained at several sets of SNRs \(23, mixed\)"):
+        merging._refuse_two_mixtures(both)
 
 
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):

@@ -24,8 +24,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     names a source and the runs that a later one replaced, or says whether those that were trained twice have the same
     tables. without: patterns of runs to leave out, as in a config's `only`, for instance seeds of an older training.
     ValueError if a file of a source is missing or has changed since it was gathered, if <out> has runs that no source
-    has, if a pattern matches no run, or if the sources have one method at two image sizes or of two lengths, or one
-    dataset with different images.
+    has, if a pattern matches no run, or if the sources have one method at two image sizes, of two lengths or
+    trained at two sets of SNRs, or one dataset with different images.
     """
     frames: dict[str, pd.DataFrame] = {}
     counted = outcomes.SCHEMA.empty_table()
@@ -76,6 +76,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     # Also the rows that a later source replaced: if their size is another one, another config made them.
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
+    _refuse_two_mixtures(frames["cost.csv"])
     agreement.refuse_two_data(list(provenance.values()), "leave the older ones out by --without")
     with whole_folder(out / "tables") as folder:  # it may be a source, of which this is the only copy
         outcomes.write(counted, folder / "outcomes.parquet")
@@ -92,6 +93,14 @@ def _refuse_two_lengths(history: pd.DataFrame) -> None:
         if mine.nunique() > 1:
             method, said = "/".join(map(str, place)), " and ".join(f"{epochs:g}" for epochs in mine.unique())
             raise ValueError(f"{method} has trainings of {said} epochs; leave the older ones out by --without")
+
+
+def _refuse_two_mixtures(cost: pd.DataFrame) -> None:
+    """ValueError if one seed of a method was trained on a mixture of SNRs and on one SNR alone: no claim means both."""
+    for place, trained_at in cost.groupby(RUN[:4], sort=False)["snr_train_db"]:
+        if trained_at.nunique() > 1 and "mixed" in set(trained_at):
+            run, said = "{}/{}/{}/seed{}".format(*place), ", ".join(trained_at.unique())
+            raise ValueError(f"{run} was trained at several sets of SNRs ({said}); leave one out by --without")
 
 
 def _provenance(tables: Path) -> dict[str, dict]:

@@ -51,7 +51,7 @@ def rises(tables: Tables, claim: dict) -> list[dict]:
 
 
 def rising(tables: Tables, claim: dict) -> list[dict]:
-    """Accuracy rises from the first SNR to the last, and no step to the next falls by the tolerance or more: steadily."""
+    """Accuracy rises steadily: from the first SNR to the last, and no step to the next falls by the tolerance."""
     fall = -tolerance(claim["dataset"])
 
     def steps(snrs: list[float]) -> list[tuple]:
