@@ -34,6 +34,7 @@ def one_thread():
     torch.manual_seed(0)
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # the last two switch Python's own remedy off
 CONFIG = {
     "results_dir": "results",
     "figures_dir": "figures",

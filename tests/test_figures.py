@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ASCII
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
@@ -44,7 +45,6 @@ from repobe.verdicts import paper
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "figures").glob("fig*.py"))
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # the last two switch Python's own remedy off
 RUN = {"image_size": 16, "channel": "awgn", "snr_train_db": "mixed"}
 
 

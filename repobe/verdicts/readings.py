@@ -53,12 +53,13 @@ def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
     rows = []
     for dataset in shown:
         runs = tables.cost[tables.cost["dataset"] == dataset]
-        if runs.empty or not _may_touch(reading, {*runs["method"], *runs["channel"]}):
-            continue
+        if runs.empty or not _touches(reading, {*runs["method"], *runs["channel"]}):
+            continue  # at once, because a verdict takes long
         parts = [part for part in claim["parts"] if dataset in (part["dataset"], STAND_INS.get(part["dataset"]))]
         _, comparisons = verdict(tables, under(reading, claim | {"parts": parts}, dataset, _snrs(tables, dataset)))
         ran = [one for one in comparisons if one["outcome"] != "not run"]
-        if ran and _touched(reading, ran):
+        used = {one.get(name) for one in ran for name in ("method", "rival", "channel")}
+        if ran and _touches(reading, used):  # otherwise it repeats the suite's own reading
             rows.append({"dataset": dataset} | _row(ran, len(comparisons) - len(ran)))
     return rows
 
@@ -115,20 +116,10 @@ def _snrs(tables: Tables, dataset: str) -> set[float]:
     return set(tables.evasion.loc[tables.evasion["dataset"] == dataset, "snr_test_db"])
 
 
-def _put_in(reading: dict) -> set[str]:
-    """The methods and channels that a reading adds."""
-    return {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
-
-
-def _may_touch(reading: dict, names: set[str]) -> bool:
-    """Whether what the reading adds is among the methods and channels that ran; to judge it takes far longer."""
-    return not _put_in(reading) or bool(_put_in(reading) & names)
-
-
-def _touched(reading: dict, comparisons: list[dict]) -> bool:
-    """Whether any comparison uses a run that the reading adds; otherwise it repeats the suite's own reading."""
-    put_in = _put_in(reading)
-    return not put_in or any(put_in & {one["method"], one["rival"], one["channel"]} for one in comparisons)
+def _touches(reading: dict, names: set[str]) -> bool:
+    """Whether any method or channel that the reading adds is among `names`; true of one that adds none."""
+    put_in = {*reading.get("methods", {}).values(), *reading.get("channels", {}).values()}
+    return not put_in or bool(put_in & names)
 
 
 def _row(ran: list[dict], not_run: int) -> dict:

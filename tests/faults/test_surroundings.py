@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ASCII
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "results" / "reference" / "mnist32"
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # the last two switch Python's own remedy off
 
 
 def python(*arguments: str, without: str = "", **env: str) -> subprocess.CompletedProcess:
