@@ -58,7 +58,7 @@ def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
         parts = [part for part in claim["parts"] if dataset in (part["dataset"], STAND_INS.get(part["dataset"]))]
         _, comparisons = verdict(tables, under(reading, claim | {"parts": parts}, dataset, _snrs(tables, dataset)))
         ran = [one for one in comparisons if one["outcome"] != "not run"]
-        used = {one.get(name) for one in ran for name in ("method", "rival", "channel")}
+        used = {str(one.get(name)) for one in ran for name in ("method", "rival", "channel")}
         if ran and _touches(reading, used):  # otherwise it repeats the suite's own reading
             rows.append({"dataset": dataset} | _row(ran, len(comparisons) - len(ran)))
     return rows
