@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import spread
 from torch.distributions import Categorical, kl_divergence
 from torch.nn.functional import cross_entropy
 
@@ -46,9 +47,11 @@ def zhang(student, nat, adv, label, beta=6.0):
 )
 def test_a_step_descends_the_gradient_of_the_published_equation(name, equation, hyper, batch):
     student = student_of(name, **hyper)
-    nat, adv, label = batch
+    nat, _, label = batch
+    adv = nat.flip(0)  # far from it, and read unlike it: between what is read alike there is no divergence
+    spread(student, nat)
     weights = list(student.system.parameters())
-    expected = torch.cat([g.flatten() for g in torch.autograd.grad(equation(student, *batch), weights)])
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(equation(student, nat, adv, label), weights)])
     student.craft = lambda *_: adv
     student.update(nat, label, SILENT)
     gradient = torch.cat([p.grad.flatten() for p in weights])  # as it was clipped: its direction
@@ -86,6 +89,29 @@ def test_crafting_stays_in_the_ball_raises_its_loss_and_leaves_batch_norm_alone(
     else:
         crafted, by_chance = (cross_entropy(x, label) for x in (q, r))
     assert crafted > by_chance
+
+
+@pytest.mark.parametrize(("name", "ascended"), [("adversarial_training", "cross-entropy"), ("trades", "kl")])
+def test_a_step_of_crafting_follows_the_gradient_of_the_published_inner_problem(name, ascended, batch):
+    """Far from the image, where the three differ; TRADES takes D_KL(M(I) ‖ M(I + δ)), natural first."""
+    hyper = {"eps": 0.5, "step": 0.02} | ({"start": 0.3} if name == "trades" else {})
+    student, begun = student_of(name, steps=1, **hyper), student_of(name, steps=0, **hyper)
+    image, _, label = batch
+    spread(student, image)
+    begun.system.load_state_dict(student.system.state_dict())
+    start, moved = (s.craft(image, label, SILENT, torch.Generator().manual_seed(3)) for s in (begun, student))
+    start.requires_grad_()
+    p, q = student.system(image, SILENT).softmax(1).detach(), student.system(start, SILENT).softmax(1)
+    readings = {
+        "cross-entropy": -q[range(6), label].log().sum(),
+        "kl": (p * (p / q).log()).sum(),
+        "reversed": (q * (q / p).log()).sum(),
+    }
+    upward = {what: torch.autograd.grad(r, start, retain_graph=True)[0].sign() for what, r in readings.items()}
+    step = {what: (image + (start + 0.02 * up - image).clamp(-0.5, 0.5)).clamp(0, 1) for what, up in upward.items()}
+    same = {what: torch.isclose(moved, expected, atol=1e-6).float().mean() for what, expected in step.items()}
+    assert same.pop(ascended) > 0.999
+    assert max(same.values()) < 0.9
 
 
 def test_at_starts_anywhere_in_the_ball_and_trades_beside_the_image(batch):

@@ -13,6 +13,7 @@ QUOTED = re.findall(r"`([^`\n]+)`", PAGE)
 TOP = "repobe|baselines|figures|workflow|config|profiles|tests|benchmarks|docs|examples|results/reference"
 PATHS = sorted({text for text in QUOTED if re.match(rf"({TOP})/", text) or text == "pyproject.toml"})
 PATHS += sorted(f"docs/{target}" for target in re.findall(r"\]\(([^)#]+)\)", PAGE))
+LAWS = re.findall(r"^\| [^|]+ \| `(test_\w+)` \|$", PAGE, re.MULTILINE)
 PLACES = re.findall(r"^\| [^|]+ \| `([^`]+\.py)` \| `(\w+)` \|$", PAGE, re.MULTILINE)
 
 
@@ -34,9 +35,10 @@ def test_every_name_on_the_page_is_defined_in_its_file(path, name):
 
 
 def test_the_page_names_many_places_and_paths():
-    """The two tests above would pass on a page that they cannot read."""
+    """The tests of each of them would pass on a page that they cannot read."""
     assert len(PLACES) >= 25
     assert len(PATHS) >= 45
+    assert len(LAWS) >= 11
 
 
 def test_the_page_describes_every_room_and_no_other():
@@ -53,7 +55,7 @@ def test_the_order_of_the_rooms_is_the_contracts():
     assert rooms == [layer.split() for layer in layers[1:]]
 
 
-@pytest.mark.parametrize("law", re.findall(r"^\| [^|]+ \| `(test_\w+)` \|$", PAGE, re.MULTILINE))
+@pytest.mark.parametrize("law", LAWS)
 def test_every_law_on_the_page_is_a_test(law):
     assert any(f"def {law}(" in path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 

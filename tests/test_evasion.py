@@ -324,6 +324,7 @@ def test_all_attacks_are_scored_over_the_very_same_air(channel, trained, monkeyp
     )
     assert torch.equal(few["scored"], many["scored"][:, :24])
     assert torch.equal(few["selected"], many["selected"])
+    assert not any(torch.equal(one, other) for one in few["scored"] for other in few["selected"])
     assert many["scored"].shape == (5, 60)
     assert 0.1 < few["scored"].mean() < 0.95  # there is noise to differ in
 

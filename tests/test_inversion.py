@@ -372,6 +372,7 @@ def test_a_table_says_how_many_test_images_it_judges(specs, digits, monkeypatch,
 def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path, hasty, monkeypatch):
     """Killed as same_key is under way; the next job does that one alone, and its rows are an unkilled job's."""
     spec, source = run_of(specs, "repobe"), tmp_path / "source"
+    spec = replace(spec, inversion=replace(spec.inversion, attackers=("keyless", "keyless_adaptive", "same_key")))
     source.write_text("spec, model and classifier")
     expected = rows_of(spec, digits)[0]
     finished = []
@@ -396,6 +397,7 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
 
 def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs, digits, tmp_path, hasty):
     spec, source = run_of(specs, "undefended"), tmp_path / "source"
+    spec = replace(spec, inversion=replace(spec.inversion, attackers=()))
     source.write_text("spec, model and classifier")
     more = replace(spec, inversion=replace(spec.inversion, images=200))
 

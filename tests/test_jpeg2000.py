@@ -326,16 +326,26 @@ def test_the_codec_has_the_gradient_of_the_identity_and_an_outage_has_none(specs
     assert torch.equal(gradient.flatten(1).any(dim=1), arrives)
 
 
+@pytest.fixture(scope="module")
+def rates(tmp_path_factory) -> str:
+    """A coarse table of block error rates, of QPSK alone."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("rates") / "rates.csv"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blocks, "STEP_DB", 3.0)
+        patched.setattr(blocks.qam, "BITS", {"QPSK": 2})
+        blocks.simulate(10, lengths=(240,)).to_csv(path, index=False)
+    return str(path)
+
+
 @pytest.mark.parametrize("colours", [1, 3])
 @pytest.mark.parametrize("channel", BY_NAME)
 @pytest.mark.parametrize("task", ["classification", "reconstruction"])
-def test_both_links_deliver_over_every_channel(channel, task, colours, specs, dataset, tmp_path, monkeypatch):
+def test_both_links_deliver_over_every_channel(channel, task, colours, specs, dataset, rates):
     digits = dataset[colours]
-    monkeypatch.setattr(blocks, "STEP_DB", 3.0)
-    monkeypatch.setattr(blocks.qam, "BITS", {"QPSK": 2})
-    blocks.simulate(10, lengths=(240,)).to_csv(tmp_path / "rates.csv", index=False)
     image = images(digits.test[0][:20], 16)
-    for hyper in ({}, {"link": "ldpc", "block_error_rates": str(tmp_path / "rates.csv")}):
+    for hyper in ({}, {"link": "ldpc", "block_error_rates": rates}):
         system = prepared(build(spec_of(specs, task, channel, **hyper), digits), digits, 16).system
         output = system(image, noise_power(15), generator=torch.Generator().manual_seed(0))
         assert output.shape == ((20, 10) if task == "classification" else (20, colours, 16, 16))

@@ -98,14 +98,15 @@ def test_an_attack_takes_the_passes_that_its_parameters_say(kind, label):
     steps, restarts = {"square": (7, 2), "autoattack_standard": (1, 1)}.get(kind, (2, 2))
     given = {"restarts": restarts, "eot": 3}
     read = {name: value for name, value in given.items() if name not in UNREAD.get(kind, ())}
-    attack = Attack(kind, 2, (0.5,), steps=steps, surrogate=surrogate, **read)
+    images = 1 if kind == FORTY else 2
+    attack = Attack(kind, images, (0.5,), steps=steps, surrogate=surrogate, **read)
     spec = run_of(label, evaluation=Evaluation(2, {"mine": attack}), snr_db=(7,))
     other = run_of("undefended")
     trained, data = stubborn(spec)
     victim = Victim(
         trained, spec, stage_crafting.Resized(data.test[0], 16), data.test[1], {"undefended": stubborn(other)[0]}
     )
-    real = flop(lambda: attacked(victim, "mine", attack, 0.5, 7, 2))
+    real = flop(lambda: attacked(victim, "mine", attack, 0.5, 7, images))
     assert dict(counts(spec, other).attacks(spec)) == {"mine": pytest.approx(real, rel=1e-9)}
 
 
