@@ -99,9 +99,9 @@ def collect(o: argparse.Namespace) -> None:
 
 def summary(o: argparse.Namespace) -> None:
     """Means and 95 % intervals over seeds."""
-    from repobe.tables import results
+    from repobe.tables import summaries
 
-    results.summary(o.results)
+    summaries.summary(o.results)
 
 
 def compare(o: argparse.Namespace) -> None:

@@ -304,6 +304,9 @@ def leak(method: str, attacker: str, value: float, seed: int = 0) -> dict:
     }  # fmt: skip
 
 
+ABLE = [leak("ours", "same_key", 0.9), leak("ours", "legitimate", 0.9)]  # the attackers can learn
+
+
 def test_accuracy_levels_off_where_its_last_rise_is_surely_small():
     # Of 10,000 images 20 more are read at 23 dB than at 19: 0.2 points, surely less than one; 150 more are not.
     part = claim(check="levels_off", margin=-0.01)
@@ -399,16 +402,33 @@ def test_a_picture_shows_nothing_only_where_it_is_surely_within_the_tolerance_of
         (0.24, "inconclusive"),
         (0.25, "not reproduced"),
     ):
-        table = pd.DataFrame([leak("ours", "keyless", keyless), leak("ours", "mean_image", 0.2)])
+        table = pd.DataFrame([leak("ours", "keyless", keyless), leak("ours", "mean_image", 0.2), *ABLE])
         found = judged(tables(inversion=table), part)
         assert found["verdict"] == verdict, keyless
     assert found["margin"] == -0.02
     assert judged(tables(inversion=table[:1]), part)["verdict"] == "not run"
 
 
+def test_a_picture_shows_nothing_only_where_the_same_attacker_shows_much_with_the_key():
+    """Halfway from the mean image, 0.2, to the legitimate user, 0.9, lies 0.55. What a picture shows needs no proof."""
+    part = claim(check="shows_nothing", method="ours")
+    blind = [leak("ours", "keyless", 0.19), leak("ours", "mean_image", 0.2), leak("ours", "legitimate", 0.9)]
+    for able, verdict in ((0.56, "reproduced"), (0.54, "inconclusive: not trained")):
+        found = judged(tables(inversion=pd.DataFrame([*blind, leak("ours", "same_key", able)])), part)
+        assert found["verdict"] == verdict, able
+    assert found["why"] == "with the sender's key its attacker reaches an SSIM of 0.540 only, the legitimate user 0.900"
+    found = judged(tables(inversion=pd.DataFrame(blind)), part)
+    assert (found["verdict"], "nothing shows that attackers learn" in found["why"]) == (
+        "inconclusive: not trained",
+        True,
+    )
+    seeing = [leak("ours", "keyless", 0.25), *blind[1:]]
+    assert judged(tables(inversion=pd.DataFrame(seeing)), part)["verdict"] == "not reproduced"
+
+
 def test_the_mean_image_has_no_spread_between_trainings():
     """A comparison with it has the spread of one training: 0.02; Student's t of two degrees of freedom, 4.303."""
-    every = [leak("ours", "keyless", 0.19), leak("ours", "mean_image", 0.2)]
+    every = [leak("ours", "keyless", 0.19), leak("ours", "mean_image", 0.2), *ABLE]
     every += [leak("repobe", "keyless", value, seed) for seed, value in enumerate((0.28, 0.3, 0.32))]
     found = judged(tables(inversion=pd.DataFrame(every)), claim(check="shows_nothing", method="ours"))
     half = np.hypot(4.302653 * 0.02, 1.959964 * np.hypot(0.01, 0.01))
@@ -434,7 +454,7 @@ def test_a_training_at_another_snr_is_no_second_seed_of_what_leaks():
 def test_beside_a_verdict_by_the_papers_attacker_stands_what_the_best_one_reads():
     part = claim(check="shows_nothing", method="ours")
     read = [("keyless", 0.12), ("same_key", 0.86), ("fresh_key", 0.5), ("mean_image", 0.1), ("legitimate", 0.9)]
-    rows = [leak("ours", "keyless", 0.15), leak("ours", "mean_image", 0.2)]
+    rows = [leak("ours", "keyless", 0.15), leak("ours", "mean_image", 0.2), *ABLE]
     rows += [
         leak("ours", attacker, value) | {"metric": "attacker_accuracy"} for attacker, value in [*read, ("original", 1)]
     ]

@@ -5,7 +5,7 @@ from test_gates import cost, history
 
 from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
-from repobe.tables import results
+from repobe.tables import summaries
 from repobe.verdicts import commands, comparison, paper
 from repobe.verdicts.evidence import Tables
 
@@ -30,7 +30,7 @@ def compared(printed: float, *rows: dict, asked: dict | None = None, size: int =
     costs = pd.concat([cost(image_size=size), cost(epochs=epochs, image_size=size, method="repobe_half")])
     nothing = pd.DataFrame()
     tables = Tables(outcomes_of(raw), raw, nothing, nothing, runs, costs)
-    return comparison._compared(number(**(asked or {})), printed, results.summarise(raw, "evasion"), tables)
+    return comparison._compared(number(**(asked or {})), printed, summaries.summarise(raw, "evasion"), tables)
 
 
 def verdict(printed: float, *rows: dict, **told) -> str:

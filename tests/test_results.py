@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from conftest import evasion
 
-from repobe.tables import results
+from repobe.tables import results, summaries
 
 
 def test_a_summary_has_one_row_a_key():
-    summary = results.summarise(evasion({"seed": 0, "value": 0.9}, {"seed": 1, "value": 0.8}), "evasion")
+    summary = summaries.summarise(evasion({"seed": 0, "value": 0.9}, {"seed": 1, "value": 0.8}), "evasion")
     assert len(summary) == 1
     assert summary.loc[0, "mean"] == pytest.approx(0.85)
     assert summary.loc[0, "seeds"] == 2
@@ -34,7 +34,7 @@ def test_a_faulty_table_is_refused_by_name(frame, fault, tmp_path):
 
 def test_a_single_ssim_is_summarised_with_the_interval_of_its_images():
     # sd 0.2 over 400 images: t(0.975, 399) = 1.9659, half-width 1.9659·0.2/20 = 0.01966.
-    (row,) = results.summarise(
+    (row,) = summaries.summarise(
         evasion({"metric": "ssim", "value": 0.5, "images_sd": 0.2, "n": 400}), "evasion"
     ).to_dict("records")
     assert (row["low"], row["high"]) == pytest.approx((0.5 - 0.01966, 0.5 + 0.01966), abs=1e-5)
@@ -47,12 +47,12 @@ def test_a_mean_over_keys_has_students_interval_over_the_keys_and_wilsons_over_t
     key |= {"grid": "4x4", "schedule": None, "known_messages": None, "snr_db": 23.0, "seed": 0, "n": 20}
     wrong = key | {"quantity": "wrong_key_accuracy", "value": 0.17, "keys_sd": 0.1}
     found = key | {"quantity": "key_recovered", "value": 0.85, "keys_sd": np.nan}
-    over, counted = results.summarise(pd.DataFrame([wrong, found]), "audit").to_dict("records")
+    over, counted = summaries.summarise(pd.DataFrame([wrong, found]), "audit").to_dict("records")
     assert (over["low"], over["high"]) == pytest.approx((0.17 - 0.05580, 0.17 + 0.05869), abs=1e-5)
     # A key is found or not: Wilson's interval of 17 of 20 is 0.6396 to 0.9476.
     assert (counted["low"], counted["high"]) == pytest.approx((0.6396, 0.9476), abs=1e-4)
-    # The whole test split of the digits has 360 images, so Wilson's is wider there: 0.13473 to 0.21224.
-    (digits,) = results.summarise(pd.DataFrame([wrong | {"dataset": "digits"}]), "audit").to_dict("records")
+    # Where the whole test split has 360 images, as that of the digits, Wilson's is wider: 0.13473 to 0.21224.
+    (digits,) = summaries.summarise(pd.DataFrame([wrong]), "audit", {"mnist": 360}).to_dict("records")
     assert (digits["low"], digits["high"]) == pytest.approx((0.17 - 0.05860, 0.17 + 0.06304), abs=1e-5)
-    (older,) = results.summarise(pd.DataFrame([wrong | {"keys_sd": np.nan}]), "audit").to_dict("records")
+    (older,) = summaries.summarise(pd.DataFrame([wrong | {"keys_sd": np.nan}]), "audit").to_dict("records")
     assert np.isnan(older["low"])

@@ -12,14 +12,14 @@ from repobe.runs import checksums
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
-from repobe.tables import merging, outcomes, results, schema
+from repobe.tables import merging, outcomes, results, schema, summaries
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, readings, verification
 from repobe.verdicts.collection import collect
 from repobe.verdicts.records import record
 from repobe.verdicts.show import show
 
-DERIVED = (results.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
+DERIVED = (summaries.summary, comparison.compare, claims.judge, decisions.weigh, readings.judge)
 ROW = {"eps": 0.0, "split": "test", "draws_sd": 0.01, "draws": 5, "symbols_k": 8}
 
 

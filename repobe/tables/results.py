@@ -1,4 +1,4 @@
-"""Tables of results: checks of rows, gathering of runs, summaries over seeds."""
+"""Tables of results: checks of rows, gathering of runs."""
 
 import io
 import json
@@ -14,10 +14,9 @@ from repobe.runs.code import mixed
 from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace, text_of
 from repobe.runs.spec import Spec
-from repobe.tables import outcomes, schema
+from repobe.tables import outcomes
 from repobe.tables.agreement import refuse_two_data
-from repobe.tables.schema import COST_NUMBERS, FRACTIONS, KEYS, OPTIONAL, OVER_KEYS, RUN, TEXT, VALUES, is_proportion
-from repobe.tables.statistics import interval
+from repobe.tables.schema import KEYS, OPTIONAL, TEXT, VALUES, is_proportion
 
 GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
 GATHERED += ["reconstructions.npz"]
@@ -196,48 +195,6 @@ def pictures_of(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except Exception as error:  # a damaged archive can raise anything: EOFError, zlib.error, NotImplementedError, …
         raise ValueError(f"{path} is missing or damaged ({error}); delete it and run again") from None
-
-
-def summary(results: Path) -> None:
-    """Writes <results>/summary: for each key without the seed, the mean and its 95 % interval."""
-    source, out = results / "tables", results / "summary"
-    out.mkdir(parents=True, exist_ok=True)
-    for table in ("evasion", "inversion", "audit"):
-        write_derived(summarise(read(source / f"{table}.csv", table), table), out / f"{table}.csv")
-    cost = read(source / "cost.csv", "cost")
-    group = cost.groupby([*RUN, "device", "threads", "precision"], sort=False)
-    mean = group[COST_NUMBERS].mean()
-    write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
-    for name in ("reconstructions.npz", "provenance.json"):
-        checksums.check(source / name)
-        replace(out / name, (source / name).read_bytes())
-    names = [*(f"{table}.csv" for table in KEYS), "reconstructions.npz", "provenance.json"]
-    checksums.record(out, "summary", names)
-
-
-def summarise(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """One row per key without the seed: mean sd low high seeds n."""
-    key = [column for column in KEYS[table] if column != "seed"]
-    rows = []
-    for values, group in frame.groupby(key, sort=False, dropna=False):
-        row: dict[str, Any] = dict(zip(key, values, strict=True))
-        measured = row["metric" if "metric" in row else "quantity"]
-        accuracy = is_proportion(measured) and measured not in OVER_KEYS
-        spread = next((name for name in ("images_sd", "keys_sd") if name in group), None)
-        sd = float(group[spread].mean()) if spread else np.nan
-        images = schema.FEWER.get(row["dataset"], schema.AUDITED) if measured in schema.READ else None
-        low, high = interval(group["value"].to_numpy(float), int(group["n"].min()), accuracy, sd, images)
-        if measured in FRACTIONS:  # Student's interval may leave [0, 1]
-            low, high = np.clip([low, high], 0, 1)
-        row |= {"mean": group["value"].mean(), "sd": group["value"].std(ddof=1), "low": low, "high": high}
-        row |= {"seeds": len(group), "n": int(group["n"].min())}
-        if "draws_sd" in group:
-            row["draws_sd"] = group["draws_sd"].mean()
-        if "symbols_k" in group:
-            row["symbols_k"] = int(group["symbols_k"].iloc[0])
-        rows.append(row)
-    last = [name for name in ("draws_sd", "symbols_k") if name in VALUES[table]]
-    return pd.DataFrame(rows, columns=[*key, "mean", "sd", "low", "high", "seeds", "n", *last])
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

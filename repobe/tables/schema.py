@@ -26,8 +26,7 @@ VALUES = {
 }
 # Quantities of the audit that are means over keys, with Student's interval: of fractions, and of seconds.
 READ = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"}  # of test images that all keys share
-AUDITED = 500  # those images, the first of the test split
-FEWER = {"digits": 360, "digits_rgb": 360}  # the whole test split where it is smaller
+AUDITED = 500  # those images, the first of the test split; the whole split where it is smaller
 FRACTIONS = READ | {"ciphertext_only_places", "places_recovered"}
 OVER_KEYS = FRACTIONS | {"recovery_seconds"}
 

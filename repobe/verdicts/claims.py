@@ -88,7 +88,8 @@ def verdict(tables: Tables, claim: dict) -> tuple[dict, list[dict]]:
 
 def _unless_trained_on(one: dict) -> dict:
     """The columns of a comparison that D32 closes after the test: one that would not come out so if each side moved by
-    as much again, or that is against the claim while a side was not trained to its end. Else none.
+    as much again, that is against the claim while a side was not trained to its end, or that holds because of an
+    attacker that is not known to learn. Else none.
     """
     if one.get("itself"):  # one training, so the difference moves by what it gained itself
         change = one["gain"] - one["rival_gain"]
@@ -104,6 +105,8 @@ def _unless_trained_on(one: dict) -> dict:
         why = f"the second half of the training moved {moved}, and as much again could change this"
     elif one["outcome"] == "no":
         why = one["unfinished"]
+    elif one["outcome"] == "yes":
+        why = one.get("unable", "")
     return {"outcome": "not trained"} | gates.not_trained(why) if why else {}
 
 

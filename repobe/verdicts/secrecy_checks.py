@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repobe.tables.schema import NO_ATTACKER
+from repobe.tables.selection import at
 from repobe.tables.statistics import unpaired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
@@ -35,12 +36,35 @@ def rebuilds_less(tables: Tables, claim: dict) -> list[dict]:
 def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM exceeds that of the mean image, which shows nothing, by less than the tolerance.
 
-    This is the paper's attacker; a note beside the verdict gives the accuracy of the best attacker.
+    This is the paper's attacker; a note beside the verdict gives the accuracy of the best attacker. An attacker that
+    learned nothing shows nothing, so the same attacker must show that it can learn (`_unable`).
     """
     others = {"the mean image": (claim["method"], "mean_image")}
-    return _above_keyless(tables, claim, others, -SSIM_TOLERANCE) + [
+    comparisons = _above_keyless(tables, claim, others, -SSIM_TOLERANCE)
+    for one in comparisons:
+        one["unable"] = _unable(tables.inversion, claim, one) if "p" in one else ""
+    return comparisons + [
         note for channel in claim["channels"] for note in _best_attacker(tables.inversion, claim, channel)
     ]
+
+
+def _unable(inversion: pd.DataFrame, claim: dict, one: dict) -> str:
+    """Why pictures that show nothing prove no secrecy: the attacker is not known to learn. Empty if it is.
+
+    same_key is the same attacker with the sender's key in its training. Beyond the mean image, its pictures must show
+    half of what the legitimate user's show, in SSIM.
+    """
+    place = {"dataset": claim["dataset"], "channel": one["channel"], "method": claim["method"]}
+    rows = at(inversion, place | {"snr_tap_db": one["snr_db"], "metric": "ssim"})
+    ssim = rows.groupby("attacker")["value"].mean().reindex(["mean_image", "same_key", "legitimate"])
+    nothing, learned, clear = ssim
+    if np.isnan([learned, clear]).any():
+        return (
+            "an attacker with the sender's key or the legitimate user is missing, so nothing shows that attackers learn"
+        )
+    if learned - nothing >= (clear - nothing) / 2:
+        return ""
+    return f"with the sender's key its attacker reaches an SSIM of {learned:.3f} only, the legitimate user {clear:.3f}"
 
 
 def _above_keyless(

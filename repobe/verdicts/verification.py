@@ -9,7 +9,7 @@ import numpy as np
 
 from repobe.runs import checksums
 from repobe.runs.folders import run_folder
-from repobe.tables import outcomes
+from repobe.tables import outcomes, summaries
 from repobe.tables import results as tables
 from repobe.verdicts import claims, comparison, decisions, readings
 from repobe.verdicts.collection import sets_of
@@ -67,7 +67,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
     yield _accuracies(held)
     for line in tables.mixed_code(again / "tables"):
         yield line, True  # reported only: the tables are right
-    tables.summary(again)
+    summaries.summary(again)
     for name in SUMMARY:
         yield _same(results / name, again / name, name)
     for make, names in JUDGED.items():
