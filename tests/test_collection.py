@@ -67,7 +67,7 @@ def test_readings_of_a_claim_come_from_one_folder_the_one_with_most_that_pass_th
             ("c01", "r00", "mnist", gated, "a"), ("c01", "r00", "mnist", gated, "c"),
             ("c01", "r01", "mnist", gated, "c")]  # fmt: skip
     columns = ["claim", "reading", "dataset", "outcome", "set"]
-    found = collection.widest(pd.DataFrame(rows, columns=columns))
+    found = collection.most_judged(pd.DataFrame(rows, columns=columns))
     assert list(found.itertuples(index=False, name=None)) == [rows[1], rows[5], rows[6]]
 
 

@@ -10,7 +10,7 @@ from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import tolerance
-from repobe.verdicts.spread import TRAINING, accuracies, binomial_sd, pooled, relative
+from repobe.verdicts.spread import TRAINING, accuracies, binomial_sd, pooled, relative, scaled
 
 
 def ahead(tables: Tables, claim: dict) -> list[dict]:
@@ -83,7 +83,7 @@ def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], 
         for snr, other, margin in steps(snrs):
             found = None
             if {snr, other} <= have:
-                spread = pooled(_steps(rows, snr, other), {"channel": channel}, _sd(mine[[snr, other]]))
+                spread = scaled(pooled(_steps(rows, snr, other), {"channel": channel}), _sd(mine[[snr, other]]))
                 found = _paired(mine[snr], mine[other], margin, spread)
             if found is None:
                 comparisons.append(

@@ -48,7 +48,7 @@ def collect(out: Path, folders: list[Path]) -> None:
     tables["evidence"] = tables["evidence"][tables["evidence"]["id"].map(decides) == tables["evidence"]["set"]]
     tables["comparison"] = judged(tables["comparison"])
     tables["decisions"] = tables["decisions"].drop_duplicates(CHANGE)
-    tables["readings"] = widest(tables["readings"])
+    tables["readings"] = most_judged(tables["readings"])
     (out / "summary").mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
         write_derived(frame, out / f"{name}.csv")
@@ -102,7 +102,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(elsewhere=kept["id"].map(said))
 
 
-def widest(readings: pd.DataFrame) -> pd.DataFrame:
+def most_judged(readings: pd.DataFrame) -> pd.DataFrame:
     """For each claim and dataset, the rows of one folder, because readings compare within a folder.
 
     It is the folder in which the most readings pass the gates; of equals, the one with the most readings.

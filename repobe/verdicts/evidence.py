@@ -49,7 +49,7 @@ class Tables:
         setting = (dataset, channel, quantity, snr_db)
         if setting not in self._spreads:
             rows = relative(accuracies(self.evasion, dataset, quantity))
-            self._spreads[setting] = pooled(rows, {"channel": channel, "snr_test_db": snr_db}, 1.0)
+            self._spreads[setting] = pooled(rows, {"channel": channel, "snr_test_db": snr_db})
         return scaled(self._spreads[setting], *scale)
 
     @cached_property

@@ -11,7 +11,7 @@ from repobe.tables.statistics import unpaired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.gates import SSIM_TOLERANCE
-from repobe.verdicts.spread import binomial_sd, pooled, relative
+from repobe.verdicts.spread import binomial_sd, pooled, relative, scaled
 
 PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
 
@@ -104,7 +104,7 @@ def _above_keyless(
                 sides = (each["value"], each["value_mine"])
                 scale = [binomial_sd(side.mean(), int(each["n"].min())) if read else 1.0 for side in sides]
                 scale = scale[1:] if attacker == "mean_image" else scale  # no training changes the mean image
-                spread = pooled(trained, {"channel": channel, "snr_tap_db": snr}, *scale)
+                spread = scaled(pooled(trained, {"channel": channel, "snr_tap_db": snr}), *scale)
                 # Older versions inverted other images, on which the mean image has another value.
                 shift = (each["nothing"] - each["nothing_mine"]).fillna(0)
                 gaps = (each["value"] - each["value_mine"] - shift).to_numpy()

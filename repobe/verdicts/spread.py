@@ -16,13 +16,12 @@ MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is mea
 Numbers = TypeVar("Numbers", float, pd.Series)
 
 
-def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
+def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
     """The standard deviation between seeds, pooled over trainings with several seeds; None if there are none.
 
     rows: one quantity on one dataset, with TRAINING, seed and value. place: the channel and columns of MEASURED. If the
     rows at that place have enough degrees of freedom, only they are pooled. Each training counts once, however often it
-    was measured. scale: for each training of a difference (one if a figure stands alone), what turns the spread of
-    `rows` into the training's own: `binomial_sd` for accuracies in `relative` rows, else 1.
+    was measured.
     """
     near = at(rows, place)
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
@@ -36,12 +35,16 @@ def pooled(rows: pd.DataFrame, place: dict, *scale: float) -> Spread | None:
             methods = each["method"].nunique()
             where = where or " and ".join(dict.fromkeys(each["channel"].map(str)))
             source = f"pooled from {methods} method{'s' if methods > 1 else ''} over {where}"
-            return scaled(Spread(sd, df, source), *scale)
+            return Spread(sd, df, source)
     return None
 
 
 def scaled(spread: Spread | None, *scale: float) -> Spread | None:
-    """The spread of a sum of independent figures that vary `scale` times as much each; None if it is not known."""
+    """The spread of a difference of trainings that vary `scale` times as much each; None if it is not known.
+
+    scale: one factor for each training of the difference, or one alone where a figure stands alone. For `relative` rows
+    it is the training's `binomial_sd`, else 1.
+    """
     return spread and replace(spread, sd=spread.sd * float(np.sqrt(np.square(scale).sum())))
 
 
