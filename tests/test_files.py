@@ -1,15 +1,8 @@
 import resource
-import signal
-import subprocess
-import sys
-import time
 
-import pandas as pd
 import pytest
-import torch
 
 from repobe.runs import files
-from repobe.training.loop import restore
 
 
 def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_what_was_there(tmp_path):
@@ -48,32 +41,3 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         fail()
     assert (folder / "second").read_text() == "second"
     assert [path.name for path in folder.parent.iterdir()] == ["tables"]
-
-
-def test_a_training_killed_outright_goes_on_from_its_last_epoch(specs, digits, digits_file, tmp_path):
-    """SIGKILL, which no handler sees, in the middle of a run of the command line; then the same command again."""
-    from dataclasses import replace
-
-    spec = replace(specs["undefended"], training=replace(specs["undefended"].training, epochs=10))
-    run = tmp_path / "results" / "runs" / spec.path
-    run.mkdir(parents=True)
-    (run / "spec.yaml").write_text(spec.dump())
-    (tmp_path / "results" / "data").mkdir()
-    (tmp_path / "results" / "data" / "digits.safetensors").symlink_to(digits_file)
-    command = [sys.executable, "-m", "repobe", "train", str(run / "spec.yaml"), "--device", "cpu"]
-
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (run / "resume.pt").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (run / "model.safetensors").exists()
-    kept = torch.load(run / "resume.pt", weights_only=True)["history"][0]["seconds"]
-
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    history = pd.read_csv(run / "history.csv")
-    assert list(history["epoch"]) == list(range(1, 11))
-    assert history["seconds"][0] == kept  # the first epoch is the one before the kill, not another like it
-    restore(spec, digits, run)
