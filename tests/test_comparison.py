@@ -18,13 +18,16 @@ def number(**departures) -> dict:
 
 
 def compared(printed: float, *rows: dict, asked: dict | None = None, size: int = 224, **half) -> dict:
-    """Rows of a competent system beside a training of half its `epochs`, which reads `gain` less."""
-    gain, epochs = half.get("gain", 0.0), half.get("epochs", 1)
+    """Rows of a competent system beside a training of half its `epochs`, which reads `gain` less, or `gains` by SNR."""
+    gain, gains, epochs = half.get("gain", 0.0), half.get("gains", {}), half.get("epochs", 1)
     whole = [row for row in rows if row.get("method", "repobe") == "repobe" and not row.get("seed")]
     raw = evasion(
         *rows,
         {"method": "undefended", "snr_test_db": 99.0, "value": 0.99},
-        *(row | {"method": "repobe_half", "value": row.get("value", 0.99) - gain} for row in whole),
+        *(
+            row | {"method": "repobe_half", "value": row.get("value", 0.99) - gains.get(row.get("snr_test_db"), gain)}
+            for row in whole
+        ),
     )
     runs = pd.concat([history(0.5, 0.99, 0.99), history(*[0.99] * epochs, method="repobe_half")])
     costs = pd.concat([cost(image_size=size), cost(epochs=epochs, image_size=size, method="repobe_half")])
@@ -63,6 +66,20 @@ def test_a_printed_maximum_is_an_equality_of_our_maximum_and_a_minimum_of_our_mi
     # The range is that of the paper's curves: each of their points, and no other.
     assert verdict(0.99, *rows[:2], *rows[3:], asked=highest) == "not run"
     assert compared(0.99, *rows, {"value": 1.0, "snr_test_db": 20.0}, asked=highest)["ours"] == 0.99
+
+
+def test_a_maximum_and_a_minimum_move_as_far_as_any_snr_of_their_range_may_move_them():
+    """0.984 that gained 0.015 would become 0.999, above 0.99. 0.97 that gained 0.02 would become 0.99, not above."""
+    values = ((7.0, 0.97), (11.0, 0.98), (15.0, 0.99), (19.0, 0.984), (23.0, 0.985))
+    rows = [{"value": value, "snr_test_db": snr} for snr, value in values]
+    highest, lowest = ({"snr_db": "7-23", "relation": relation} for relation in ("maximum", "minimum"))
+    assert verdict(0.99, *rows, asked=highest) == "agrees"
+    for snr, gained, told in ((19.0, 0.015, "inconclusive: not trained"), (7.0, 0.02, "agrees")):
+        assert verdict(0.99, *rows, asked=highest, gains={snr: gained}) == told
+    # The lowest stays the lowest while it gains 0.01; a gain of 0.03 leaves 0.98 in its place, which is as far.
+    assert verdict(0.97, *rows, asked=lowest) == "agrees"
+    assert verdict(0.97, *rows, asked=lowest, gains={23.0: 0.03}) == "agrees"
+    assert verdict(0.97, *rows, asked=lowest, gains={7.0: 0.03}) == "inconclusive: not trained"
 
 
 def test_the_interval_holds_the_spread_between_seeds():
