@@ -160,11 +160,10 @@ def stored_images(path: Path) -> "Tensor":
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
             (name,) = held.files
-            array = held[name]
+            image = torch.as_tensor(held[name])
     except (ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is not a .npz that holds one array of images ({reason})") from None
-    image = torch.as_tensor(array)
     if image.dtype == torch.uint8:
         return image.float() / 255
     if not image.is_floating_point():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from repobe.images import datasets as data
@@ -98,6 +99,9 @@ def test_a_dataset_file_cut_in_half_or_altered_is_refused(digits_file, tmp_path)
         data.load(cut)
     cut.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(ValueError, match="checksum differs"):
+        data.load(cut)
+    safetensors.torch.save_file({"a": torch.zeros(1)}, cut, {"about": '{"classes": 10}'})  # another file of the suite
+    with pytest.raises(ValueError, match=r"cut.safetensors is damaged .*delete it and run again"):
         data.load(cut)
 
 

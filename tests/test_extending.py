@@ -217,6 +217,19 @@ def test_a_dataset_with_a_test_folder_keeps_that_split_and_one_colour_picture_ma
     assert torch.equal(train[0][:, 0], train[0][:, 2])
 
 
+@pytest.mark.parametrize(("mode", "dtype"), [("I;16", np.uint16), ("F", np.float32)])
+def test_pictures_of_more_than_8_bits_are_refused_because_their_values_would_be_cut(mode, dtype, tmp_path):
+    class_folders(tmp_path / "own", {"a": 5, "b": 5})
+    Image.fromarray(np.full((9, 12), 300, dtype)).save(tmp_path / "own" / "a" / "0.tiff")
+    with pytest.raises(ValueError, match=rf"0.tiff is not .* \(its pixels are {mode}; save it as 8-bit grey or RGB\)"):
+        own.read("own", tmp_path / "own")
+
+
+def test_a_grey_picture_with_transparency_is_grey(tmp_path):
+    class_folders(tmp_path / "own", {"a": 5, "b": 5}, mode="LA")
+    assert own.read("own", tmp_path / "own")[0][0].shape[1:] == (1, 9, 12)
+
+
 def arrays(**departures) -> dict:
     found = {
         "train_images": np.arange(20 * 6 * 5, dtype=np.uint32).astype(np.uint8).reshape(20, 6, 5),
@@ -260,6 +273,7 @@ def test_the_pages_npz_is_a_dataset(tmp_path, monkeypatch):
         ({"train_labels": np.arange(20) / 2}, "train_labels are float64"),
         ({"train_labels": np.arange(20) % 2 - 1}, "whole numbers from 0 up"),
         ({"train_labels": 2 * (np.arange(20) % 2)}, "no training image has the class 1"),
+        ({"train_labels": np.full(20, 2**40)}, "no training image has the class 0"),  # a list of them would fill memory
         ({"train_labels": np.zeros(20, int), "test_labels": np.zeros(4, int)}, "there is only one class"),
         (
             {"train_labels": np.array([{}] * 20, dtype=object)},

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partialmethod
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import CONFIG, unkept
@@ -439,3 +440,12 @@ def test_a_wrong_hyperparameter_is_named(specs, digits):
             build(spec_of(specs, **{key: value}), digits)
     with pytest.raises(ValueError, match="does not exist; `python -m repobe block_error_rates"):
         build(spec_of(specs, link="ldpc", block_error_rates="results/none.csv"), digits)
+
+
+def test_a_training_without_weights_goes_on_too(specs, dataset, tmp_path, capsys):
+    """It has an epoch for its validation; the second job finds its resume.pt."""
+    spec = spec_of(specs, "reconstruction")
+    for _ in range(2):
+        train(spec, dataset[1], tmp_path)
+    assert "done before" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "history.csv")) == spec.training.epochs

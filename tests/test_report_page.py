@@ -145,7 +145,7 @@ def page(tmp_path_factory) -> Path:
     longest = {"run": "cifar10/rayleigh/necst_dp_09_reconstruction/seed0", "commit": "12" * 20 + "+changes"}
     (results / "summary" / "provenance.json").write_text(json.dumps([run, run | longest]))
     canvas.theme()
-    for name, width in [("fig3a", 5), ("fig_wide", 11)]:
+    for name, width in [("fig3a", 5), ("fig_cost", 11), ("fig_left_over", 5)]:
         figure, axes = plt.subplots(figsize=(width, 3))
         axes.imshow([[0, 1], [1, 0]])
         saving.save(figure, figures / name, pd.DataFrame({"x": [1]}), "Fig. X", 'A "drawing" of two & four')

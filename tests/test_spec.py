@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from conftest import CONFIG
+from conftest import CONFIG, put
 
 from repobe.__main__ import main
+from repobe.runs.config import check
 from repobe.runs.grid import grid, matches, name_of
 from repobe.runs.spec import Spec
 from repobe.tables.results import pictures_of
@@ -55,6 +56,14 @@ def test_an_attack_is_run_where_its_only_says():
     found = {spec.label: [*spec.evaluation.attacks] for spec in grid(config)}
     assert found["repobe"] == ["paper", "square"]
     assert found["undefended"] == found["repobe_adversarial"] == ["paper"]
+
+
+def test_a_run_that_sends_pictures_waits_for_no_surrogate():
+    """No attack is run on it; a transfer attack would make it wait for another training, and fail with it."""
+    attacks = {"moved": {"kind": "transfer", "images": 20, "surrogate": "undefended"}}
+    specs = {spec.label: spec for spec in grid(check(put(CONFIG, "evaluation.attacks", attacks)))}
+    assert [*specs["repobe"].surrogates] == ["undefended"]
+    assert specs["repobe_reconstruction"].surrogates == {}
 
 
 def test_the_most_particular_training_wins():

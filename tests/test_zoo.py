@@ -216,6 +216,9 @@ def test_a_file_that_holds_no_images_is_named(tmp_path):
     np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
     with pytest.raises(ValueError, match=r"two\.npz is not a \.npz that holds one array"):
         zoo.stored_images(tmp_path / "two.npz")
+    np.savez(tmp_path / "texts.npz", images=np.array(["a"]))
+    with pytest.raises(ValueError, match=r"texts\.npz is not a \.npz that holds one array"):
+        zoo.stored_images(tmp_path / "texts.npz")
     np.savez(tmp_path / "numbers.npz", images=np.zeros((1, 1, 2, 2), dtype=np.int64))
     with pytest.raises(ValueError, match=r"holds torch\.int64"):
         zoo.stored_images(tmp_path / "numbers.npz")

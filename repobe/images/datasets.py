@@ -113,18 +113,18 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Data:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["about"])
+            name, written = about["name"], about["sha256"]
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); {fix}") from None
-    if _digest(tensors) != about["sha256"]:
+    if _digest(tensors) != written:
         raise ValueError(f"{path} is not what was written (its checksum differs); {fix}")
-    name = about["name"]
     split = {part: (tensors[f"{part}_image"], tensors[f"{part}_label"]) for part in ("train", "validation", "test")}
     order = {part: stratified(split[part][1], part) for part in ("validation", "test")}
     split |= {part: (split[part][0][at], split[part][1][at]) for part, at in order.items()}
     split = {part: (image.to(device), label.to(device)) for part, (image, label) in split.items()}
     classes = about.get("classes", CLASSES.get(name, 10))
-    return Data(name, classes, name in AUGMENTED, **split, test_number=order["test"], sha256=about["sha256"])
+    return Data(name, classes, name in AUGMENTED, **split, test_number=order["test"], sha256=written)
 
 
 def batches(image: Tensor, label: Tensor, size: int) -> Iterator[Split]:

@@ -20,7 +20,8 @@ from repobe.images.subsets import stratified
 from repobe.runs import own_data
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
-GREY = ("1", "L")
+GREY = ("1", "L", "LA")
+COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr")
 TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
 
 Split = tuple[Tensor, Tensor]
@@ -34,8 +35,10 @@ def read(name: str, source: Path) -> tuple[Split, Split, int]:
     own_data.refuse(source)
     train, test = _folder(name, source) if source.is_dir() else _npz(source)
     present, classes = train[1].unique().tolist(), int(max(train[1].max(), test[1].max())) + 1
-    if lacking := sorted(set(range(classes)) - set(present)):
-        raise ValueError(f"{source}: no training image has the class {lacking[0]}; number classes from 0 without a gap")
+    # One wrong label may be huge, so no list of all classes.
+    lacking = next((number for number, one in enumerate(sorted(present)) if number != one), len(present))
+    if lacking < classes:
+        raise ValueError(f"{source}: no training image has the class {lacking}; number classes from 0 without a gap")
     if classes < 2:
         raise ValueError(f"{source}: there is only one class; a dataset needs two or more")
     return train, test, classes
@@ -98,6 +101,8 @@ def _picture(path: Path) -> np.ndarray:
     """uint8 [h, w] of a grey picture, else [h, w, 3]."""
     try:
         with Image.open(path, formats=FORMATS) as picture:
+            if picture.mode not in (*GREY, *COLOURED):  # converted, its values would be cut at 255
+                raise ValueError(f"its pixels are {picture.mode}; save it as 8-bit grey or RGB")
             return np.asarray(picture.convert("L" if picture.mode in GREY else "RGB"))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())

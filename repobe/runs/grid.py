@@ -140,6 +140,9 @@ def _refuse_odd_names(config: dict) -> None:
     named |= {"halves": config.get("halves", [])}
     surrogates = {f"evaluation.attacks.{name}.surrogate": [one.get("surrogate")] for name, one in attacks.items()}
     named |= {where: labels for where, labels in surrogates.items() if labels != [None]}
+    if odd := [one for one in methods if one.endswith(HALF) and one.removesuffix(HALF) not in methods]:
+        what = f"labels that end in {HALF} are trainings of half the length"
+        raise ValueError(f"methods.{odd[0]}: {what}, and '{odd[0].removesuffix(HALF)}' is no method; rename it")
     for where, labels in named.items():
         if unknown := sorted(set(labels) - set(methods)):
             raise ValueError(f"{where} names '{unknown[0]}', which methods does not list")
@@ -155,7 +158,7 @@ def _refuse_odd_names(config: dict) -> None:
         if own:
             what = "the name is kept for the paper's own attack, PGD of 5 steps at 0.016; name yours differently"
             raise ValueError(f"evaluation.attacks.paper.{own[0]}: {what}")
-        if odd := sorted(set(attack.get("snr_db", [])) - set(config["snr_db"])):
+        if odd := sorted(set(attack.get("snr_db") or []) - set(config["snr_db"])):
             raise ValueError(f"evaluation.attacks.{name}.snr_db has {odd[0]:g}, which is not in the config's snr_db")
 
 

@@ -178,7 +178,12 @@ class Spec:
 
     @property
     def surrogates(self) -> dict[str, str]:
-        """The paths of the other runs that transfer attacks are crafted on, by their labels."""
+        """The paths of the other runs that transfer attacks are crafted on, by their labels.
+
+        A run that sends pictures has none, because it is not attacked.
+        """
+        if self.task == "reconstruction":
+            return {}
         labels = {attack.surrogate for attack in self.evaluation.attacks.values() if attack.surrogate} - {self.label}
         return {label: self.sibling(label) for label in sorted(labels)}
 

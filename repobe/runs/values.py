@@ -126,9 +126,9 @@ HYPER: dict[str, Any] = {
     **dict.fromkeys(("eps", "step", "start"), Radius),
     **dict.fromkeys(("beta", "contrast", "encoder_l2", "max_gradient_norm"), Weight),
     **dict.fromkeys(("temperature", "budget"), Positive),
-    **dict.fromkeys(("bits", "symbols", "silent_epochs", "rising_epochs"), Count),
+    **dict.fromkeys(("bits", "symbols", "silent_epochs"), Count),
     **dict.fromkeys(("attention_blocks", "width", "samples"), Annotated[int, Field(strict=True, ge=1, le=1000), COUNT]),
     "steps": Steps,
-    "halving_epochs": Epochs,
+    **dict.fromkeys(("halving_epochs", "rising_epochs"), Epochs),
     "last_learning_rate": Annotated[float, FINITE, Field(ge=0, le=10), WHOLE],
 }

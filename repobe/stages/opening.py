@@ -46,7 +46,10 @@ def open_run(spec_file: Path, device: str) -> Opened:
     spec = Spec.load(spec_file)
     results = results_of(spec_file, spec)
     chosen = choose(device, spec.threads)
-    data = load(data_file(results, spec.dataset), chosen).limit(spec.train_images)
+    file = data_file(results, spec.dataset)
+    data = load(file, chosen).limit(spec.train_images)
+    if data.name != spec.dataset:
+        raise ValueError(f"{file} holds the dataset {data.name}; delete it and run again")
     for name, attack, _ in (one for snr_db in spec.snr_db for one in due(spec, snr_db)):
         if data.classes < COMPARED.get(attack.kind, 0):
             least = f"{attack.kind} compares {COMPARED[attack.kind]} classes, and {spec.dataset} has {data.classes}"

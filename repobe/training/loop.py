@@ -243,5 +243,4 @@ def _load_resume(path: Path, student: Method, history: list[dict], best: dict, o
     set_random_state(student.device, state["random_device"])
     history.extend(state["history"])
     best.update(state["best"])
-    device = next(student.system.parameters()).device
-    return [index.to(device) for index in state["order"]]
+    return [index.to(student.device) for index in state["order"]]

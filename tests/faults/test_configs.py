@@ -306,6 +306,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.trades", {"hyper": {"steps": 0}}, "methods.trades.hyper.steps: 0 should be greater than or equal to"),
         ("methods.necst", {"hyper": {"encoder_l2": -1}}, "methods.necst.hyper.encoder_l2: -1 should be greater than"),
         ("methods.vae", {"hyper": {"last_learning_rate": -1}}, "methods.vae.hyper.last_learning_rate: -1 should be"),
+        ("methods.ibal", {"hyper": {"rising_epochs": 0}}, "methods.ibal.hyper.rising_epochs: 0 should be greater than"),
         ("methods.necst_dp", {"hyper": {"budget": 1000}}, "methods.necst_dp.hyper.budget: 1000 should be less than"),
         ("methods.escst", {"hyper": {"width": 0}}, "methods.escst.hyper.width: 0 should be greater than or equal to 1"),
         ("methods.necst", {"hyper": {"samples": 1}}, "methods.necst.hyper.samples: 1 is too few; VIMCO needs two"),
@@ -336,6 +337,17 @@ def test_what_has_no_half_or_has_one_already_is_refused():
     assert refusal(put(halves, "training.epochs", 1)) == line
     twice = put(halves, "methods.repobe_half", {"method": "repobe"})
     assert refusal(twice).startswith("halves names 'repobe', but methods lists 'repobe_half'")
+
+
+def test_a_label_that_names_half_of_no_method_is_refused():
+    """Figures and the leaderboard leave trainings of half the length out."""
+    line = "methods.better_half: labels that end in _half are trainings of half the length, and 'better' is no method"
+    assert refusal(put(CONFIG, "methods.better_half", {"method": "repobe"})) == f"{line}; rename it"
+
+
+def test_an_attack_may_say_null_where_it_means_every_snr():
+    attack = {"kind": "pgd", "images": 20, "snr_db": None}
+    assert grid(check(put(CONFIG, "evaluation.attacks", {"paper": attack})))
 
 
 def test_the_types_of_a_methods_own_file_are_checked_without_running_it(tmp_path):
