@@ -28,7 +28,7 @@ from repobe.stages.audit import audit
 from repobe.stages.crafting import Victim, crafted
 from repobe.stages.evaluate import evasion
 from repobe.stages.invert import inversion
-from repobe.training import evaluation_classifier, loop
+from repobe.training import evaluation_classifier, resuming
 from repobe.training.loop import build, train
 
 ROOT = Path(__file__).parents[1]
@@ -250,14 +250,14 @@ def test_a_training_that_was_killed_on_a_device_goes_on_there_to_the_weights_of_
     whole.mkdir(), cut.mkdir()
     train(spec, data_on("cpu", digits_file), whole)
     with fake_device() as device:
-        data, save = data_on(device, digits_file), loop._save_resume
+        data, save = data_on(device, digits_file), resuming.save
 
         def killed(*args) -> None:
             save(*args)
             raise Killed
 
         with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(loop, "_save_resume", killed)
+            patched.setattr(resuming, "save", killed)
             train(spec, data, cut)
         train(spec, data, cut)
     assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

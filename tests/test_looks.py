@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe.training import looks, loop
+from repobe.training import looks, loop, resuming
 from repobe.training.looks import looks_an_epoch, part
 from repobe.training.loop import restore, train
 
@@ -64,15 +64,15 @@ def test_a_training_killed_within_an_epoch_goes_on_within_it(spec, digits, tmp_p
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     train(spec, digits, whole)
-    save = loop._save_resume
+    save = resuming.save
 
-    def killed(path, student, history, *rest):
-        save(path, student, history, *rest)
-        if len(history) in (1, 4, 6):
+    def killed(path, student, state, origin):
+        save(path, student, state, origin)
+        if len(state.history) in (1, 4, 6):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "_save_resume", killed)
+        patched.setattr(resuming, "save", killed)
         for looked in (1, 4, 6):
             with pytest.raises(KeyboardInterrupt):
                 train(spec, digits, cut)

@@ -18,7 +18,7 @@ from repobe.runs.grid import grid
 from repobe.runs.spec import Attack, Evaluation
 from repobe.stages.evaluate import evasion
 from repobe.training import loop as training
-from repobe.training import method
+from repobe.training import method, resuming
 from repobe.training.loop import build, restore, train
 
 ROOT = Path(__file__).parents[1]
@@ -137,14 +137,14 @@ def test_the_same_spec_gives_the_same_bytes_interrupted_or_not(name, precision, 
     whole.mkdir(), cut.mkdir()
     train(spec, data, whole)
 
-    save = training._save_resume
+    save = resuming.save
 
     def killed_after_an_epoch(*args):
         save(*args)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training, "_save_resume", killed_after_an_epoch)
+        patched.setattr(resuming, "save", killed_after_an_epoch)
         train(spec, data, cut)
     assert (cut / "resume.pt").exists()
     train(spec, data, cut)

@@ -1,11 +1,13 @@
 import dataclasses
 
+import pandas as pd
 import pytest
 import torch
 
 from repobe.images.datasets import batches
 from repobe.images.resizing import images
 from repobe.training import loop as training
+from repobe.training import resuming
 from repobe.training.loop import build, restore, train
 
 
@@ -83,15 +85,13 @@ def test_another_trainings_epochs_are_not_continued_but_another_evaluations_are(
     )
     teacher.optimise()
     origin = training._origin(spec, digits, teacher)
-    training._save_resume(tmp_path / "resume.pt", teacher, [{"epoch": 1}], {"weights": None}, origin, [])
+    resuming.save(tmp_path / "resume.pt", teacher, resuming.State([{"epoch": 1}]), origin)
 
     def continued(spec, data, taught_by) -> bool:
-        history: list = []
         student = build(specs["undefended"], digits)
         student.optimise()
         now = training._origin(spec, data, taught_by)
-        training._load_resume(tmp_path / "resume.pt", student, history, {}, now)
-        return bool(history)
+        return bool(resuming.load(tmp_path / "resume.pt", student, now).history)
 
     assert continued(spec, digits, teacher)
     evaluation = dataclasses.replace(spec.evaluation, draws=9)
@@ -99,6 +99,21 @@ def test_another_trainings_epochs_are_not_continued_but_another_evaluations_are(
     assert not continued(specs["repobe"], digits, teacher)
     assert not continued(spec, digits, other)
     assert not continued(spec, digits.limit(64), teacher)
+
+
+def test_the_time_and_the_peak_of_memory_are_those_of_all_jobs_that_trained(specs, digits, tmp_path, monkeypatch):
+    """A first job that was stopped took an hour and a gigabyte; the job that goes on takes seconds."""
+    spec, save = specs["undefended"], resuming.save
+
+    def stopped(path, student, state, origin):
+        save(path, student, dataclasses.replace(state, seconds=3600.0, bytes=2**30), origin)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(resuming, "save", stopped)
+        train(spec, digits, tmp_path)
+    assert 3600 < train(spec, digits, tmp_path) < 3700
+    assert pd.read_csv(tmp_path / "cost.csv")["peak_memory_mb"].item() == pytest.approx(1024, rel=0.2)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ CODE = ("repobe", "baselines", "workflow", "pyproject.toml")  # a change in one 
 
 
 def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha256: str) -> None:
-    """Writes <run>/provenance.json; seconds: wall-clock time of the training; data_sha256: of the dataset."""
+    """Writes <run>/provenance.json; seconds: wall-clock time of the training, by all jobs; data_sha256: of the data."""
     about = {
         "run": spec.path,
         "spec_sha256": digest(spec),
@@ -33,6 +33,7 @@ def write(run: Path, spec: Spec, device: torch.device, seconds: float, data_sha2
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
+        "torchattacks": version("torchattacks"),
         "device": devices.called(device),
         **devices.arithmetic(device),
         "threads": spec.threads,

@@ -164,8 +164,7 @@ class Spec:
     @property
     def path(self) -> str:
         """The folder of the run below <results>/runs; that of a matched run ends with its SNR."""
-        at = f"_{self.snr_train_name}db" if self.matched else ""
-        return f"{self.dataset}/{self.channel}/{self.label}/seed{self.seed}{at}"
+        return self.sibling(self.label) + (f"_{self.snr_train_name}db" if self.matched else "")
 
     @property
     def teacher(self) -> str | None:
@@ -178,13 +177,9 @@ class Spec:
 
     @property
     def surrogates(self) -> dict[str, str]:
-        """The paths of the other runs that transfer attacks are crafted on, by their labels.
-
-        A run that sends pictures has none, because it is not attacked.
-        """
-        if self.task == "reconstruction":
-            return {}
-        labels = {attack.surrogate for attack in self.evaluation.attacks.values() if attack.surrogate} - {self.label}
+        """The paths of the other runs that transfer attacks are crafted on, by label; none if it sends pictures."""
+        attacks = self.evaluation.attacks.values() if self.task == "classification" else ()
+        labels = {attack.surrogate for attack in attacks if attack.surrogate} - {self.label}
         return {label: self.sibling(label) for label in sorted(labels)}
 
     @property

@@ -4,7 +4,6 @@ Torch takes seconds to import, so a stage imports what needs it only once it kno
 """
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +37,8 @@ def train(spec_file: Path, device: str) -> None:
     run = open_run(spec_file, device)
     with alone(run.folder):
         teacher = run.sibling(run.spec.teacher) if run.spec.teacher else None
-        began = time.time()
-        loop.train(run.spec, run.data, run.folder, teacher)
-        provenance.write(run.folder, run.spec, run.data.device, time.time() - began, run.data.sha256)
+        seconds = loop.train(run.spec, run.data, run.folder, teacher)
+        provenance.write(run.folder, run.spec, run.data.device, seconds, run.data.sha256)
         checksums.record(run.folder, "train", STAGES["train"])
 
 

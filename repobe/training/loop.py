@@ -1,9 +1,8 @@
 """The training loop of all methods: selection on validation, checkpoints, resuming, the files of a trained run."""
 
+import dataclasses
 import hashlib
-import io
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from repobe.images.datasets import Data, augment, shuffled
 from repobe.images.resizing import Resized, at_once, gathered, images, through
 from repobe.phy import channels
 from repobe.runs import checksums, code, plugins
-from repobe.runs.devices import called, random_state, set_random_state
+from repobe.runs.devices import called
 from repobe.runs.files import about, replace, table
 from repobe.runs.memory import Peak
 from repobe.runs.progress import Progress
@@ -24,7 +23,7 @@ from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec
 from repobe.systems.precision import autocast, warn_where_emulated
 from repobe.systems.recompute import recompute
-from repobe.training import method
+from repobe.training import method, resuming
 from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
 
@@ -68,15 +67,16 @@ def restore(spec: Spec, data: Data, run: Path) -> Method:
     return trained.eval()
 
 
-def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> None:
+def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> float:
     """The loop of Algorithm 1 around any method's `update`, which is lines 4-9.
 
     Trains a run and writes model.safetensors, history.csv and cost.csv. If there is a resume.pt, it continues from it,
-    and leaves it there: if a step after the training fails, nothing must be trained again.
+    and leaves it there: if a step after the training fails, nothing must be trained again. Returns the seconds by the
+    clock that this took, and the jobs before it that were stopped; the peak of memory is the highest of all of them.
 
     ValueError if a loss is not finite or resume.pt cannot be read; resume.pt stays.
     """
-    peak = Peak(data.device)
+    began, peak = time.perf_counter(), Peak(data.device)
     student = build(spec, data)
     if spec.recompute:
         recompute(student)
@@ -90,17 +90,21 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     # To resize an image from S = 224 takes longer than a step of NECST. Augmented images are new in every epoch.
     small = through(data.train[0], size, student.side) if student.side and not data.augmented else None
     torch.manual_seed(seed("train", spec.dataset, spec.channel, spec.label, spec.seed))
-    history: list[dict] = []
-    best: dict = {"score": -float("inf"), "weights": None}
     origin = _origin(spec, data, teacher)
-    order = _load_resume(run / "resume.pt", student, history, best, origin)
+    state = resuming.load(run / "resume.pt", student, origin)
+    history, best, order = state.history, state.best, state.order
+
+    def taken() -> dict:
+        """By this job and those before it."""
+        seconds = state.seconds + time.perf_counter() - began
+        return {"seconds": seconds, "bytes": max(state.bytes, peak.bytes())}
 
     epochs, count = spec.training.epochs, len(data.train[1])
     looks = looks_an_epoch(epochs, -(-count // spec.training.batch_size))
     progress = Progress(spec, run, "train", epochs * looks, len(history))
     # Algorithm 1: line 2 starts the counter, line 3 stops after the last epoch, lines 10-11 end the loop.
     for step in range(len(history), epochs * looks):
-        began = time.perf_counter()
+        started = time.perf_counter()
         student.train()
         total: dict[str, Tensor] = {}
         if step % looks == 0:
@@ -122,7 +126,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
                 f"{run}: the term '{bad[0]}' is {terms[bad[0]]} by epoch {epoch:g}; "
                 "lower training.learning_rate (epochs before it are kept in resume.pt)"
             )
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         score = validate(student, spec, data)
         history.append(
             {"epoch": int(epoch) if looks == 1 else epoch, **terms, "validation_score": score, "seconds": seconds}
@@ -130,7 +134,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
         if score >= best["score"]:  # on a tie the later epoch wins, because its learning rate is lower
             best["score"] = score
             best["weights"] = _weights(student)
-        _save_resume(run / "resume.pt", student, history, best, origin, order)
+        resuming.save(run / "resume.pt", student, dataclasses.replace(state, order=order, **taken()), origin)
         progress.step(f"validation {score:.4f}")
 
     student.system.load_state_dict(best["weights"])
@@ -140,8 +144,9 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> N
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
-    table(run / "cost.csv", [_cost(spec, data, student, history, peak.bytes())])
+    table(run / "cost.csv", [_cost(spec, data, student, history, taken()["bytes"])])
     progress.close()
+    return taken()["seconds"]
 
 
 def _weights(student: Method) -> dict[str, Tensor]:
@@ -202,45 +207,3 @@ def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
     for tensor in tensors:
         digest.update(tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _save_resume(
-    path: Path, student: Method, history: list[dict], best: dict, origin: str, order: list[Tensor]
-) -> None:
-    state = {
-        "origin": origin,
-        "method": student.state_dict(),
-        "optimisers": [o.state_dict() for o in student.optimisers],
-        "schedulers": [s.state_dict() for s in student.schedulers],
-        "random": torch.get_rng_state(),
-        "random_device": random_state(student.device),
-        "history": history,
-        "best": best,
-        "order": [index.cpu() for index in order],
-    }
-    content = io.BytesIO()
-    torch.save(state, content)
-    replace(path, checksums.sealed(content.getvalue()))
-
-
-def _load_resume(path: Path, student: Method, history: list[dict], best: dict, origin: str) -> list[Tensor]:
-    """Restores a saved training. Returns the batches of the current epoch, as indices."""
-    if not path.exists():
-        return []
-    try:
-        state = torch.load(io.BytesIO(checksums.unsealed(path)), map_location="cpu", weights_only=True)
-    except Exception as error:  # a truncated zip raises RuntimeError, EOFError, UnpicklingError, …
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
-    if state.get("origin") != origin:
-        print(f"{path} was saved by another training or by other code: this one begins anew", file=sys.stderr)
-        return []
-    student.load_state_dict(state["method"])
-    for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):
-        for one, saved in zip(owner, state[states], strict=True):
-            one.load_state_dict(saved)
-    torch.set_rng_state(state["random"])
-    set_random_state(student.device, state["random_device"])
-    history.extend(state["history"])
-    best.update(state["best"])
-    return [index.to(student.device) for index in state["order"]]
