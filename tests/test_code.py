@@ -64,6 +64,12 @@ def test_what_reads_data_or_describes_a_network_changes_no_digest():
     assert {"datasets.py", "networks.py", "seeds.py", "evaluate.py", "pgd.py"} <= counted
 
 
+def test_what_decides_a_gpus_arithmetic_and_how_many_images_an_audit_reads_changes_the_digest():
+    devices, schema = (code.ROOT / "repobe" / name for name in ("runs/devices.py", "tables/schema.py"))
+    assert devices in code.files_of(code.TRAINS)
+    assert schema in set(code.files_of(code.MEASURES)) - set(code.files_of(code.TRAINS))
+
+
 def test_the_run_that_differs_is_named_by_rooms_and_by_file_within_a_method():
     codes = {
         f"mnist/awgn/{method}/seed{k}": "aa-" + file for k in range(3) for method, file in (("a", "1"), ("b", "2"))

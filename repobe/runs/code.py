@@ -15,11 +15,11 @@ from repobe.runs.files import about, text_of
 from repobe.runs.plugins import ROOT
 
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
-TRAINS = ("runs/seeds.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
+TRAINS = ("runs/seeds.py", "runs/devices.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
 # These make the data, which a run names by its own hash, or describe a network: no number of a run depends on them.
 IDLE = {"own.py", "sources.py", "published.py", "layer_table.py"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-MEASURES = (*TRAINS, "attacks", "stages")
+MEASURES = (*TRAINS, "attacks", "stages", "tables/schema.py")  # the schema says how many images an audit reads
 
 
 def trained_by(method: str) -> str:

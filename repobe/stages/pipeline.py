@@ -170,10 +170,13 @@ def _shuffles(folder: Path) -> bool:
 
 
 def _measuring(run: "Opened") -> str:
-    """What every measurement of a run depends on beside its weights: its training, its data, the channel, the code."""
+    """What every measurement of a run depends on beside its weights: its training, its data, the channel, the code.
+
+    And the kind of device, because a GPU draws other noise from the same seed.
+    """
     spec = run.spec
     channel = (plugins.ROOT / spec.channel_source).read_text(encoding="utf-8") if spec.channel_source else ""
-    return json.dumps([measured_by(spec.method), spec.as_trained(), run.data.sha256, channel])
+    return json.dumps([measured_by(spec.method), spec.as_trained(), run.data.sha256, channel, run.data.device.type])
 
 
 def _signed(rows: list[dict], spec: Spec) -> list[dict]:
