@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from repobe.report.canvas import say_values, theme, value_text
 from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
-from repobe.report.saving import arguments, save, save_empty, summary
+from repobe.report.saving import arguments, on_one_device, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
 from repobe.tables.schema import RUN
 
@@ -28,7 +28,7 @@ def draw() -> None:
     accuracy = summary(results, "evasion")
     accuracy = accuracy[accuracy["metric"] == "natural_accuracy"].drop(columns="symbols_k")
     accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(RUN)["snr_test_db"].transform("max")]
-    cost = summary(results, "cost").drop(columns="seeds")
+    cost = on_one_device(summary(results, "cost")).drop(columns="seeds")
     table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
     if table.empty:
         return save_empty(out / "fig_cost", table, TITLE)
@@ -49,9 +49,11 @@ def draw() -> None:
         mine = table[table["dataset"] == dataset]
         settings[dataset] = f"{channel_title(mine['channel'].iloc[0])}, {mine['snr_test_db'].max():g} dB"
         for axes, column in zip(row, COSTS, strict=True):
-            places = apart(mine[column], mine["mean"], table[column])
+            known = mine[mine[column].notna()]  # a method that another device trained has no time
+            places = apart(known[column], known["mean"], table[column])
             for method in methods_in_order(mine["method"]):
                 rows, look = mine[mine["method"] == method], style(method)
+                rows = rows[rows[column].notna()]
                 x = places[rows.index]
                 axes.vlines(x, rows["low"], rows["high"], color=look.colour, linewidth=1)
                 (handles[look.label],) = axes.plot(
@@ -63,12 +65,13 @@ def draw() -> None:
                     r = rows.iloc[0]
                     told.append(
                         f"{look.label} on {dataset}: accuracy {r['mean']:.3f}, k {r['symbols_k']:g}, "
-                        f"{r['flops']:.2g} FLOPs, {r['train_seconds']:.0f} s"
+                        f"{r['flops']:.2g} FLOPs, {seconds(r['train_seconds'])}"
                     )
             axes.grid(alpha=0.3)
         row[0].set_ylabel(f"{panel_title(dataset)}\nnatural accuracy")
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
-        axes.set_xlabel(label)
+        devices = ", ".join(sorted(set(table["device"]))).replace("cpu", "CPU")
+        axes.set_xlabel(f"Training (s), {devices}" if column == "train_seconds" else label)
         scale(axes, table[column])
     figure.suptitle(shared(settings), fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
@@ -110,6 +113,11 @@ def scale(axes, costs: pd.Series) -> None:
     else:
         axes.set(xlim=(0, 1.3 * most))
     axes.xaxis.set_major_formatter(FuncFormatter(short))  # last, because setting a scale resets the formatter
+
+
+def seconds(number: float) -> str:
+    """`300 s`; of a method that another device trained than most, that its time compares with none."""
+    return "trained on another device" if np.isnan(number) else f"{number:.0f} s"
 
 
 def short(number: float, position: int | None = None) -> str:

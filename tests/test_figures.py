@@ -426,6 +426,18 @@ def test_each_marker_of_a_curve_says_its_value_and_the_drawing_keeps_no_other_tr
     assert canvas.VALUES not in drawing
 
 
+def test_training_times_are_compared_on_one_device_and_each_method_has_one_row():
+    """Three methods were trained on a CPU and one on a GPU; one of the three has a row of either device."""
+    run = {"dataset": "mnist", "channel": "awgn", "image_size": 32, "snr_train_db": "mixed", "images_per_second": 9.0}
+    rows = [("repobe", "cpu", 900.0), ("necst", "H200", 20.0), ("necst", "cpu", 800.0), ("ibal", "H200", 30.0)]
+    rows += [("undefended", "cpu", 700.0)]
+    cost = pd.DataFrame([run | {"method": m, "device": d, "train_seconds": t, "k": 32} for m, d, t in rows])
+    found = saving.on_one_device(cost).set_index("method")
+    assert found["train_seconds"].dropna().to_dict() == {"repobe": 900, "necst": 800, "undefended": 700}
+    assert [*found.index] == ["repobe", "necst", "ibal", "undefended"]
+    assert found.loc["ibal", ["device", "k"]].tolist() == ["cpu", 32]  # what no device changes stays
+
+
 @pytest.mark.parametrize("script", ["fig3a", "fig4a", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage"])
 def test_a_method_that_the_suite_does_not_know_is_in_every_figure_that_compares_methods_where_it_ran(script, drawn):
     assert "brand_new" in set(pd.read_csv(drawn[0] / f"{script}.csv")["method"])

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from repobe.report.saving import on_one_device
 from repobe.report.styles import methods_in_order
 from repobe.tables.schema import NO_ATTACKER, family
 
@@ -14,6 +15,7 @@ COSTS = ["image_size", "symbols_k", "parameters", "flops", "train_seconds", "ima
 def leaderboard(evasion: pd.DataFrame, inversion: pd.DataFrame, cost: pd.DataFrame) -> list[dict]:
     """[{dataset, channel, snr_db, classify, send}]: rows of methods that classify, and of methods that send images."""
     boards = []
+    cost = on_one_device(cost)
     for (dataset, channel), runs in cost.groupby(SETTING, sort=False):
         here = evasion[(evasion["dataset"] == dataset) & (evasion["channel"] == channel)]
         heard = inversion[(inversion["dataset"] == dataset) & (inversion["channel"] == channel)]

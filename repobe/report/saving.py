@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
@@ -20,6 +21,7 @@ from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.runs.grid import HALF
 from repobe.tables.results import read, write
+from repobe.tables.schema import RUN
 
 NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 
@@ -74,6 +76,21 @@ def leading(table: pd.DataFrame) -> pd.DataFrame:
     """
     table = table[~table["method"].str.endswith(HALF)]
     return table[table["leads"]] if "leads" in table else table
+
+
+def on_one_device(cost: pd.DataFrame) -> pd.DataFrame:
+    """One row a method and setting, with training times of one device alone, which the column `device` names.
+
+    Seconds of a GPU and of a CPU compare devices, not methods. So each dataset and channel keeps the times of the
+    device that trained most of its methods; a method that was trained elsewhere has NaN.
+    """
+    usual = cost.groupby(["dataset", "channel"])["device"].transform(lambda devices: devices.mode().iloc[0])
+    elsewhere = cost["device"] != usual
+    cost = cost.assign(device=usual)
+    cost.loc[elsewhere, ["train_seconds", "images_per_second"]] = np.nan
+    order = np.argsort(elsewhere.to_numpy(), kind="stable")  # a method that ran on both keeps the usual one's row
+    kept = ~cost.iloc[order].duplicated(RUN)
+    return cost[kept.reindex(cost.index)]
 
 
 def with_titles(svg: str) -> str:
