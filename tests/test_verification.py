@@ -53,7 +53,9 @@ def original(tmp_path_factory):
         outcomes.write(outcomes.rows(spec, counts, np.arange(200)), run / "outcomes.parquet")
         write(run / "evasion.csv", rows, "evasion")
         write(run / "inversion.csv", [], "inversion")
-        write(run / "audit.csv", [], "audit")
+        heard = {"quantity": "wrong_key_accuracy", "grid": "4x4", "schedule": "fixed", "snr_db": 7.0, "code": "aa-bb"}
+        heard |= {"known_messages": None, "value": 0.17, "keys_sd": 0.1, "n": 20}
+        write(run / "audit.csv", [spec.columns | heard] if spec.label == "repobe" else [], "audit")
         cost = dict.fromkeys(schema.VALUES["cost"], 1) | {"device": "cpu", "precision": "float32", "code": "aa-bb"}
         cost["images_per_second"] = 55_000  # all images, in a second
         write(run / "cost.csv", [spec.columns | cost], "cost")
@@ -75,6 +77,13 @@ def original(tmp_path_factory):
     for make in DERIVED:
         make(folder)
     return folder
+
+
+def test_an_accuracy_over_keys_is_as_sure_as_the_test_images_that_the_dataset_has(original):
+    """200 here, of which all keys share all: Wilson's of 0.17 is 0.1243 to 0.2281, and Student's over 20 keys ±0.0468."""
+    found = results.read(original / "summary" / "audit.csv").query("quantity == 'wrong_key_accuracy'")
+    low, high = 0.17 - np.hypot(0.0468, 0.17 - 0.1243), 0.17 + np.hypot(0.0468, 0.2281 - 0.17)
+    assert (found["low"].item(), found["high"].item()) == pytest.approx((low, high), abs=2e-4)
 
 
 @pytest.fixture
@@ -230,7 +239,8 @@ def test_parts_that_were_run_apart_merge_to_what_one_run_makes(made, tmp_path, c
     rows = ["method", "snr_test_db", "attack"]
     one, other = (results.read(folder / "tables/evasion.csv", "evasion").sort_values(rows) for folder in (made, both))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
-    assert len(results.read(both / "tables/audit.csv", "audit")) == 1  # the random features' row, which both parts have
+    shared, own = results.read(both / "tables/audit.csv", "audit")["method"]
+    assert (shared, own) == ("random_features", "repobe")  # both parts have the first
 
 
 def test_runs_of_another_config_or_of_two_contents_of_a_dataset_are_not_gathered(made, tmp_path):
