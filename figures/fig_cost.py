@@ -28,8 +28,9 @@ def draw() -> None:
     accuracy = summary(results, "evasion")
     accuracy = accuracy[accuracy["metric"] == "natural_accuracy"].drop(columns="symbols_k")
     accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(RUN)["snr_test_db"].transform("max")]
-    cost = on_one_device(summary(results, "cost")).drop(columns="seeds")
+    cost = summary(results, "cost").drop(columns="seeds")
     table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
+    table = on_one_device(table)
     if table.empty:
         return save_empty(out / "fig_cost", table, TITLE)
     table = on_one_channel(table)
@@ -69,9 +70,10 @@ def draw() -> None:
                     )
             axes.grid(alpha=0.3)
         row[0].set_ylabel(f"{panel_title(dataset)}\nnatural accuracy")
+        timed = mine.loc[mine["train_seconds"].notna(), "device"].unique()
+        row[-1].set_title(f"on {', '.join(timed)}".replace("cpu", "a CPU"), fontsize=8)
     for axes, (column, label) in zip(grid[-1], COSTS.items(), strict=True):
-        devices = ", ".join(sorted(set(table["device"]))).replace("cpu", "CPU")
-        axes.set_xlabel(f"Training (s), {devices}" if column == "train_seconds" else label)
+        axes.set_xlabel(label)
         scale(axes, table[column])
     figure.suptitle(shared(settings), fontsize=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)

@@ -76,6 +76,8 @@ def test_a_maximum_and_a_minimum_move_as_far_as_any_snr_of_their_range_may_move_
     assert verdict(0.99, *rows, asked=highest) == "agrees"
     for snr, gained, told in ((19.0, 0.015, "inconclusive: not trained"), (7.0, 0.02, "agrees")):
         assert verdict(0.99, *rows, asked=highest, gains={snr: gained}) == told
+    found = compared(0.99, *rows, asked=highest, gains={19.0: 0.015})
+    assert "moved another SNR of its range, which may move it by 0.90 points, and" in found["why"]
     # The lowest stays the lowest while it gains 0.01; a gain of 0.03 leaves 0.98 in its place, which is as far.
     assert verdict(0.97, *rows, asked=lowest) == "agrees"
     assert verdict(0.97, *rows, asked=lowest, gains={23.0: 0.03}) == "agrees"

@@ -435,7 +435,21 @@ def test_training_times_are_compared_on_one_device_and_each_method_has_one_row()
     found = saving.on_one_device(cost).set_index("method")
     assert found["train_seconds"].dropna().to_dict() == {"repobe": 900, "necst": 800, "undefended": 700}
     assert [*found.index] == ["repobe", "necst", "ibal", "undefended"]
-    assert found.loc["ibal", ["device", "k"]].tolist() == ["cpu", 32]  # what no device changes stays
+    assert found.loc["ibal", ["device", "k"]].tolist() == ["H200", 32]  # what no device changes stays
+
+
+def test_a_method_that_another_device_trained_has_its_other_costs_drawn(results, tmp_path, monkeypatch):
+    shutil.copytree(results, tmp_path / "results")
+    table = pd.read_csv(results / "summary" / "cost.csv", dtype={"snr_train_db": str})
+    table.loc[table["method"] == "brand_new", "device"] = "the GPU"
+    write(table, tmp_path / "results" / "summary" / "cost.csv")
+    monkeypatch.setattr(sys, "argv", ["fig_cost", str(tmp_path / "results"), str(tmp_path)])
+    fig_cost.draw()
+    drawn = pd.read_csv(tmp_path / "fig_cost.csv").set_index("method")
+    assert drawn["train_seconds"].isna().to_dict() == {"undefended": False, "brand_new": True}
+    svg = (tmp_path / "fig_cost.svg").read_text()
+    assert "trained on another device" in svg
+    assert "on a CPU" in svg
 
 
 @pytest.mark.parametrize("script", ["fig3a", "fig4a", "fig_cost", "fig_eps", "fig_key_recovery", "fig_leakage"])

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +13,7 @@ from repobe.runs import devices, gpus, locks, progress
 from repobe.runs.partial import Partial
 from repobe.runs.progress import Progress, clock
 from repobe.runs.status import FAULT, STAGES, is_finished, state_of
+from repobe.stages import pipeline
 from repobe.systems import precision
 
 
@@ -112,6 +114,20 @@ def test_a_run_is_not_started_then_at_work_then_waiting_then_done(specs, run, tm
     assert state_of(spec, tmp_path) == ("waiting", "for measure")
     leave(run, "measure")
     assert state_of(spec, tmp_path) == ("done", "")
+
+
+def test_a_measurement_goes_on_only_with_the_same_data_on_the_same_kind_of_device(specs):
+    """A GPU draws other noise from the same seed, so kept parts and new ones would not fit together."""
+
+    def opened(sha256: str, device: str) -> SimpleNamespace:
+        return SimpleNamespace(spec=specs["repobe"], data=SimpleNamespace(sha256=sha256, device=torch.device(device)))
+
+    same, again, other_data, other_device = (
+        pipeline._measuring(opened(*one)) for one in (("a", "cpu"), ("a", "cpu"), ("b", "cpu"), ("a", "cuda:1"))
+    )
+    assert same == again
+    assert len({same, other_data, other_device}) == 3
+    assert other_device == pipeline._measuring(opened("a", "cuda:0"))
 
 
 def test_a_measuring_job_says_which_of_its_parts_it_is_at(specs, run, tmp_path):

@@ -21,7 +21,7 @@ from repobe.runs import own_data
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
 GREY = ("1", "L", "LA")
-COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr")
+COLOURED = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
 
 Split = tuple[Tensor, Tensor]
@@ -101,7 +101,7 @@ def _picture(path: Path) -> np.ndarray:
     """uint8 [h, w] of a grey picture, else [h, w, 3]."""
     try:
         with Image.open(path, formats=FORMATS) as picture:
-            if picture.mode not in (*GREY, *COLOURED):  # converted, its values would be cut at 255
+            if picture.mode not in (*GREY, *COLOURED):  # as 16-bit grey, whose values would be cut at 255
                 raise ValueError(f"its pixels are {picture.mode}; save it as 8-bit grey or RGB")
             return np.asarray(picture.convert("L" if picture.mode in GREY else "RGB"))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:

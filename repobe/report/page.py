@@ -15,10 +15,9 @@ from repobe.report.cards import cards
 from repobe.report.cells import fixed, number, short, table
 from repobe.report.drawings import drawing
 from repobe.report.leaderboard import leaderboard
-from repobe.report.saving import leading
+from repobe.report.saving import drawn, leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
 from repobe.report.wording import SPELLED
-from repobe.runs.config import ROOT
 from repobe.runs.files import replace
 from repobe.tables.results import read, read_json
 from repobe.verdicts import paper
@@ -79,10 +78,8 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     comparison["command"] = [commands[row.get("set")].compares(row) for row in comparison.to_dict("records")]
     changes = {(one["id"], each["change"]): each for one in paper.decisions() for each in one.get("weighed_by", [])}
     weighed["command"] = [weighs(changes.get((row["id"], row["change"]), {})) for row in weighed.to_dict("records")]
-    # What an older version drew, or another program, may lie in the folder too.
-    of_suite = [figures / f"{script.stem}.svg" for script in sorted((ROOT / "figures").glob("fig*.py"))]
-    drawn = [drawing(path, results, figures) for path in of_suite if path.exists()]
-    shown = [one for one in drawn if not one["empty"]]
+    every = [drawing(path, results, figures) for path in drawn(figures, ".svg")]
+    shown = [one for one in every if not one["empty"]]
     lead = {name: leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}
     leads = dict(zip(lead["cost"]["dataset"], lead["cost"]["set"], strict=True)) if sets else {}
     page = (
@@ -103,7 +100,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
                 ("The paper's figures", [one for one in shown if not one["name"].startswith("fig_")]),
                 ("The suite's own", [one for one in shown if one["name"].startswith("fig_")]),
             ],
-            empty=[one for one in drawn if one["empty"]],
+            empty=[one for one in every if one["empty"]],
             accuracy=table(evasion, ACCURACY),
             channel_uses=channel_uses(lead["evasion"]),
             rebuilt=table(rebuilt, REBUILT),

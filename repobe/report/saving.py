@@ -18,6 +18,7 @@ import pandas as pd
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.runs import checksums
+from repobe.runs.config import ROOT
 from repobe.runs.files import replace
 from repobe.runs.grid import HALF
 from repobe.tables.results import read, write
@@ -78,15 +79,21 @@ def leading(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["leads"]] if "leads" in table else table
 
 
+def drawn(figures: Path, suffix: str) -> list[Path]:
+    """The files of this kind that the suite's own figures left in the folder, where others may lie too."""
+    files = [figures / f"{script.stem}{suffix}" for script in sorted((ROOT / "figures").glob("fig*.py"))]
+    return [path for path in files if path.exists()]
+
+
 def on_one_device(cost: pd.DataFrame) -> pd.DataFrame:
-    """One row a method and setting, with training times of one device alone, which the column `device` names.
+    """One row a method and setting, with training times of one device alone.
 
     Seconds of a GPU and of a CPU compare devices, not methods. So each dataset and channel keeps the times of the
     device that trained most of its methods; a method that was trained elsewhere has NaN.
     """
     usual = cost.groupby(["dataset", "channel"])["device"].transform(lambda devices: devices.mode().iloc[0])
     elsewhere = cost["device"] != usual
-    cost = cost.assign(device=usual)
+    cost = cost.copy()
     cost.loc[elsewhere, ["train_seconds", "images_per_second"]] = np.nan
     order = np.argsort(elsewhere.to_numpy(), kind="stable")  # a method that ran on both keeps the usual one's row
     kept = ~cost.iloc[order].duplicated(RUN)

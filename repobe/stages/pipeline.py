@@ -46,7 +46,7 @@ def measure(spec_file: Path, device: str) -> None:
     """Evaluates, inverts and audits a trained run in one process, which imports torch and reads the data once.
 
     The parts of each stage stay beside the run. Snakemake deletes the tables before a job and where it fails; so
-    neither a job that fails nor one that adds an attack measures again what was measured.
+    neither a job that fails nor one that adds an attack measures again what was measured on the same kind of device.
     """
     from repobe.stages.opening import open_run
 

@@ -65,8 +65,10 @@ def _compared(number: dict, printed: float, summary: pd.DataFrame, tables: Table
         down, up = _moved(found, number, tables)
         why = passed["unfinished"] if verdict == "differs" else ""
         if _beside(max(0.0, low - down), min(1.0, high + up), *bounds) != verdict:
-            moved = f"the second half of its training moved it by {100 * gain:+.2f} points"
-            why = f"{moved}, and as much again could change this"
+            moved = f"moved it by {100 * gain:+.2f} points"
+            if not np.allclose((down, up), reach(number["quantity"], gain)):
+                moved = f"moved another SNR of its range, which may move it by {100 * max(down, up):.2f} points"
+            why = f"the second half of its training {moved}, and as much again could change this"
         passed |= not_trained(why) if why else {}
         verdict = "inconclusive: not trained" if why else qualified(verdict, {passed["size"]}, [spread])
     ours = [one["mean"], low, high, one["mean"] - printed, within, gain, one["seeds"], one["n"], spread]

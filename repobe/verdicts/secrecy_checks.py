@@ -37,7 +37,7 @@ def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
     """The keyless attacker's SSIM exceeds that of the mean image, which shows nothing, by less than the tolerance.
 
     This is the paper's attacker; a note beside the verdict gives the accuracy of the best attacker. An attacker that
-    learned nothing shows nothing, so the same attacker must show that it can learn (`_unable`).
+    learned nothing shows nothing, so its decoder must show that it has learned (`_unable`).
     """
     others = {"the mean image": (claim["method"], "mean_image")}
     comparisons = _above_keyless(tables, claim, others, -SSIM_TOLERANCE)
@@ -49,22 +49,19 @@ def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
 
 
 def _unable(inversion: pd.DataFrame, claim: dict, one: dict) -> str:
-    """Why pictures that show nothing prove no secrecy: the attacker is not known to learn. Empty if it is.
+    """Why pictures that show nothing prove no secrecy: the decoder is not known to have learned. Empty if it is.
 
-    same_key is the same attacker with the sender's key in its training. Beyond the mean image, its pictures must show
-    half of what the legitimate user's show, in SSIM.
+    with_key applies the very decoder of the keyless attacker to messages that it unshuffles with the key. Beyond the
+    mean image, its pictures must show half of what the legitimate user's show, in SSIM (D31).
     """
     place = {"dataset": claim["dataset"], "channel": one["channel"], "method": claim["method"]}
     rows = at(inversion, place | {"snr_tap_db": one["snr_db"], "metric": "ssim"})
-    ssim = rows.groupby("attacker")["value"].mean().reindex(["mean_image", "same_key", "legitimate"])
-    nothing, learned, clear = ssim
+    nothing, learned, clear = rows.groupby("attacker")["value"].mean().reindex(["mean_image", "with_key", "legitimate"])
     if np.isnan([learned, clear]).any():
-        return (
-            "an attacker with the sender's key or the legitimate user is missing, so nothing shows that attackers learn"
-        )
+        return "the attacker with_key or the legitimate user is missing, so nothing shows that the decoder has learned"
     if learned - nothing >= (clear - nothing) / 2:
         return ""
-    return f"with the sender's key its attacker reaches an SSIM of {learned:.3f} only, the legitimate user {clear:.3f}"
+    return f"given the key, the attacker's decoder reaches an SSIM of {learned:.3f}, the legitimate user {clear:.3f}"
 
 
 def _above_keyless(

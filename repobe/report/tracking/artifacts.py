@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from repobe.report.saving import drawn
 from repobe.report.tracking.contents import TABLES
 from repobe.tables.results import pictures_of
 
@@ -27,7 +28,7 @@ def of_seed(run: Path, weights: bool, folder: Path) -> None:
 def grid_files(results: Path, figures: Path) -> list[Path]:
     """The figures, the report and the tables of verdicts."""
     named = [results / name for name in ("report.html", "claims.csv", "comparison.csv", "decisions.csv")]
-    return [*sorted(figures.glob("fig*.png")), *(path for path in named if path.exists())]
+    return [*drawn(figures, ".png"), *(path for path in named if path.exists())]
 
 
 def strip(images: np.ndarray) -> Image.Image:
