@@ -147,7 +147,8 @@ def test_the_receiver_knows_the_snr():
 def test_its_cost_is_the_count_of_its_linear_layers_by_hand(channel, specs, digits):
     """784-64 and 64-1024, 1-16, 1040-256, 256-10: a multiplication and an addition a weight; no adversary is sent."""
     spec = replace(specs["undefended"], label="ibal", method="ibal", channel=channel)
-    cost = training._cost(spec, digits, training.build(spec, digits), [{"epoch": 1, "seconds": 2.0}], peak=0)
+    taken = {"bytes": 0, "devices": ["cpu"]}
+    cost = training._cost(spec, digits, training.build(spec, digits), [{"epoch": 1, "seconds": 2.0}], taken)
     layers = [(784, 64), (64, 1024), (1, 16), (1040, 256), (256, 10)]
     assert cost["flops"] == 2 * sum(n * m for n, m in layers)
     assert cost["parameters"] == sum(n * m + m for n, m in layers)

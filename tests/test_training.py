@@ -101,19 +101,21 @@ def test_another_trainings_epochs_are_not_continued_but_another_evaluations_are(
     assert not continued(spec, digits.limit(64), teacher)
 
 
-def test_the_time_and_the_peak_of_memory_are_those_of_all_jobs_that_trained(specs, digits, tmp_path, monkeypatch):
-    """A first job that was stopped took an hour and a gigabyte; the job that goes on takes seconds."""
+def test_time_memory_and_devices_are_those_of_all_jobs_that_trained(specs, digits, tmp_path, monkeypatch):
+    """A first job, which was stopped, took an hour and a gigabyte on a GPU; the second takes seconds on a CPU."""
     spec, save = specs["undefended"], resuming.save
 
     def stopped(path, student, state, origin):
-        save(path, student, dataclasses.replace(state, seconds=3600.0, bytes=2**30), origin)
+        save(path, student, dataclasses.replace(state, seconds=3600.0, bytes=2**30, devices=["GPU"]), origin)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(resuming, "save", stopped)
         train(spec, digits, tmp_path)
     assert 3600 < train(spec, digits, tmp_path) < 3700
-    assert pd.read_csv(tmp_path / "cost.csv")["peak_memory_mb"].item() == pytest.approx(1024, rel=0.2)
+    (cost,) = pd.read_csv(tmp_path / "cost.csv").to_dict("records")
+    assert cost["peak_memory_mb"] == pytest.approx(1024, rel=0.2)
+    assert cost["device"] == "GPU and cpu"
 
 
 @pytest.fixture

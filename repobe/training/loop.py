@@ -97,7 +97,8 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
     def taken() -> dict:
         """By this job and those before it."""
         seconds = state.seconds + time.perf_counter() - began
-        return {"seconds": seconds, "bytes": max(state.bytes, peak.bytes())}
+        devices = [*dict.fromkeys([*state.devices, called(device)])]
+        return {"seconds": seconds, "bytes": max(state.bytes, peak.bytes()), "devices": devices}
 
     epochs, count = spec.training.epochs, len(data.train[1])
     looks = looks_an_epoch(epochs, -(-count // spec.training.batch_size))
@@ -144,7 +145,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
     told = {"about": json.dumps({"run": spec.path, "shuffles": student.shuffles})}
     replace(run / "model.safetensors", safetensors.torch.save(_weights(student), told))
     table(run / "history.csv", history)
-    table(run / "cost.csv", [_cost(spec, data, student, history, taken()["bytes"])])
+    table(run / "cost.csv", [_cost(spec, data, student, history, taken())])
     progress.close()
     return taken()["seconds"]
 
@@ -174,7 +175,7 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     return gathered(scores, len(label)).mean().item()
 
 
-def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: int) -> dict:
+def _cost(spec: Spec, data: Data, student: Method, history: list[dict], taken: dict) -> dict:
     from torch.utils.flop_counter import FlopCounterMode  # imported here because it imports triton, which is slow
 
     student.eval()
@@ -189,8 +190,8 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], peak: in
         "flops": counter.get_total_flops(),
         "train_seconds": seconds,
         "images_per_second": history[-1]["epoch"] * len(data.train[0]) / seconds,
-        "peak_memory_mb": peak / 2**20,
-        "device": called(data.device),
+        "peak_memory_mb": taken["bytes"] / 2**20,
+        "device": " and ".join(taken["devices"]),
         "threads": spec.threads,
         "precision": precision_of(student, spec),
         "code": code.trained_by(spec.method),

@@ -19,8 +19,8 @@ class State:
     """How far a training is.
 
     history: a row of history.csv for each validation. best: the highest score, and the weights that reached it. order:
-    the batches of the epoch under way, as indices. seconds, bytes: the time by the clock and the peak of memory that
-    the jobs so far took.
+    the batches of the epoch under way, as indices. seconds, bytes, devices: of the jobs so far the time by the clock,
+    the peak of memory and the names of the devices.
     """
 
     history: list[dict] = field(default_factory=list)
@@ -28,6 +28,7 @@ class State:
     order: list[Tensor] = field(default_factory=list)
     seconds: float = 0.0
     bytes: int = 0
+    devices: list[str] = field(default_factory=list)
 
 
 def save(path: Path, student: Method, state: State, origin: str) -> None:
