@@ -52,9 +52,8 @@ def draw() -> None:
         for axes, column in zip(row, COSTS, strict=True):
             known = mine[mine[column].notna()]  # a method that another device trained has no time
             places = apart(known[column], known["mean"], table[column])
-            for method in methods_in_order(mine["method"]):
-                rows, look = mine[mine["method"] == method], style(method)
-                rows = rows[rows[column].notna()]
+            for method in methods_in_order(known["method"]):
+                rows, look = known[known["method"] == method], style(method)
                 x = places[rows.index]
                 axes.vlines(x, rows["low"], rows["high"], color=look.colour, linewidth=1)
                 (handles[look.label],) = axes.plot(

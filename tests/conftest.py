@@ -212,3 +212,18 @@ def spread(student, image):
     head, scale = student.system.decoder.head, 2 / logits.std(dim=0).mean()
     head.weight.data *= scale
     head.bias.data = scale * (head.bias.data - logits.mean(dim=0))
+
+
+def share_that_moved(image, start, moved, p, q, label) -> dict[str, float]:
+    """By what a step of PGD, 0.02 in a ball of 0.5, may ascend: the share of pixels that it moves from start to moved.
+
+    p, q: the probabilities of the image, without gradient, and of start. D_KL(P ‖ Q) is `kl`.
+    """
+    readings = {
+        "kl": (p * (p / q).log()).sum(),
+        "reversed": (q * (q / p).log()).sum(),
+        "cross_entropy": -q[range(len(label)), label].log().sum(),
+    }
+    upward = {name: torch.autograd.grad(r, start, retain_graph=True)[0].sign() for name, r in readings.items()}
+    step = {name: (image + (start + 0.02 * up - image).clamp(-0.5, 0.5)).clamp(0, 1) for name, up in upward.items()}
+    return {name: torch.isclose(moved, there, atol=1e-6).float().mean().item() for name, there in step.items()}

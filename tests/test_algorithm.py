@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import spread
+from conftest import share_that_moved, spread
 from torch.distributions import Categorical, kl_divergence
 from torch.nn.functional import cosine_similarity
 
@@ -107,14 +107,7 @@ def test_a_step_of_crafting_follows_the_gradient_of_equation_14(inner, specs, di
     start.requires_grad_()
     key = student.keys.sending(0, 8)
     p, q = student.system(image, SILENT, key).softmax(1).detach(), student.system(start, SILENT, key).softmax(1)
-    readings = {
-        "kl": (p * (p / q).log()).sum(),
-        "reversed": (q * (q / p).log()).sum(),
-        "cross_entropy": -q[range(8), label].log().sum(),
-    }
-    upward = {name: torch.autograd.grad(r, start, retain_graph=True)[0].sign() for name, r in readings.items()}
-    step = {name: (image + (start + 0.02 * up - image).clamp(-0.5, 0.5)).clamp(0, 1) for name, up in upward.items()}
-    same = {name: torch.isclose(moved, expected, atol=1e-6).float().mean() for name, expected in step.items()}
+    same = share_that_moved(image, start, moved, p, q, label)
     assert same.pop(inner) > 0.999
     assert max(same.values()) < 0.9
 

@@ -1,4 +1,4 @@
-"""A figure's SVG, prepared for the page."""
+"""The figures that were drawn, and their SVGs prepared for the page."""
 
 import html
 import re
@@ -6,6 +6,13 @@ import shlex
 from pathlib import Path
 
 from repobe.report.headings import NOTE, NOTHING
+from repobe.runs.config import ROOT
+
+
+def drawn(figures: Path, suffix: str) -> list[Path]:
+    """The files of this kind that the suite's own figures left in the folder, where others may lie too."""
+    files = [figures / f"{script.stem}{suffix}" for script in sorted((ROOT / "figures").glob("fig*.py"))]
+    return [path for path in files if path.exists()]
 
 
 def drawing(path: Path, results: Path, figures: Path) -> dict:

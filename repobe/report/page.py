@@ -13,9 +13,9 @@ import pandas as pd
 from repobe.report import beaten, in_words
 from repobe.report.cards import cards
 from repobe.report.cells import fixed, number, short, table
-from repobe.report.drawings import drawing
+from repobe.report.drawings import drawing, drawn
 from repobe.report.leaderboard import leaderboard
-from repobe.report.saving import drawn, leading
+from repobe.report.saving import leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
 from repobe.report.wording import SPELLED
 from repobe.runs.files import replace

@@ -18,7 +18,6 @@ import pandas as pd
 from repobe.report.canvas import VALUES, break_titles, mark_empty, theme
 from repobe.report.headings import NOTHING
 from repobe.runs import checksums
-from repobe.runs.config import ROOT
 from repobe.runs.files import replace
 from repobe.runs.grid import HALF
 from repobe.tables.results import read, write
@@ -79,12 +78,6 @@ def leading(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["leads"]] if "leads" in table else table
 
 
-def drawn(figures: Path, suffix: str) -> list[Path]:
-    """The files of this kind that the suite's own figures left in the folder, where others may lie too."""
-    files = [figures / f"{script.stem}{suffix}" for script in sorted((ROOT / "figures").glob("fig*.py"))]
-    return [path for path in files if path.exists()]
-
-
 def on_one_device(cost: pd.DataFrame) -> pd.DataFrame:
     """One row a method and setting, with training times of one device alone.
 
@@ -95,9 +88,8 @@ def on_one_device(cost: pd.DataFrame) -> pd.DataFrame:
     elsewhere = cost["device"] != usual
     cost = cost.copy()
     cost.loc[elsewhere, ["train_seconds", "images_per_second"]] = np.nan
-    order = np.argsort(elsewhere.to_numpy(), kind="stable")  # a method that ran on both keeps the usual one's row
-    kept = ~cost.iloc[order].duplicated(RUN)
-    return cost[kept.reindex(cost.index)]
+    usual_first = elsewhere.sort_values(kind="stable").index  # a method that ran on both keeps the usual one's row
+    return cost.loc[usual_first].drop_duplicates(RUN).sort_index()
 
 
 def with_titles(svg: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from repobe.report.saving import drawn
+from repobe.report.drawings import drawn
 from repobe.report.tracking.contents import TABLES
 from repobe.tables.results import pictures_of
 
