@@ -408,6 +408,18 @@ def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs
     assert floor(rows_of(more, digits, Partial(tmp_path / "partial", source))) == floor(rows_of(more, digits))
 
 
+def test_everything_is_measured_again_when_the_links_own_snr_changes(specs, digits, tmp_path, hasty):
+    """A training does not depend on the SNRs of the evaluation, but the link has the highest of them."""
+    spec, source = run_of(specs, "repobe"), tmp_path / "source"
+    spec = replace(spec, inversion=replace(spec.inversion, attackers=("keyless", "same_key")))
+    source.write_text("spec, model and classifier")
+    told = []
+    partial = Partial(tmp_path / "partial", source, told=lambda name, kept: told.append(kept))
+    for snrs in (spec.snr_db, (*spec.snr_db, 0.0), (*spec.snr_db, 30.0)):
+        rows_of(replace(spec, snr_db=snrs), digits, partial)
+    assert told == [False] * 3 + [True] * 3 + [False] * 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["colour_file", "digits_file"])
 def test_the_judge_reads_clean_pictures_and_pale_ones_on_a_tinted_ground_and_knows_nothing_of_wrong_labels(

@@ -73,8 +73,9 @@ def test_nothing_is_computed_twice_where_no_gradient_of_weights_is_wanted(specs,
     assert len(calls) == 2
 
 
-def test_how_much_memory_a_training_takes_is_no_reason_to_train_again(specs, digits, tmp_path):
-    spec = dataclasses.replace(specs["undefended"], recompute=True)
+@pytest.mark.parametrize("change", [{"recompute": True}, {"snr_db": (30.0, 7.0)}])
+def test_neither_memory_nor_another_snr_of_the_evaluation_is_a_reason_to_train_again(change, specs, digits, tmp_path):
+    spec = dataclasses.replace(specs["undefended"], **change)
     assert spec.as_trained() == specs["undefended"].as_trained()
     assert spec.dump() != specs["undefended"].dump()
     for name, one in (("kept", specs["undefended"]), ("twice", spec)):

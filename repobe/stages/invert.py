@@ -73,6 +73,7 @@ def inversion(
             lambda s=situation: measure(s.without_attacker())
             | {"original": {"attacker_accuracy": classified(classifier, target, label)}},
             images=spec.inversion.images,  # of which the mean image is the mean
+            link_db=max(spec.snr_db),
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
@@ -178,6 +179,7 @@ class Situation:
         wanted = {*WITH_ENCODER} if name == "encoder" else {*WITHOUT_KEY, "same_key", "fresh_key"}
         asked = self.spec.inversion
         learned = {"epochs": asked.epochs, "images": asked.images, "known_messages": self.known_messages}
+        learned["link_db"] = max(self.spec.snr_db)
         return learned | {"attackers": sorted(wanted & {*asked.attackers})}
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:

@@ -182,7 +182,7 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], taken: d
     image = images(data.validation[0][:1], spec.image_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         key = student.keys.session("cost").sending(0, 1)
-        student.system(image, channels.noise_power(spec.snr_db[0]), key)
+        student.system(image, channels.noise_power(spec.snr_train_db[0]), key)
     seconds = sum(row["seconds"] for row in history)
     return spec.columns | {
         "parameters": sum(p.numel() for p in student.system.parameters()),
