@@ -177,14 +177,14 @@ def test_the_row_names_the_comparison_that_decides():
 
 
 def test_over_seeds_students_t_of_paired_differences_decides():
-    # Differences of 0.01, 0.02, 0.03: their standard error is 0.01/√3 on two degrees of freedom; half-width 0.0248,
-    # beside 0.0079 over images (tests/test_statistics.py works both by hand).
-    parts = [rows(0, seed=s) for s in range(3)] + [rows(10 * s + 10, method="necst", seed=s) for s in range(3)]
+    # Differences of 0.01 … 0.05: their standard error is 0.0070711 on four degrees of freedom; half-width 0.0196,
+    # beside 0.0092 over images (tests/test_statistics.py works both by hand).
+    parts = [rows(0, seed=s) for s in range(5)] + [rows(10 * s + 10, method="necst", seed=s) for s in range(5)]
     found = judged(tables(*parts))
-    assert (found["verdict"], found["seeds"], found["spread"]) == ("inconclusive", 3, "seeds")
-    assert found["p_holm"] == pytest.approx(0.0834, abs=5e-4)
-    half = np.hypot(0.02484, 1.95996 * 0.0040115)
-    assert (found["low"], found["high"]) == pytest.approx((0.01996 - half, 0.01996 + half), abs=1e-5)
+    assert (found["verdict"], found["seeds"], found["spread"]) == ("reproduced", 5, "seeds")
+    assert found["p_holm"] == pytest.approx(0.01714, abs=5e-5)
+    half = np.hypot(0.019632, 1.95996 * 0.0046919)
+    assert (found["low"], found["high"]) == pytest.approx((0.02994 - half, 0.02994 + half), abs=1e-5)
 
 
 def test_one_seed_takes_the_spread_of_methods_that_have_several():

@@ -85,11 +85,12 @@ def test_a_maximum_and_a_minimum_move_as_far_as_any_snr_of_their_range_may_move_
 
 
 def test_the_interval_holds_the_spread_between_seeds():
-    # 0.98, 0.99, 1.00: sd 0.01, t(0.975, 2)·0.01/√3 = 0.0248; Wilson's half-widths are 0.0021 and 0.0018.
-    several = [{"value": value, "seed": seed} for seed, value in enumerate((0.98, 0.99, 1.0))]
+    # 0.98, 0.985 … 1.00: variance 0.00025/4, t(0.975, 4)·0.0079057/√5 = 0.0098; Wilson's half-widths are 0.0021 and
+    # 0.0018.
+    several = [{"value": value, "seed": seed} for seed, value in enumerate((0.98, 0.985, 0.99, 0.995, 1.0))]
     found = compared(0.99, *several)
     assert found["spread"] == "seeds"
-    assert 0.99 - found["low"] == pytest.approx(0.0249, abs=2e-4)
+    assert 0.99 - found["low"] == pytest.approx(0.01004, abs=2e-5)
     assert found["verdict"] == "inconclusive"
     # One seed beside a method whose five have a variance of 0.00012 at 0.982. At 0.99 that is a standard deviation of
     # 0.01095·sqrt(0.99·0.01/(0.982·0.018)) = 0.0082; times t(0.975, 4), 0.0228.

@@ -124,18 +124,19 @@ def test_p_against_a_margin_and_the_interval_agree_on_the_margin(spread):
 
 
 def test_several_seeds_add_students_t_of_their_differences_to_the_images():
-    # 1000 images; three seeds win 10, 20 and 30 outright: differences 0.01, 0.02, 0.03, of standard error 0.01/√3.
-    each = np.zeros((1000, 3))
-    for seed in range(3):
+    # 1000 images; five seeds win 10, 20 … 50 outright. Their differences 0.01 … 0.05 have the variance 0.001/4, so
+    # their mean has the standard error √(0.00025/5) = 0.0070711.
+    each = np.zeros((1000, 5))
+    for seed in range(5):
         each[: 10 * seed + 10, seed] = 1
-    # Over images: of each ten 1, 2/3 and 1/3 are won; Σd = 20, Σd² = 10·(1 + 4/9 + 1/9) = 15.556.
-    se = np.sqrt(16.556 / 1002 - (20 / 1002) ** 2) / np.sqrt(1002)
-    half = np.hypot(4.3027 * 0.01 / np.sqrt(3), 1.95996 * se)
+    # Over images: of each ten 1, 0.8 … 0.2 are won; Σd = 30, Σd² = 10·(1 + 0.64 + 0.36 + 0.16 + 0.04) = 22.
+    se = np.sqrt(23 / 1002 - (30 / 1002) ** 2) / np.sqrt(1002)
+    half = np.hypot(2.77645 * 0.0070711, 1.95996 * se)
     found = statistics.paired(each, 0, Spread(9.0, 9, "unused"))
-    assert (found.low, found.high) == pytest.approx((20 / 1002 - half, 20 / 1002 + half), abs=1e-6)
-    assert (found.difference, found.spread) == (pytest.approx(0.02), "seeds")
-    # p is where the interval reaches 0: at p = 0.0834, t(0.9583, 2) = 3.23 and z(0.9583) = 1.732 give 0.01996 by hand.
-    assert found.p == pytest.approx(0.0834, abs=5e-4)
+    assert (found.low, found.high) == pytest.approx((30 / 1002 - half, 30 / 1002 + half), abs=1e-6)
+    assert (found.difference, found.spread) == (pytest.approx(0.03), "seeds")
+    # p is where the interval reaches 0: at p = 0.01714, t = 3.9277 on 4 and z = 2.3838 give √(0.02777² + 0.01118²).
+    assert found.p == pytest.approx(0.01714, abs=5e-5)
 
 
 def test_one_seed_takes_the_spread_of_a_difference_from_the_pool():
@@ -148,7 +149,18 @@ def test_one_seed_takes_the_spread_of_a_difference_from_the_pool():
     assert found.p > alone.p
 
 
-def test_two_seeds_take_the_spread_from_the_pool_so_that_a_second_training_never_decides_less_than_the_first():
+@pytest.mark.parametrize("seeds", [2, 3, 4])
+def test_fewer_than_five_seeds_take_the_spread_from_the_pool_so_another_training_never_decides_less(seeds):
+    def half_width(count: int) -> float:
+        found = statistics.paired(discordant(20, 0, 1000).repeat(count, axis=1), 0, Spread(0.003, 8, "a pool"))
+        low, high = found.interval(80)  # as of 80 comparisons
+        assert found.spread == "a pool"
+        return high - low
+
+    assert half_width(seeds) < half_width(seeds - 1)
+
+
+def test_the_pools_spread_counts_for_each_seed_and_without_a_pool_two_seeds_have_their_own():
     # Differences 0.02 and 0.04, mean 0.03. Alone t(0.975, 1) = 12.7062 times 0.01; from the pool 2.4469·0.003/√2.
     each = np.zeros((1000, 2))
     each[:20, 0], each[:40, 1] = 1, 1

@@ -11,7 +11,7 @@ LEVEL = 0.95
 Z = ndtri((1 + LEVEL) / 2)
 SURE = -700.0  # log p; below it, p counts as 0
 UNKNOWN = "none known"  # the source of a spread between seeds, where no training has a second seed
-FEW = 3  # seeds; fewer know less of their own spread than a pool does: of two, Student's t is 12.7 (D34)
+ENOUGH = 4  # degrees of freedom from which a spread stands alone (D34): with 2 Student's t is 4.3, and Holm makes it 40
 
 
 def interval(
@@ -127,7 +127,7 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
     each: per image and seed, one method's fraction of correct draws minus the other's. Two sources of uncertainty add
     up (Bouthillier et al. 2021). Images: the standard error of Agresti and Min's interval (2005, Wald+2), which adds
     half an image to each of the four cells, so no interval has width zero. Trainings: the standard deviation over the
-    seeds; for fewer than FEW, that of such a difference in `pooled`. If no spread is known and every image is a clear
+    seeds; with fewer than ENOUGH degrees of freedom, that of such a difference in `pooled`. If no spread is known and every image is a clear
     win, loss or draw (one channel draw), p against a margin of 0 is McNemar's exact p.
     """
     n = len(each)
@@ -161,7 +161,7 @@ def widened(mean: float, low: float, high: float, seeds: int, spread: Spread) ->
 
 def between_seeds(sd: float, seeds: int, pooled: Spread | None) -> Spread | None:
     """The spread of so many seeds' own values, or where they are few that of all methods (D34); None if unknown."""
-    if seeds >= FEW or (pooled is None and seeds > 1):
+    if seeds > ENOUGH or (pooled is None and seeds > 1):
         return Spread(sd, seeds - 1, "seeds")
     return pooled
 

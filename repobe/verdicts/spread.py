@@ -1,4 +1,4 @@
-"""The spread between seeds: measured for methods with three seeds or more, pooled for methods with fewer (D34)."""
+"""The spread between seeds, pooled over methods: what a method with fewer than five seeds takes for its own (D34)."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -8,9 +8,8 @@ import pandas as pd
 
 from repobe.tables.outcomes import ATTACKS
 from repobe.tables.selection import at
-from repobe.tables.statistics import Spread
+from repobe.tables.statistics import ENOUGH, Spread
 
-ENOUGH = 4  # degrees of freedom from one channel and SNR; with fewer, pool all channels and SNRs
 TRAINING = ["method", "channel", "snr_train_db"]
 MEASURED = ["snr_test_db", "snr_tap_db", "attacker"]  # what one training is measured at; a frame has some of them
 Numbers = TypeVar("Numbers", float, pd.Series)
@@ -20,8 +19,8 @@ def pooled(rows: pd.DataFrame, place: dict) -> Spread | None:
     """The standard deviation between seeds, pooled over trainings with several seeds; None if there are none.
 
     rows: one quantity on one dataset, with TRAINING, seed and value. place: the channel and columns of MEASURED. If the
-    rows at that place have enough degrees of freedom, only they are pooled. Each training counts once, however often it
-    was measured.
+    rows at that place have ENOUGH degrees of freedom, only they are pooled, else those of all channels and SNRs. Each
+    training counts once, however often it was measured.
     """
     near = at(rows, place)
     there = " at ".join(f"{value:g} dB" if name.startswith("snr") else str(value) for name, value in place.items())
