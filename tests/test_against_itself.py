@@ -37,7 +37,7 @@ def test_every_entry_is_complete_and_names_what_there_is():
     known = {one["id"] for one in (*paper.claims(), *paper.decisions())}
     cost = pd.DataFrame({"method": ["repobe", "escst", "repobe", "necst"], "symbols_k": [32, 32, 32, 100]})
     said = entries(cost)
-    assert [one["id"] for one in said] == [f"p{n:02d}" for n in range(1, 14)]
+    assert [one["id"] for one in said] == [f"p{n:02d}" for n in range(1, 16)]
     for one in said:
         assert set(one) == {"id", "where", "says", "but", "see"}
         assert "{" not in one["but"]

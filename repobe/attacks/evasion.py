@@ -25,8 +25,8 @@ def pgd5(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attac
 
 
 def eot_pgd(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
-    """PGD with 50 steps, each along the mean gradient of `eot` (20) channel draws (Athalye et al. 2018). Each restart
-    gives one candidate.
+    """PGD with 50 steps, each along the gradient of the log of the mean probability over `eot` (20) channel draws
+    (Athalye et al. 2018; Salman et al. 2019). Each restart gives one candidate.
     """
     import torchattacks
 

@@ -179,8 +179,7 @@ class Situation:
         wanted = {*WITH_ENCODER} if name == "encoder" else {*WITHOUT_KEY, "same_key", "fresh_key"}
         asked = self.spec.inversion
         learned = {"epochs": asked.epochs, "images": asked.images, "known_messages": self.known_messages}
-        learned["link_db"] = max(self.spec.snr_db)
-        return learned | {"attackers": sorted(wanted & {*asked.attackers})}
+        return learned | {"link_db": max(self.spec.snr_db), "attackers": sorted(wanted & {*asked.attackers})}
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
         """The attackers WITH_ENCODER: a stolen encoder, run once on every known image."""

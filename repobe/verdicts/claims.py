@@ -23,7 +23,7 @@ COLUMNS = ["dataset", "quantity", "method", "rival", "channel", "snr_db", "margi
 COLUMNS += ["p_holm", "seeds", "images", "test", "spread", *gates.GAINS, *gates.COLUMNS, "why"]
 GATED = ["stand-in", "not trained", "training unknown", "not competent", "competence unknown"]  # the first is named
 # D22, D27: neither the paper nor another defines these, so they may support a claim and never refute one alone.
-REBUILT = ("escst", "necst_dp", "vae")
+REBUILT = ("escst", "necst_dp", "vae", "ibal_reconstruction")
 RANK = {"no": 0, **dict.fromkeys(GATED, 1), "open": 2, "yes": 3}
 CHECKS = {  # by the name in claims.yaml
     "ahead": accuracy_checks.ahead,
