@@ -207,10 +207,7 @@ class Spec:
         return plain
 
     def as_trained(self) -> dict:
-        """The part of as_dict that decides the trained model: without memory settings and measurements.
-
-        A training draws from snr_train_db alone, so another SNR of the evaluation trains nothing again.
-        """
+        """The part of as_dict that decides the trained model; it draws its noise from snr_train_db, never from snr_db."""
         without = ("recompute", "snr_db", "evaluation", "inversion", "audit")
         return {key: value for key, value in self.as_dict().items() if key not in without}
 

@@ -127,8 +127,8 @@ def paired(each: np.ndarray, margin: float, pooled: Spread | None) -> Difference
     each: per image and seed, one method's fraction of correct draws minus the other's. Two sources of uncertainty add
     up (Bouthillier et al. 2021). Images: the standard error of Agresti and Min's interval (2005, Wald+2), which adds
     half an image to each of the four cells, so no interval has width zero. Trainings: the standard deviation over the
-    seeds; with fewer than ENOUGH degrees of freedom, that of such a difference in `pooled`. If no spread is known and every image is a clear
-    win, loss or draw (one channel draw), p against a margin of 0 is McNemar's exact p.
+    seeds; with fewer than ENOUGH degrees of freedom, that of such a difference in `pooled`. If no spread is known and
+    every image is a clear win, loss or draw (one channel draw), p against a margin of 0 is McNemar's exact p.
     """
     n = len(each)
     image = each.mean(axis=1)
