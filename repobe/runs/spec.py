@@ -207,7 +207,7 @@ class Spec:
         return plain
 
     def as_trained(self) -> dict:
-        """The part of as_dict that decides the trained model; it draws its noise from snr_train_db, never from snr_db."""
+        """The part of as_dict that decides the trained model. Its noise comes from snr_train_db, never from snr_db."""
         without = ("recompute", "snr_db", "evaluation", "inversion", "audit")
         return {key: value for key, value in self.as_dict().items() if key not in without}
 
