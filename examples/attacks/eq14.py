@@ -1,6 +1,7 @@
 """The paper's attack with Eq. 14 in place of cross-entropy (D11).
 
-It raises the divergence from the clean image's logits. It starts as the crafting of Eq. 16 does, at I_nat + 0.001·randn (D7).
+It raises the divergence from the clean image's logits. It starts at I_nat + 0.001·randn, as the crafting of Eq. 16
+does (D7).
 """
 
 from torch import Tensor
