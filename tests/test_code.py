@@ -1,5 +1,6 @@
 """Which code made a number: what changes the digest, and who is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_what_decides_a_gpus_arithmetic_and_how_many_images_an_audit_reads_chang
     devices, schema = (code.ROOT / "repobe" / name for name in ("runs/devices.py", "tables/schema.py"))
     assert devices in code.files_of(code.TRAINS)
     assert schema in set(code.files_of(code.MEASURES)) - set(code.files_of(code.TRAINS))
+
+
+def test_verdicts_follow_the_code_that_makes_them_and_the_page_follows_both():
+    """Snakemake runs a rule again when its parameters change, so each of these rules has the digest of its code."""
+    judges, shows = (set(code.files_of(rooms)) for rooms in (code.JUDGES, code.SHOWS))
+    suite = code.ROOT / "repobe"
+    assert {suite / "tables/statistics.py", suite / "verdicts/claims.py"} <= judges < shows
+    assert suite / "report/page.py" in shows - judges
+    rules = "".join((code.ROOT / "workflow/rules" / f"{name}.smk").read_text() for name in ("tables", "report"))
+    found = {rule.split(":")[0]: rule for rule in re.split(r"^rule ", rules, flags=re.MULTILINE)[1:]}
+    verdicts = {"tables", "summary", "compare", "claims", "decisions", "readings"}
+    assert {name for name, rule in found.items() if "code=judging_code" in rule} == verdicts
+    assert {name for name, rule in found.items() if "code=showing_code" in rule} == set(found) - verdicts
+    assert code.judged_by() != code.shown_by()
 
 
 def test_the_run_that_differs_is_named_by_rooms_and_by_file_within_a_method():

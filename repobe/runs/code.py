@@ -1,4 +1,4 @@
-"""Which code made a number: a digest of the rooms that train, of those that measure, and of the method's own file.
+"""Which code made a number: a digest of the rooms that train, measure or judge, and of the method's own file.
 
 A digest is of the syntax tree without docstrings and without the texts of exceptions. So a comment, a docstring, a line
 break or a clearer message does not change it.
@@ -20,6 +20,8 @@ TRAINS = ("runs/seeds.py", "runs/devices.py", "images", "phy", "cipher", "system
 IDLE = {"own.py", "sources.py", "published.py", "layer_table.py"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MEASURES = (*TRAINS, "attacks", "stages", "tables/schema.py")  # the schema says how many images an audit reads
+JUDGES = ("tables", "verdicts")
+SHOWS = (*JUDGES, "report")
 
 
 def trained_by(method: str) -> str:
@@ -30,6 +32,16 @@ def trained_by(method: str) -> str:
 def measured_by(method: str) -> str:
     """The same of the code that evaluates, inverts and audits it, which contains the training code."""
     return _both(MEASURES, method)
+
+
+def judged_by() -> str:
+    """The code that makes tables, summaries and verdicts."""
+    return digest(files_of(JUDGES))
+
+
+def shown_by() -> str:
+    """The code of the page and of what MLflow shows, which contains that of the verdicts."""
+    return digest(files_of(SHOWS))
 
 
 def _both(rooms: tuple[str, ...], method: str) -> str:

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
 from repobe.runs import checksums, gpus, resources, slurm, terminal
-from repobe.runs.code import same_classifier, same_method
+from repobe.runs.code import judged_by, same_classifier, same_method, shown_by
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import every_run, kept
@@ -147,6 +147,16 @@ def training_json(wildcards):
 
 def data_of(wildcards):
     return f"{RESULTS}/data/{spec_of(wildcards).dataset}.safetensors"
+
+
+def judging_code(wildcards):
+    """The digest of what makes tables and verdicts, so that they follow an update of the suite."""
+    return judged_by()
+
+
+def showing_code(wildcards):
+    """The same of the page and of MLflow."""
+    return shown_by()
 
 
 def classifier_of(wildcards):

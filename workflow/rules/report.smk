@@ -18,6 +18,7 @@ rule report:
         f"{RESULTS}/report.html",
     params:
         results=results_dir,
+        code=showing_code,
         figures=figures_dir,
         configfiles=CONFIGFILES,
     log:
@@ -40,6 +41,7 @@ rule track:
         f"{RESULTS}/tracked.json",
     params:
         results=results_dir,
+        code=showing_code,
         figures=figures_dir,
         options=tracking_options,
     log:

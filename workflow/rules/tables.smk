@@ -22,6 +22,7 @@ rule tables:
         f"{RESULTS}/tables/sha256.json",
     params:
         results=results_dir,
+        code=judging_code,
         specs=gathered_specs,
         config=gathered_config,
     log:
@@ -57,6 +58,7 @@ rule summary:
         f"{RESULTS}/summary/provenance.json",
     params:
         results=results_dir,
+        code=judging_code,
     log:
         f"{RESULTS}/logs/summary.log",
     conda:
@@ -84,6 +86,7 @@ rule compare:
         ),
     params:
         results=results_dir,
+        code=judging_code,
     log:
         f"{RESULTS}/logs/compare.log",
     resources:
@@ -113,6 +116,7 @@ rule claims:
         f"{RESULTS}/evidence.csv",
     params:
         results=results_dir,
+        code=judging_code,
     log:
         f"{RESULTS}/logs/claims.log",
     group:
@@ -139,6 +143,7 @@ rule decisions:
         ),
     params:
         results=results_dir,
+        code=judging_code,
     log:
         f"{RESULTS}/logs/decisions.log",
     group:
@@ -170,6 +175,7 @@ rule readings:
         ),
     params:
         results=results_dir,
+        code=judging_code,
     log:
         f"{RESULTS}/logs/readings.log",
     group:
