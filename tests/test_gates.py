@@ -161,6 +161,12 @@ def test_a_network_is_competent_near_what_the_paper_prints_of_it(dataset, channe
     assert read(rows=rows.assign(method="necst")).competent(dataset, channel).state == "unknown"
 
 
+def test_what_is_read_beyond_the_papers_snrs_makes_no_network_competent():
+    at = {"method": "undefended", "snr_test_db": 23.0}
+    rows = evasion(at | {"value": 0.93}, at | {"value": 0.99, "snr_test_db": 60.0})
+    assert read(rows=rows).competent("mnist", "awgn").state == "no"
+
+
 def test_competence_is_of_the_mean_over_seeds_at_the_best_snr():
     at = {"method": "undefended", "snr_test_db": 23.0}
     rows = evasion(at | {"value": 0.99}, at | {"value": 0.96, "seed": 1})  # 0.975, 2.15 points below 0.9965
