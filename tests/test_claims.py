@@ -322,6 +322,36 @@ def test_accuracy_levels_off_where_its_last_rise_is_surely_small():
     assert [one["evidence"] for one in comparisons] == ["one training of repobe over awgn at 19 and 23 dB"]
 
 
+def audited(quantity: str, value: float, seed: int = 0, keys_sd: float = 0.1, **more) -> dict:
+    place = {"method": "repobe", "dataset": "mnist", "channel": "awgn", "snr_train_db": "mixed", "seed": seed}
+    return place | {"quantity": quantity, "snr_db": 23.0, "value": value, "keys_sd": keys_sd, "n": 20} | more
+
+
+def test_a_key_hides_what_overheard_messages_give_no_key_to_read():
+    """The mean of 20 keys varies by 0.1/√20; 500 images by sqrt(p(1 − p)/500): together 0.0275 at 0.15, 0.0286 at 0.2,
+    so a difference by 0.0397, and 1.96 of these are 0.0778. The tolerance is 0.005.
+    """
+    part = claim(check="unread")
+    natural = rows(0, snr_test_db=23.0)
+    for found, verdict in ((0.05, "reproduced"), (0.2, "inconclusive"), (0.26, "not reproduced")):
+        overheard = [
+            audited("ciphertext_only_accuracy", value, schedule="fixed", known_messages=count)
+            for count, value in ((1.0, 0.9), (100.0, found))  # the largest number of messages counts
+        ]
+        audit = pd.DataFrame([audited("wrong_key_accuracy", 0.15), *overheard])
+        told = judged(tables(natural, audit=audit), part)
+        assert told["verdict"] == verdict, found
+        if found == 0.2:
+            assert told["high"] - told["low"] == pytest.approx(2 * 0.0778, abs=2e-4)
+    assert (told["method"], told["rival"]) == ("a wrong key", "the key found from 100 overheard messages")
+    assert (told["margin"], told["difference"]) == (-0.005, pytest.approx(-0.11))
+    unknown = judged(tables(natural, audit=audit.assign(keys_sd=np.nan)), part)  # tables of older versions
+    assert unknown["verdict"] == "inconclusive"
+    assert judged(tables(natural, audit=audit[:1]), part)["verdict"] == "not run"
+    still = replace(gained(0.6, "repobe", natural), audit=audit)
+    assert judged(still, part)["verdict"] == "inconclusive: not trained"
+
+
 def test_two_models_for_two_snrs_are_two_trainings_whose_variances_add_up():
     """NECST's five seeds read 0.97 and 0.99 in turn at 23 dB and vary alike at 7: their steps are all the same. So one
     training's step has no spread, and the step between two models has that of two trainings.
@@ -668,5 +698,5 @@ def test_a_claim_about_two_datasets_is_judged_on_those_that_ran_and_says_so():
 
 def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
     said, nothing = paper.claims(), tables()
-    assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 21)]
+    assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 22)]
     assert {claims.verdict(nothing, one)[0]["verdict"] for one in said} == {"not run"}

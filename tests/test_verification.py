@@ -174,7 +174,7 @@ def test_a_row_that_is_gone_and_a_file_that_is_gone_are_named(made, capsys):
     (made / "decisions.csv").unlink()
     assert verify(made, capsys) == (
         1,
-        ["claims.csv: DIFFERS, it has 19 rows; recomputed 20", "decisions.csv: is missing"],
+        ["claims.csv: DIFFERS, it has 20 rows; recomputed 21", "decisions.csv: is missing"],
     )
 
 
@@ -542,6 +542,6 @@ def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
     assert f"Nothing was measured in {tmp_path}" in show("c04", tmp_path)
     with pytest.raises(
         ValueError,
-        match="'n99' is not a number, claim, decision or contradiction; known are n01 to n31, c01 to c20, D1",
+        match="'n99' is not a number, claim, decision or contradiction; known are n01 to n31, c01 to c21, D1",
     ):
         show("n99", tmp_path)

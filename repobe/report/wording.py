@@ -12,6 +12,7 @@ QUANTITIES = {
     "adversarial_accuracy": "accuracy under attack",
     "clean_accuracy": "accuracy on the clean image",
     "attacker_accuracy": "accuracy on the attacker's images",
+    "ciphertext_only_accuracy": "accuracy with the key that an eavesdropper finds",
     "ssim": "SSIM of the attacker's images",
     "psnr_db": "PSNR (dB)",
     "mse": "MSE",

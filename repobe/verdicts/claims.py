@@ -33,6 +33,7 @@ CHECKS = {  # by the name in claims.yaml
     "leaks_less": secrecy_checks.leaks_less,
     "rebuilds_less": secrecy_checks.rebuilds_less,
     "shows_nothing": secrecy_checks.shows_nothing,
+    "unread": secrecy_checks.unread,
     "keys_counted": secrecy_checks.keys_counted,
     "keys_differ": secrecy_checks.keys_differ,
     "inverted": secrecy_checks.inverted,

@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pandas as pd
 
-from repobe.tables.schema import NO_ATTACKER
+from repobe.tables.schema import AUDITED, NO_ATTACKER
 from repobe.tables.selection import at
 from repobe.tables.statistics import unpaired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
-from repobe.verdicts.gates import SSIM_TOLERANCE
+from repobe.verdicts.gates import SSIM_TOLERANCE, tolerance
 from repobe.verdicts.spread import binomial_sd, pooled, relative, scaled
 
+KEYS = ("wrong_key", "ciphertext_only")  # with which key the receiver reads
 PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
 
 
@@ -136,6 +137,39 @@ def _best_attacker(inversion: pd.DataFrame, claim: dict, channel: str) -> list[d
     if "mean_image" in read_by:
         evidence += f" of its pictures, of the mean image {read_by['mean_image']:.2f}"
     return [{"outcome": "note", "evidence": evidence}]
+
+
+def unread(tables: Tables, claim: dict) -> list[dict]:
+    """With the key that an eavesdropper finds from overheard messages, the receiver reads at most the tolerance more
+    than with a wrong key.
+
+    The eavesdropper has the encoder and knows no message; all messages have one key (`ciphertext_only`). Of the numbers
+    of overheard messages the largest counts. Both accuracies are means over keys, of the same images.
+    """
+    comparisons = []
+    for channel in claim["channels"]:
+        place = {"dataset": claim["dataset"], "channel": channel, "method": claim["method"]}
+        wrong, found = (at(tables.audit, place | {"quantity": f"{name}_accuracy"}) for name in KEYS)
+        pairs = wrong.merge(found, on=["snr_train_db", "snr_db", "seed"], suffixes=("", "_found"))
+        pairs = pairs[pairs["snr_db"].isin(paper.SNR_DB)]
+        pairs = pairs[pairs["known_messages_found"] == pairs["known_messages_found"].max()]
+        if pairs.empty:
+            comparisons.append(missing(f"the eavesdropper of {claim['method']} over {channel}"))
+        for snr, each in pairs.groupby("snr_db"):
+            sides = (
+                (each["value"], each["keys_sd"], each["n"]),
+                (each["value_found"], each["keys_sd_found"], each["n"]),
+            )
+            variance = sum(sd**2 / keys + p * (1 - p) / AUDITED for p, sd, keys in sides)
+            margin = -tolerance(claim["dataset"])
+            gap = unpaired((each["value"] - each["value_found"]).to_numpy(), variance.to_numpy(), margin, None)
+            gated = tables.gates.passed(claim["dataset"], channel, [claim["method"]])
+            closed = {} if gated["failed"] else tables.gates.settled(claim["dataset"], channel, [claim["method"]], snr)
+            overheard = f"the key found from {each['known_messages_found'].max():g} overheard messages"
+            about = {"quantity": "ciphertext_only_accuracy", "method": "a wrong key", "rival": overheard}
+            about |= {"channel": channel, "snr_db": snr, "margin": margin}
+            comparisons.append(compared(gap, len(each), AUDITED, gated | closed, **about))
+    return comparisons
 
 
 def keys_counted(tables: Tables, claim: dict) -> list[dict]:
