@@ -167,8 +167,8 @@ def unread(tables: Tables, claim: dict) -> list[dict]:
             closed = {} if gated["failed"] else tables.gates.settled(claim["dataset"], channel, [claim["method"]], snr)
             overheard = f"the key found from {each['known_messages_found'].max():g} overheard messages"
             about = {"quantity": "ciphertext_only_accuracy", "method": "a wrong key", "rival": overheard}
-            about |= {"channel": channel, "snr_db": snr, "margin": margin}
-            comparisons.append(compared(gap, len(each), AUDITED, gated | closed, **about))
+            about["channel"] = channel
+            comparisons.append(compared(gap, len(each), AUDITED, gated | closed, **about, snr_db=snr, margin=margin))
     return comparisons
 
 
