@@ -515,6 +515,15 @@ def test_what_was_measured_is_kept_and_a_changed_attack_measures_itself_alone(
     assert rows == rows_of(trained, attacks | changed)
 
 
+def test_a_radius_that_differs_in_the_seventh_digit_is_measured_again(trained, tmp_path, monkeypatch):
+    (source := tmp_path / "model").write_text("weights")
+    done, real = [], evaluation.attacked
+    monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[3]) or real(*args))
+    for eps in (0.0313725, 8 / 255, 8 / 255):
+        rows_of(trained, {"paper": Attack("pgd", 8, eps=(eps,))}, keep=Partial(tmp_path / "kept", source))
+    assert done == [0.0313725, 8 / 255]
+
+
 def test_an_attack_of_ones_own_is_measured_again_when_its_file_changes(trained, tmp_path, monkeypatch):
     (source := tmp_path / "model").write_text("weights")
     own = tmp_path / "own.py"

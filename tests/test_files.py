@@ -1,4 +1,5 @@
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,40 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         fail()
     assert (folder / "second").read_text() == "second"
     assert [path.name for path in folder.parent.iterdir()] == ["tables"]
+
+
+@pytest.mark.parametrize("fault", [OSError("Input/output error"), KeyboardInterrupt()])
+def test_a_swap_of_folders_that_breaks_off_puts_the_old_one_back(fault, tmp_path, monkeypatch):
+    folder, rename = tmp_path / "tables", Path.rename
+    folder.mkdir()
+    (folder / "only copy").touch()
+
+    def broken(path, target):
+        if path.suffix == ".part":
+            raise fault
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(type(fault)), files.whole_folder(folder):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["tables", "only copy"]
+
+
+def test_a_folder_that_two_processes_write_keeps_what_both_wrote_and_says_where(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "tables", Path.rename
+    folder.mkdir()
+    (folder / "before").touch()
+
+    def raced(path, target):
+        if path.suffix == ".part":  # between the two steps of the swap another process writes the folder
+            folder.mkdir()
+            (folder / "theirs").touch()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", raced)
+    with pytest.raises(OSError, match="was written by another process, too; what it held before is in") as raised:  # noqa: SIM117
+        with files.whole_folder(folder) as part:
+            (part / "ours").touch()
+    (kept,) = tmp_path.glob("*.old")
+    assert str(raised.value).endswith(str(kept))
+    assert [path.name for path in (*folder.iterdir(), *kept.iterdir())] == ["theirs", "before"]

@@ -31,17 +31,27 @@ def replace(path: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `folder` at the end; if anything fails before, the old one stays."""
+    """An empty folder that takes the place of `folder` at the end; if anything fails before, the old one stays.
+
+    OSError if another process writes `folder` at the same time; it says where the old one is then.
+    """
     part, old = (folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
+    replaced = False
     try:
         part.mkdir(parents=True)
         yield part
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
+        replaced = True
     finally:
-        for left in (part, old):
-            shutil.rmtree(left, ignore_errors=True)
+        if old.exists() and not folder.exists():  # it may be the only copy
+            old.rename(folder)
+        shutil.rmtree(part, ignore_errors=True)
+        if replaced:
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            raise OSError(f"{folder} was written by another process, too; what it held before is in {old}")
 
 
 def unwritten(path: Path | str, error: OSError) -> str:

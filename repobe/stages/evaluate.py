@@ -64,6 +64,7 @@ def evasion(
             f"natural {snr_db:g} dB",
             lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db, sent),
             draws=spec.evaluation.draws,
+            snr_db=snr_db,
         )
         for metric, value in natural.items():
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, metric, value, trained.system.k))
@@ -83,8 +84,7 @@ def evasion(
                 lambda name=name, attack=attack, eps=eps, snr_db=snr_db, common=common: attacked(
                     victim, name, attack, eps, snr_db, common
                 ),
-                draws=spec.evaluation.draws,
-                common=common,
+                **{"draws": spec.evaluation.draws, "common": common, "eps": eps, "snr_db": snr_db},
                 **_settings(attack, spec, weights or {}),
             )
             survived.setdefault(eps, []).append(outcomes)

@@ -73,7 +73,7 @@ def inversion(
             lambda s=situation: measure(s.without_attacker())
             | {"original": {"attacker_accuracy": classified(classifier, target, label)}},
             images=spec.inversion.images,  # of which the mean image is the mean
-            link_db=max(spec.snr_db),
+            **situation.heard_at,
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
@@ -95,6 +95,8 @@ class Situation:
         self.run = (spec.dataset, spec.channel, spec.label, spec.seed)
         self.name = (*self.run, snr_db)
         self.known = data.limit(spec.inversion.images).train[0]
+        self.plain = Resized(self.known, spec.image_size)
+        self.heard_at = {"snr_db": snr_db, "link_db": max(spec.snr_db)}
         self.target = scored(self.known, spec.image_size)
         self.test = Resized(data.test[0][:OVERHEARD], spec.image_size)
         self.symbols, self.key = on_air(trained, self.test, self.link_n0, "invert", snr_db)
@@ -179,12 +181,11 @@ class Situation:
         wanted = {*WITH_ENCODER} if name == "encoder" else {*WITHOUT_KEY, "same_key", "fresh_key"}
         asked = self.spec.inversion
         learned = {"epochs": asked.epochs, "images": asked.images, "known_messages": self.known_messages}
-        return learned | {"link_db": max(self.spec.snr_db), "attackers": sorted(wanted & {*asked.attackers})}
+        return learned | self.heard_at | {"attackers": sorted(wanted & {*asked.attackers})}
 
     def by_encoder(self, wanted: list[str]) -> dict[str, Tensor]:
         """The attackers WITH_ENCODER: a stolen encoder, run once on every known image."""
-        plain = Resized(self.known, self.spec.image_size)
-        stolen_pairs = self.knowledge(stolen(self.trained, plain, self.link_n0), "encoder")
+        stolen_pairs = self.knowledge(stolen(self.trained, self.plain, self.link_n0), "encoder")
         heard = self.air(self.symbols, "tap")
         knows = {"keyless": stolen_pairs, "ciphertext_only": replace(stolen_pairs, by_moments=True)}
         knows["with_key"] = replace(stolen_pairs, key=self.key)
@@ -198,8 +199,7 @@ class Situation:
 
     def by_pairs(self, name: str, networks: dict[str, Callable], wanted: set[str]) -> dict[str, Tensor]:
         """Observed pairs: same_key if all share one key or have none, else fresh_key."""
-        plain = Resized(self.known, self.spec.image_size)
-        sent, _ = on_air(self.trained, plain, self.link_n0, "observed pairs", self.snr_db)
+        sent, _ = on_air(self.trained, self.plain, self.link_n0, "observed pairs", self.snr_db)
         tap = Tap(self.air(self.symbols, "tap"), self.knowledge(sent, name))
         generator = generator_for(torch.device("cpu"), name, *self.name)
         found = with_pairs(name, networks, tap, self.spec.inversion.epochs, generator)
@@ -210,8 +210,7 @@ class Situation:
         """keyless_adaptive: learns from a stolen encoder's features, shuffled with the attacker's own keys. The
         messages that it wants to see are the run's own, under the key in use.
         """
-        plain = Resized(self.known, self.spec.image_size)
-        owned = self.knowledge(stolen(self.trained, plain, self.link_n0), "keyless_adaptive")
+        owned = self.knowledge(stolen(self.trained, self.plain, self.link_n0), "keyless_adaptive")
         tap = Tap(self.air(self.symbols, "tap"), with_own_keys(owned, secret("the attacker's own keys", *self.name)))
         generator = generator_for(torch.device("cpu"), "keyless_adaptive", *self.name)
         return with_pairs("keyless_adaptive", SHUFFLED, tap, self.spec.inversion.epochs, generator)
