@@ -76,6 +76,11 @@ def test_folders_of_one_name_are_refused(tmp_path):
         collection.collect(tmp_path, [tmp_path / "one" / "x", tmp_path / "two" / "x"])
 
 
+def test_a_folder_is_not_written_over_by_a_page_that_it_is_on(tmp_path):
+    with pytest.raises(ValueError, match=r"x is one of the folders; name another one to write to"):
+        collection.collect(tmp_path / "y" / ".." / "x", [tmp_path / "x", tmp_path / "y"])
+
+
 def test_the_leaderboard_takes_the_attack_that_counts_each_images_worst_at_the_papers_radius():
     rows = pd.DataFrame(
         [

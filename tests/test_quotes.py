@@ -52,6 +52,8 @@ def test_a_number_is_rewritten_with_as_many_decimals_as_it_had(reference):
     at_7, highest = "<!-- = set/table mean method=repobe snr=7 -->", "<!-- = set/table 100*max:mean method=repobe -->"
     text = f"reads 0.77{at_7} of them, at best 1.0{highest} points"
     assert refresh(text, reference) == f"reads 0.91{at_7} of them, at best 95.0{highest} points"
+    many = "<!-- = set/table 1000*sum:snr method=repobe -->"  # 30,000
+    assert refresh(f"of 1,568{many} images", reference) == f"of 30,000{many} images"
     less = "<!-- = set/table 100*min:mean -->"
     assert refresh(f"+1.0{less}", reference) == f"+80.0{less}"
     hours = "<!-- = set/table 1/30*sum:snr method=repobe -->"  # 7 + 23

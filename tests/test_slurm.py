@@ -44,6 +44,12 @@ def test_what_it_does_not_have_is_named_with_what_it_has_and_the_file(asked, lin
     assert str(refused.value) == f"{line}; change it in profiles/slurm/config.yaml"
 
 
+def test_a_count_of_gpus_is_no_model(cluster):
+    cluster("sinfo", "gpu|gpu:4(S:0-1),gpu:h100:2(S:0-1)\n")
+    with pytest.raises(ValueError, match="gpu_model '4' is unknown to Slurm, which has h100;"):
+        slurm.refuse_unknown([{"gpu_model": "4"}])
+
+
 def test_without_accounting_any_account_is_left_to_slurm(cluster):
     cluster("sacctmgr", "Slurm accounting storage is disabled", code=1)
     slurm.refuse_unknown([{"slurm_account": "lab"}])

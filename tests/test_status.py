@@ -98,6 +98,25 @@ def test_a_result_that_is_kept_says_so_where_it_is_told(tmp_path):
     assert told == [("a", False), ("a", True), ("b", False)]
 
 
+def test_a_part_that_a_killed_job_left_hides_no_packed_one_of_other_settings(tmp_path):
+    """A radius is tried, and the old one asked for again."""
+    (tmp_path / "model").write_text("weights")
+    told = []
+
+    def job() -> Partial:
+        return Partial(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
+
+    first = job()
+    first("a", lambda: {"value": 1}, eps=0.1)
+    first.pack()
+    job()("a", lambda: {"value": 2}, eps=0.2)  # killed before it is packed
+    for _ in range(2):
+        last = job()
+        assert last("a", lambda: {"value": 3}, eps=0.1) == {"value": 1}
+        last.pack()
+    assert told == [("a", False), ("a", False), ("a", True), ("a", True)]
+
+
 def test_times_are_written_as_on_a_clock():
     assert [clock(s) for s in (0, 59.6, 61, 3725)] == ["0:00", "1:00", "1:01", "1:02:05"]
 

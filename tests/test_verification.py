@@ -298,7 +298,7 @@ def test_of_a_run_made_again_nothing_of_the_first_is_kept(made, tmp_path):
 
 
 def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replaced(made, tmp_path):
-    """Their rows differ in snr_train_db alone."""
+    """Each is tested at its own SNR."""
     (spec,) = made.glob("runs/mnist/rayleigh/repobe/seed0/spec.yaml")
     folders = {}
     for snr in (7, 23):
@@ -308,8 +308,11 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
         (run / "spec.yaml").write_text(Spec.from_dict(values).dump())
         for name in ("evasion.csv", "cost.csv", "inversion.csv", "audit.csv"):
             table = pd.read_csv(run / name).assign(snr_train_db=str(snr))
+            if name == "evasion.csv":
+                table = table[table["snr_test_db"] == snr]
             table.to_csv(run / name, index=False)
         counted = outcomes.read(run / "outcomes.parquet").assign(snr_train_db=str(snr))
+        counted = counted[counted["snr_test_db"] == snr]
         counted = pa.Table.from_pandas(counted, preserve_index=False).select(outcomes.SCHEMA.names)
         outcomes.write(counted.cast(outcomes.SCHEMA), run / "outcomes.parquet")
         about = json.loads((run / "provenance.json").read_text()) | {"run": f"mnist/rayleigh/repobe/seed0_{snr}db"}
@@ -464,6 +467,16 @@ def test_a_run_trained_on_a_mixture_of_snrs_and_on_one_alone_is_refused():
         merging._refuse_two_mixtures(both)
 
 
+def test_models_for_two_snrs_that_were_tested_at_the_same_snr_are_refused():
+    each = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "seed": "0"}
+    tested = pd.DataFrame([each | {"snr_train_db": snr, "snr_test_db": snr} for snr in ("7", "23")])
+    merging._refuse_two_models(tested)
+    more = pd.DataFrame([each | {"snr_train_db": "15", "snr_test_db": "23.0"}])
+    said = "^mnist/awgn/repobe/seed0 has models trained at 23 and 15 dB, both tested at 23 dB; merge only one of"
+    with pytest.raises(ValueError, match=said):
+        merging._refuse_two_models(pd.concat([tested, more]))
+
+
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
     change_a_digit(made / "tables" / "evasion.csv", 0, "value")
     with pytest.raises(ValueError, match=r"tables/evasion.csv: CHANGED since it was sealed"):
@@ -526,6 +539,23 @@ def test_a_page_of_several_folders_knows_them_from_any_folder(made, tmp_path, mo
     assert "our rows, each with its 95 % interval over images" in show("n21", tmp_path / "all")
     with pytest.raises(ValueError, match=r"verify each: python -m repobe verify \.\./sets/small"):
         next(verification.verify(tmp_path / "all"))
+
+
+def test_a_verdict_that_is_gone_and_a_damaged_table_are_named_with_their_file(made, tmp_path):
+    shutil.copytree(made, folder := tmp_path / "made")
+    for name, row in (("comparison.csv", "n01"), ("claims.csv", "c02")):
+        path = folder / name
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith(row)))
+        (folder / f"{path.stem}.sha256.json").unlink(missing_ok=True)
+        with pytest.raises(ValueError, match=f"{name} has no row {row}; delete it and run snakemake again"):
+            show(row, folder)
+    evidence = folder / "evidence.csv"
+    evidence.write_bytes(evidence.read_bytes().replace(b"awgn", b"aw\xffn", 1))
+    with pytest.raises(ValueError, match=f"{evidence} is damaged"):
+        verification._cells(evidence)
+    evidence.write_text("id\n" + "x" * 200_000 + "\n")
+    with pytest.raises(ValueError, match=rf"{evidence} is not a CSV table \(field larger than field limit"):
+        verification._cells(evidence)
 
 
 def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_path, monkeypatch):

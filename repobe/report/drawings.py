@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from repobe.report.headings import NOTE, NOTHING
-from repobe.runs.config import ROOT
+from repobe.runs.plugins import ROOT
 
 
 def drawn(figures: Path, suffix: str) -> list[Path]:

@@ -81,15 +81,13 @@ def _floor(table: pd.DataFrame) -> str:
 def _beaten(drawn: list[Column], columns: dict[str, tuple[str, str]]) -> str:
     """A note where an attacker of any method rebuilds better than the legitimate user shown beside it."""
     ssim = {column.title: column.ssim for column in drawn[1:] if column.ssim is not None}
-    user = {title: value for title, value in ssim.items() if columns[title][1] == "legitimate"}
-    better = [
-        f"{title.replace(chr(10), ' ')} ({value:.2f})"
-        for title, value in ssim.items()
-        if title not in user and user and value > min(user.values())
-    ]
+    user = next((title for title in ssim if columns[title][1] == "legitimate"), None)
+    if user is None:
+        return ""
+    value = ssim.pop(user)
+    better = [f"{title.replace(chr(10), ' ')} ({other:.2f})" for title, other in ssim.items() if other > value]
     if not better:
         return ""
-    (value,) = user.values()
     return (
         f"{NOTE}the SSIM of {' and of '.join(better)} exceeds the legitimate user's ({value:.2f}). These are other "
         "systems: what hides nothing can be rebuilt better than RepObE's receiver rebuilds."

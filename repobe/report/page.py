@@ -17,11 +17,13 @@ from repobe.report.drawings import drawing, drawn
 from repobe.report.leaderboard import leaderboard
 from repobe.report.saving import leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
-from repobe.report.wording import SPELLED
+from repobe.report.wording import SPELLED, method
 from repobe.runs.files import replace
 from repobe.tables.results import read, read_json
+from repobe.tables.statistics import ENOUGH
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
+from repobe.verdicts.claims import REBUILT as REBUILT_RIVALS
 from repobe.verdicts.collection import sets_of
 from repobe.verdicts.commands import Commands, weighs
 from repobe.verdicts.gates import STAND_INS, TOLERANCE
@@ -115,6 +117,8 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             provenance=runs(provenance),
             about=about(provenance),
             tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},
+            rivals=[method(name) for name in REBUILT_RIVALS],
+            own_spread=ENOUGH + 1,
             sets=sets,
             configfile=shlex.join(configfiles),
         )

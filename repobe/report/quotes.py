@@ -143,14 +143,17 @@ def _labels(found: re.Match) -> str:
 
 
 def _like(shown: str, value) -> str:
-    """A value with as many decimals as the number it replaces, and with a sign if that has one."""
+    """A value with as many decimals as the number it replaces, and with a sign or thousands separators as that has."""
     if isinstance(value, str):
         return value
     decimals = len(shown.partition(".")[2])
-    sign = "+" if shown[:1] in "+−" else ""
-    return f"{value:{sign}.{decimals}f}".replace("-", "−")
+    sign, thousands = "+" if shown[:1] in "+−" else "", "," if "," in shown else ""
+    return f"{value:{sign}{thousands}.{decimals}f}".replace("-", "−")
 
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        replace(path, refresh(path.read_text(encoding="utf-8")))
+        try:
+            replace(path, refresh(path.read_text(encoding="utf-8")))
+        except (ValueError, OSError) as error:
+            sys.exit(f"{path}: {error}")

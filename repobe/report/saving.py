@@ -29,7 +29,8 @@ NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 def arguments() -> tuple[Path, Path]:
     """(RESULTS, FIGURES_DIR) from the command line; makes FIGURES_DIR."""
     if len(sys.argv) != 3:
-        sys.exit(f"usage: python -m figures.{Path(sys.argv[0]).stem} RESULTS FIGURES_DIR")
+        module = f"figures.{Path(sys.argv[0]).stem}".removesuffix(".__main__")
+        sys.exit(f"usage: python -m {module} RESULTS FIGURES_DIR")
     out = Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
     return Path(sys.argv[1]), out

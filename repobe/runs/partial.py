@@ -37,7 +37,11 @@ class Partial:
         """
         path = self.folder / f"{name}.pt"
         digest = hashlib.sha256((self.digest + json.dumps(settings, sort_keys=True)).encode()).hexdigest()
-        kept = _read(path) or self.packed.get(name, {})
+        kept = self.packed.get(name, {})
+        if kept.get("digest") == digest:
+            path.unlink(missing_ok=True)  # `pack` would prefer what a killed job left there for other settings
+        else:
+            kept = _read(path)
         if kept.get("digest") == digest:
             self.told(name, True)
             return kept["result"]

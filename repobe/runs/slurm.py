@@ -22,7 +22,9 @@ def refuse_unknown(asked: Iterable[Mapping[str, object]]) -> None:
     if not shutil.which("sbatch"):
         raise ValueError("Slurm's sbatch is not on PATH; run this on a login node, or without --profile profiles/slurm")
     partitions = [line.split("|", 1) for line in _lines("sinfo", "--noheader", "--format=%R|%G")]
-    models = {one.split("(")[0].split(":")[1] for _, has in partitions for one in has.split(",") if one.count(":") > 1}
+    # gpu:h100:4(S:0-1) names a model, gpu:4(S:0-1) only how many there are.
+    gpus = (one.partition("(")[0].split(":") for _, has in partitions for one in has.split(","))
+    models = {parts[1] for parts in gpus if len(parts) > 2}
     user = getpass.getuser()
     known = {
         "slurm_partition": {name for name, _ in partitions},

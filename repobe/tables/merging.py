@@ -77,6 +77,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
     _refuse_two_mixtures(frames["cost.csv"])
+    _refuse_two_models(frames["evasion.csv"])
     agreement.refuse_two_data(list(provenance.values()), "leave the older ones out by --without")
     with whole_folder(out / "tables") as folder:  # it may be a source, of which this is the only copy
         outcomes.write(counted, folder / "outcomes.parquet")
@@ -101,6 +102,16 @@ def _refuse_two_mixtures(cost: pd.DataFrame) -> None:
         if trained_at.nunique() > 1 and "mixed" in set(trained_at):
             run, said = "{}/{}/{}/seed{}".format(*place), ", ".join(trained_at.unique())
             raise ValueError(f"{run} was trained at several sets of SNRs ({said}); leave one out by --without")
+
+
+def _refuse_two_models(evasion: pd.DataFrame) -> None:
+    """ValueError if a run has two trainings, each at one SNR, that were tested at the same SNR."""
+    tested = evasion.assign(snr_test_db=pd.to_numeric(evasion["snr_test_db"]))
+    for place, trained_at in tested.groupby([*RUN[:4], "snr_test_db"], sort=False)["snr_train_db"]:
+        if trained_at.nunique() > 1:
+            run, said = "{}/{}/{}/seed{}".format(*place[:4]), " and ".join(trained_at.unique())
+            where = f"both tested at {place[4]:g} dB"
+            raise ValueError(f"{run} has models trained at {said} dB, {where}; merge only one of these folders")
 
 
 def _provenance(tables: Path) -> dict[str, dict]:

@@ -28,9 +28,11 @@ def collect(out: Path, folders: list[Path]) -> None:
 
     The first folder that has a dataset leads for it: the column `leads` marks the rows that figures draw. A claim or a
     number has the verdict of one folder (`judged`); its other verdicts stand in the column `elsewhere`. ValueError if
-    two folders have the same name or a file is missing.
+    two folders have the same name, <out> is one of them, or a file is missing.
     """
     names = [folder.name for folder in folders]
+    if out.resolve() in {folder.resolve() for folder in folders}:
+        raise ValueError(f"{out} is one of the folders; name another one to write to")
     if len(set(names)) < len(names):
         raise ValueError(f"two folders have the same name: {', '.join(names)}; rename one")
     tables = {

@@ -58,7 +58,7 @@ def _number(number: dict, results: Path) -> list[str]:
     compared = table_if_there(results / "comparison.csv")
     if compared is None:
         return [*lines, *_nothing(results)]
-    (mine,) = compared[compared["id"] == number["id"]].to_dict("records")
+    mine = _row(compared, number["id"], results / "comparison.csv").to_dict()
     if mine["verdict"] == "not run":
         lines.append(_pair("ours", "not run in these tables"))
     else:
@@ -134,7 +134,7 @@ def _claim(claim: dict, results: Path) -> list[str]:
     judged, every = table_if_there(results / "claims.csv"), table_if_there(results / "evidence.csv")
     if judged is None or every is None:
         return [*lines, *_nothing(results)]
-    mine = judged[judged["id"] == claim["id"]].iloc[0]
+    mine = _row(judged, claim["id"], results / "claims.csv")
     lines += [_pair("verdict", mine["verdict"]), *_wrapped(mine["evidence"]), ""]
     all_of_it = every[every["id"] == claim["id"]]
     if tested := [column for column in ("rival", "channel", "snr_db") if all_of_it[column].notna().any()]:
@@ -143,6 +143,14 @@ def _claim(claim: dict, results: Path) -> list[str]:
         lines += ["every comparison; differences and SSIM are fractions", *_columns(run[[*names, "images"]]), ""]
     lines += _readings(claim, results)
     return [*lines, "run it at the paper's size", at_papers_size(runs_of(claim))]
+
+
+def _row(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
+    """The row of a claim or a number; ValueError names a table without it, which an older suite may have made."""
+    rows = frame[frame["id"] == name]
+    if rows.empty:
+        raise ValueError(f"{path} has no row {name}; delete it and run snakemake again")
+    return rows.iloc[0]
 
 
 def _readings(claim: dict, results: Path) -> list[str]:
