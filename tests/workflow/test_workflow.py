@@ -294,6 +294,10 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     (memory,) = re.findall(r"rule tables:.*?mem_mb=(\d+)", gathered.stdout, re.DOTALL)
     assert int(memory) == resources.gathering(command.count("spec.yaml")) > resources.gathering(1)
     assert {path.name: path.read_bytes() for path in (results / "tables").iterdir()} == before
+    # Nor out of MLflow, where a configuration would become the mean of the seeds of this part.
+    told = snakemake(str(results / "tracked.json"), "-n", "-p", "--force", *part).stdout
+    (track,) = re.findall("python -m repobe track .*", told)
+    assert track.count("spec.yaml") == command.count("spec.yaml")
 
     # Snakemake's own report has every figure.
     whole = tmp_path / "workflow.html"

@@ -43,6 +43,7 @@ rule track:
         results=results_dir,
         code=showing_code,
         figures=figures_dir,
+        specs=gathered_specs,
         options=tracking_options,
     log:
         f"{RESULTS}/logs/track.log",
@@ -50,4 +51,4 @@ rule track:
         ENVIRONMENT
     localrule: True
     shell:
-        "python -m repobe track {params.results:q} {params.figures:q} {input.specs:q} --lenient {params.options:q} 2> {log:q}"
+        "python -m repobe track {params.results:q} {params.figures:q} {params.specs:q} --lenient {params.options:q} 2> {log:q}"
