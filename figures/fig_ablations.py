@@ -12,7 +12,7 @@ from repobe.report.saving import arguments, save, save_empty
 from repobe.report.styles import nth_style
 from repobe.tables.results import read
 
-TITLE = "What each decision weighs"
+TITLE = "The effect of each decision"
 QUANTITIES = {
     "natural_accuracy": "Natural accuracy",
     "adversarial_accuracy": "Adversarial accuracy",

@@ -119,7 +119,7 @@ def claims(o: argparse.Namespace) -> None:
 
 
 def decisions(o: argparse.Namespace) -> None:
-    """What each decision weighs: every variant beside its reference."""
+    """The effect of each decision: every variant beside its reference."""
     from repobe.verdicts import decisions as room
 
     room.weigh(o.results)

@@ -400,7 +400,7 @@ def on(**dataset) -> dict:
         ({"channels": ["HERE/unsafe.py:../x"]}, "channels.0: HERE/unsafe.py: '../x' cannot name a folder"),
         (
             {"channels": ["HERE/weibull.py:weibull", "HERE/./weibull.py:weibull"]},
-            "channels: 'HERE/weibull.py:weibull' stands twice",
+            "channels: 'HERE/weibull.py:weibull' occurs twice",
         ),
         ({"channels": ["HERE/broken.py:a"]}, "channels.0: HERE/broken.py is not Python"),
         (

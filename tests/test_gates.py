@@ -172,7 +172,7 @@ def test_competence_is_of_the_mean_over_seeds_at_the_best_snr():
     rows = evasion(at | {"value": 0.99}, at | {"value": 0.96, "seed": 1})  # 0.975, 2.15 points below 0.9965
     found = read(rows=rows).competent("mnist", "awgn")
     assert found.state == "no"
-    assert found.why == "undefended reads at most 0.975, where the paper prints 0.9965 of that network"
+    assert found.why == "the accuracy of undefended is at most 0.975; the paper prints 0.9965 of that network"
 
 
 def test_the_scale_stands_beside_the_papers():
@@ -199,7 +199,7 @@ def test_what_fails_both_gates_is_called_not_trained():
         passed = read(*runs, rows=rows).passed("mnist", "awgn", ["repobe", "repobe"])
         assert passed["failed"] == why
         assert passed["competent"] == "no"
-        assert "undefended reads at most 0.500" in passed["why"]
+        assert "the accuracy of undefended is at most 0.500" in passed["why"]
     both = read(whole, half(0.5))
     assert both.passed("mnist", "awgn", ["repobe", "necst"])["failed"] == "training unknown"
     assert both.passed("mnist", "awgn", ["repobe"])["failed"] == ""

@@ -204,7 +204,11 @@ def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
 
 def test_the_reason_of_a_claim_is_of_the_gate_that_it_names():
     """The comparison that lies furthest back fails another gate."""
-    row = {"verdict": "inconclusive: not trained", "difference": 0.01, "why": "undefended reads at most 0.900"}
+    row = {
+        "verdict": "inconclusive: not trained",
+        "difference": 0.01,
+        "why": "the accuracy of undefended is at most 0.900",
+    }
     lacks = "necst has no training of half the epochs beside it"
     evidence = pd.DataFrame(
         [

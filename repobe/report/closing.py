@@ -29,7 +29,7 @@ def lines(results: Path, figures: Path) -> list[str]:
     verdicts = collections.Counter(plain(row["verdict"]) for row in rows)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in JUDGED if verdicts[verdict])
     said = [
-        f"Found: of {len(rows)} claims of the paper {found}.{_why(rows)}",
+        f"Found: of {len(rows)} claims and questions {found}.{_why(rows)}",
         f"Report: {report}; the figures are in {figures}/.",
     ]
     runs = read_json(results / "summary" / "provenance.json")

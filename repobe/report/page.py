@@ -25,7 +25,7 @@ from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.claims import REBUILT as REBUILT_RIVALS
 from repobe.verdicts.collection import sets_of
-from repobe.verdicts.commands import Commands, weighs
+from repobe.verdicts.commands import Commands, for_change
 from repobe.verdicts.gates import STAND_INS, TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,7 +79,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     claims["command"] = [commands[row.get("set")].judges(stated[row["id"]]) for row in claims.to_dict("records")]
     comparison["command"] = [commands[row.get("set")].compares(row) for row in comparison.to_dict("records")]
     changes = {(one["id"], each["change"]): each for one in paper.decisions() for each in one.get("weighed_by", [])}
-    weighed["command"] = [weighs(changes.get((row["id"], row["change"]), {})) for row in weighed.to_dict("records")]
+    weighed["command"] = [for_change(changes.get((row["id"], row["change"]), {})) for row in weighed.to_dict("records")]
     every = [drawing(path, results, figures) for path in drawn(figures, ".svg")]
     shown = [one for one in every if not one["empty"]]
     lead = {name: leading(frame) for name, frame in [("evasion", evasion), ("inversion", inversion), ("cost", cost)]}

@@ -20,7 +20,7 @@ class _Reader(yaml.SafeLoader):
                 what = "a key is a text, not a list or a mapping; quote braces"
                 raise ValueError(f"line {key.start_mark.line + 1}: {what}")
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise ValueError(f"line {key.start_mark.line + 1}: the key '{key.value}' stands twice")
+                raise ValueError(f"line {key.start_mark.line + 1}: the key '{key.value}' occurs twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

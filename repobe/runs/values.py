@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
 def distinct(values: tuple) -> tuple:
     """The values; ValueError if one occurs twice."""
     if twice := [value for number, value in enumerate(values) if value in values[:number]]:
-        raise ValueError(f"{twice[0]!r} stands twice; once is enough")
+        raise ValueError(f"{twice[0]!r} occurs twice; once is enough")
     return values
 
 

@@ -10,7 +10,7 @@ from repobe.runs.grid import HALF
 from repobe.runs.plugins import ROOT
 
 
-def weighs(change: dict) -> str:
+def for_change(change: dict) -> str:
     """Runs the config that measures a change of a decision (`weighed_by`)."""
     return f"snakemake --cores all --configfile config/{change.get('config', 'ablations')}.yaml"
 

@@ -120,7 +120,7 @@ class Gates:
             rows = rows[(rows["metric"] == "natural_accuracy") & rows["snr_test_db"].isin(paper.SNR_DB)]
             if len(rows) and printed is not None:
                 ours = rows.groupby("snr_test_db")["value"].mean().max()  # means over seeds, at the best SNR
-                why = f"{method} reads at most {ours:.3f}, where the paper prints {printed:.4f} of that network"
+                why = f"the accuracy of {method} is at most {ours:.3f}; the paper prints {printed:.4f} of that network"
                 return Gate("yes") if ours >= printed - COMPETENT[dataset] - ROUNDING else Gate("no", why)
         return Gate("unknown", f"no undefended network of {dataset} over {channel} to compare with the paper's")
 

@@ -13,7 +13,7 @@ from repobe.tables.statistics import interval
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.collection import sets_of
-from repobe.verdicts.commands import at_papers_size, runs_of, weighs
+from repobe.verdicts.commands import at_papers_size, runs_of
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
 from repobe.verdicts.readings import headline
@@ -184,7 +184,7 @@ def _decision(decision: dict, results: Path) -> list[str]:
         return [*lines, *_nothing(results)]
     mine = weighed[weighed["id"] == decision["id"]].drop(columns="id")
     lines += _columns(mine) if len(mine) else [f"no run in {results} measures its effect"]
-    return [*lines, "", "run it again", *dict.fromkeys(map(weighs, decision["weighed_by"]))]
+    return [*lines, "", "run it again", *dict.fromkeys(map(for_change, decision["weighed_by"]))]
 
 
 def _against_itself(one: dict, results: Path) -> list[str]:

@@ -61,7 +61,7 @@ def binomial_sd(accuracy: Numbers, images: Numbers) -> Numbers:
 def relative(rows: pd.DataFrame, accuracy: str = "value") -> pd.DataFrame:
     """Rows whose values are divided by the binomial_sd of their training's mean accuracy.
 
-    A network that reads 0.99 varies less between seeds than one that reads 0.6: it has less room. As in a
+    An accuracy near 0.99 varies less between seeds than one near 0.6, because it has less room. As in a
     quasi-binomial model (Wedderburn 1974), the variance grows with p·(1 − p). accuracy: the column that has p.
     """
     mean = rows.groupby([*TRAINING, *_measured(rows)], observed=True)[accuracy].transform("mean")

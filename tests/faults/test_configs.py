@@ -221,7 +221,7 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
     """A second label `repobe` would silently replace the first; merge keys and anchors stay allowed."""
     path = tmp_path / "twice.yaml"
     path.write_text("methods:\n  repobe: {}\n  undefended: {}\n  repobe: { task: reconstruction }\n")
-    with pytest.raises(ValueError, match=re.escape(f"{path}, line 4: the key 'repobe' stands twice")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 4: the key 'repobe' occurs twice")):
         read(path)
     path.write_text("a: &a { x: 1 }\nb:\n  <<: *a\n  x: 2\n")
     assert read(path) == {"a": {"x": 1}, "b": {"x": 2}}
@@ -276,7 +276,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("seeds", [2**32], "seeds.0: 4294967296 should be less than 4294967296"),
         ("seeds", [1e30], "seeds.0: 1000000000000000019884624838656 should be less than 429"),
         ("seeds", [-1], "seeds.0: -1 should be greater than or equal to 0"),
-        ("seeds", [0, 0.0], "seeds: 0 stands twice"),
+        ("seeds", [0, 0.0], "seeds: 0 occurs twice"),
         ("inversion.only", "*/nobody", "inversion.only: no run matches '*/nobody'"),
         ("evaluation.attacks.paper.only", "*/repobe */repboe", "evaluation.attacks.paper.only: no run matches '*/repb"),
         ("evaluation.attacks.paper.only", "*_reconstruction", "evaluation.attacks.paper.only: '*_reconstruction' "),
@@ -289,7 +289,7 @@ def test_two_configfiles_are_one_config_down_to_the_reports_commands(tmp_path):
         ("methods.undefended.after", "repobe_adversarial", "methods.undefended.after makes a circle: undefended after"),
         ("methods.repobe.after", "nobody", "methods.repobe.after names 'nobody', which methods does not list"),
         ("halves", ["nobody"], "halves names 'nobody', which methods does not list"),
-        ("halves", ["repobe", "repobe"], "halves: 'repobe' stands twice"),
+        ("halves", ["repobe", "repobe"], "halves: 'repobe' occurs twice"),
         ("datasets.digits.image_size", 8_000_000, "datasets.digits.image_size: 8000000 should be less than or equal t"),
         ("training.epochs", 10**9, "training.epochs: 1000000000 should be less than or equal to 10000"),
         ("methods.repobe.hyper", {"steps": "five"}, "methods.repobe.hyper.steps: 'five' should be an integer"),

@@ -165,7 +165,7 @@ def test_a_label_that_stands_twice_is_refused_though_snakemake_takes_the_last(tm
     chosen.write_text(chosen.read_text() + "seeds: [7]\n")
     done = snakemake("-n", "--configfile", str(chosen))
     assert done.returncode != 0
-    assert "the key 'seeds' stands twice" in done.stdout
+    assert "the key 'seeds' occurs twice" in done.stdout
     assert "Traceback" not in done.stdout
 
 
