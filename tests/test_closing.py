@@ -33,7 +33,7 @@ def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
     ran(results, "mnist", "digits")
     found, where, after = lines(results, Path("figures/mine"))
     assert found == (
-        "Found: of 5 claims of the paper 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run. "
+        "Found: of 5 claims and questions 1 reproduced, 1 not reproduced, 2 inconclusive, 1 not run. "
         "What has not run needs the paper's methods on MNIST."
     )
     assert where == f"Report: {results}/report.html; the figures are in figures/mine/."
@@ -55,7 +55,7 @@ def test_on_data_of_ones_own_they_say_what_depends_on_none_and_what_the_rest_nee
     rows = ["id,verdict", "c02,not run", "c05,not run", "c11,reproduced", "c12,reproduced", "c13,not reproduced"]
     (results / "claims.csv").write_text("\n".join(rows) + "\n")
     assert lines(results, Path("figures"))[0] == (
-        "Found: of 5 claims of the paper 2 reproduced, 1 not reproduced, 2 not run. c11, c12, c13 are about the "
+        "Found: of 5 claims and questions 2 reproduced, 1 not reproduced, 2 not run. c11, c12, c13 are about the "
         "cipher's algebra and depend on no data. What has not run needs the paper's methods on MNIST and CIFAR-10."
     )
 

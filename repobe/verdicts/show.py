@@ -13,7 +13,7 @@ from repobe.tables.statistics import interval
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
 from repobe.verdicts.collection import sets_of
-from repobe.verdicts.commands import at_papers_size, runs_of
+from repobe.verdicts.commands import at_papers_size, for_change, runs_of
 from repobe.verdicts.comparison import chosen
 from repobe.verdicts.decisions import differences
 from repobe.verdicts.readings import headline
