@@ -11,7 +11,7 @@ from repobe.report.headings import panel_title, settings_in_order, sized_title
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import STYLE, methods_in_order
 from repobe.verdicts import paper
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.paper import STAND_INS
 
 TITLE = "Accuracy over SNR where the paper has no figure"
 THE_PAPERS = {

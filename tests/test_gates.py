@@ -4,7 +4,7 @@ from conftest import evasion, outcomes_of
 
 from repobe.images.datasets import VALIDATION
 from repobe.tables.outcomes import images_of
-from repobe.verdicts import gates, paper, words
+from repobe.verdicts import gates, paper, tolerances, words
 from repobe.verdicts.gates import Gates
 
 PLACE = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "snr_train_db": "mixed", "seed": 0}
@@ -206,7 +206,7 @@ def test_what_fails_both_gates_is_called_not_trained():
 
 
 def test_the_tolerances_are_those_of_d31_and_of_the_claims_that_say_slightly():
-    assert gates.TOLERANCE == {"mnist": 0.005, "cifar10": 0.02}
+    assert tolerances.TOLERANCE == {"mnist": 0.005, "cifar10": 0.02}
     slightly = [
         part["margin"]
         for one in paper.claims()
@@ -214,9 +214,9 @@ def test_the_tolerances_are_those_of_d31_and_of_the_claims_that_say_slightly():
         for part in one["parts"]
         if part["rivals"][0].startswith("jpeg2000") and len(part["rivals"]) == 1
     ]
-    assert slightly == [-gates.TOLERANCE["cifar10"]] * 2
+    assert slightly == [-tolerances.TOLERANCE["cifar10"]] * 2
 
 
 def test_a_dataset_without_a_tolerance_is_refused_by_name():
     with pytest.raises(ValueError, match="dataset 'kmnist' has no tolerance; add one to TOLERANCE"):
-        gates.tolerance("kmnist")
+        tolerances.tolerance("kmnist")

@@ -13,7 +13,7 @@ from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.results import read_json
 from repobe.verdicts import paper
 from repobe.verdicts.collection import sets_of
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.words import plain
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")

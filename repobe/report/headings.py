@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from repobe.verdicts import paper
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.paper import STAND_INS
 
 TITLES = paper.TITLES | {
     "digits": "digits (stand-in for MNIST)",

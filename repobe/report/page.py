@@ -26,7 +26,8 @@ from repobe.verdicts.against_itself import entries
 from repobe.verdicts.claims import REBUILT as REBUILT_RIVALS
 from repobe.verdicts.collection import sets_of
 from repobe.verdicts.commands import Commands, for_change
-from repobe.verdicts.gates import STAND_INS, TOLERANCE
+from repobe.verdicts.paper import STAND_INS
+from repobe.verdicts.tolerances import TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The columns of each table, in order; `set` is there only where a page shows several folders.

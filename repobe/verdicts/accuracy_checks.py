@@ -10,8 +10,8 @@ from repobe.tables.selection import at
 from repobe.tables.statistics import Difference, Spread, paired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
-from repobe.verdicts.gates import tolerance
 from repobe.verdicts.spread import TRAINING, accuracies, binomial_sd, pooled, relative, scaled
+from repobe.verdicts.tolerances import tolerance
 
 
 def ahead(tables: Tables, claim: dict) -> list[dict]:

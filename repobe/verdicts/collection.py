@@ -13,7 +13,7 @@ import pandas as pd
 
 from repobe.runs.files import arrays, replace
 from repobe.tables.results import pictures_of, read, read_json, write_derived
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.readings import JUDGED
 from repobe.verdicts.words import of_a_part, plain
 

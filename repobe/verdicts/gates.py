@@ -13,18 +13,12 @@ from repobe.runs.grid import HALF
 from repobe.tables.outcomes import ATTACKS
 from repobe.tables.selection import at
 from repobe.verdicts import paper
+from repobe.verdicts.tolerances import COMPETENT, DECIBEL_TOLERANCE, ROUNDING, tolerance
 
-TOLERANCE = {"mnist": 0.005, "cifar10": 0.02}  # D31: the largest difference of two accuracies that agree
-SSIM_TOLERANCE = 0.02
-DECIBEL_TOLERANCE = 0.5  # D32: the most that the second half of a training may gain of a reconstruction's validation
 RUN = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
 TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # without the 5,000 that are kept for validation (D4)
-# D33: the most that the undefended network may lie below the printed accuracy.
-COMPETENT = {"mnist": 0.02, "cifar10": 0.05}
-ROUNDING = 1e-6  # validation scores are sums in single precision
 COLUMNS = ["trained", "competent", "scale"]
 GAINS = ["gain", "rival_gain"]  # what the second half of its training brought each side of a comparison
-STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: replacements for the paper's datasets
 
 
 @dataclass(frozen=True)
@@ -187,7 +181,7 @@ class Gates:
 
     def _judged(self, dataset: str, channel: str, methods: list[str]) -> dict:
         size, scale = self.scale(dataset, channel, methods)
-        if dataset in STAND_INS.values():
+        if dataset in paper.STAND_INS.values():
             columns = {"trained": "unknown", "competent": "unknown", "scale": scale}
             return columns | {"failed": "stand-in", "why": f"{dataset} is not the paper's (D15)", "size": size}
         trainings = [self.trained(dataset, channel, method) for method in methods]
@@ -240,11 +234,3 @@ def _mean_gain(whole: pd.Series, half: pd.Series) -> float:
 def _is_error(score: pd.Series) -> bool:
     """Whether a training's validation scores are −MSE, which is never above 0, instead of accuracies."""
     return bool(score.max() <= 0 and score.min() < 0)
-
-
-def tolerance(dataset: str) -> float:
-    """The tolerance for accuracies; a stand-in has that of the real dataset. ValueError if there is none."""
-    dataset = next((real for real, stand_in in STAND_INS.items() if stand_in == dataset), dataset)
-    if dataset not in TOLERANCE:
-        raise ValueError(f"dataset '{dataset}' has no tolerance; add one to TOLERANCE in {__name__}, with its reason")
-    return TOLERANCE[dataset]

@@ -12,6 +12,7 @@ FOLDER = ROOT / "workflow" / "paper"
 PRINTED = 31  # numbers that the paper prints
 SIZE, K = 224, 1568  # Sec. 3.1: S, and 4×28×28 real features as 1,568 complex symbols (D13)
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}  # its datasets
+STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: the suite's replacements for them
 SNR_DB = (7.0, 11.0, 15.0, 19.0, 23.0)  # the points of its curves in Figs. 3 and 4
 END = "\n..."
 RESTORE = "restore it: git checkout -- workflow/paper"

@@ -14,7 +14,7 @@ from repobe.tables.results import write_derived
 from repobe.verdicts import paper
 from repobe.verdicts.claims import GATED, refuting, verdict
 from repobe.verdicts.evidence import Tables
-from repobe.verdicts.gates import STAND_INS
+from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.words import REBUILT_ALONE
 
 COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "quantity", "method", "rival"]

@@ -10,8 +10,8 @@ from repobe.tables.selection import at
 from repobe.tables.statistics import unpaired
 from repobe.verdicts import paper
 from repobe.verdicts.evidence import Tables, compared, missing, once
-from repobe.verdicts.gates import SSIM_TOLERANCE, tolerance
 from repobe.verdicts.spread import binomial_sd, pooled, relative, scaled
+from repobe.verdicts.tolerances import SSIM_TOLERANCE, tolerance
 
 KEYS = ("wrong_key", "ciphertext_only")  # with which key the receiver reads
 PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
