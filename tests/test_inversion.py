@@ -395,6 +395,18 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     assert run == ["same_key"]
 
 
+def test_an_eavesdroppers_snr_that_differs_in_the_eighth_digit_is_measured_again(specs, digits, tmp_path, hasty):
+    """The files of both have the same name, which has six digits."""
+    spec, source, told = run_of(specs, "repobe"), tmp_path / "source", []
+    source.write_text("spec, model and classifier")
+    for snr_db in (23.0, 23.000001, 23.000001):
+        asked = replace(spec.inversion, attackers=("keyless",), snr_db=(snr_db,))
+        keep = Partial(tmp_path / "partial", source, told=lambda *what: told.append(what))
+        rows_of(replace(spec, inversion=asked), digits, keep)
+    parts = ("plain 23 dB", "encoder 23 dB")
+    assert told == [(part, kept) for kept in (False, False, True) for part in parts]
+
+
 def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs, digits, tmp_path, hasty):
     spec, source = run_of(specs, "undefended"), tmp_path / "source"
     spec = replace(spec, inversion=replace(spec.inversion, attackers=()))
