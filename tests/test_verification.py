@@ -560,6 +560,12 @@ def test_a_page_of_several_folders_knows_them_from_any_folder(made, tmp_path, mo
         next(verification.verify(tmp_path / "all"))
 
 
+def test_a_page_of_several_folders_names_a_damaged_layer_table(made, tmp_path):
+    (made / "summary" / "layer_table.csv").write_bytes(b"lay\xffer\n")
+    with pytest.raises(ValueError, match=f"^{made}/summary/layer_table.csv is damaged .*; delete it and run again"):
+        collect(tmp_path / "all", [made])
+
+
 def test_a_verdict_that_is_gone_and_a_damaged_table_are_named_with_their_file(made, tmp_path):
     shutil.copytree(made, folder := tmp_path / "made")
     for name, row in (("comparison.csv", "n01"), ("claims.csv", "c02")):

@@ -67,6 +67,14 @@ def text_of(path: Path) -> str:
         raise ValueError(f"{path} is damaged ({error.reason}); delete it and run again") from None
 
 
+def cells(path: Path) -> list[list[str]]:
+    """The lines of a CSV, as text; ValueError names one that is damaged."""
+    try:
+        return list(csv.reader(io.StringIO(text_of(path), newline="")))
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a CSV table ({error}); delete it and run again") from None
+
+
 def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:
     """Writes `rows` as a CSV. A value that a row lacks, or that is not a number (NaN), is left empty.
 
