@@ -310,6 +310,12 @@ def test_pairs_that_are_observed_under_fresh_keys_are_the_runs_own(specs, digits
     assert (tap.heard - situation.symbols).abs().mean() < 0.005
 
 
+def test_a_row_without_an_attacker_says_what_it_knows_images_or_the_key(specs, digits):
+    situation = Situation(build(spec := run_of(specs, "repobe"), digits).eval(), spec, digits, 23)
+    known = {name: situation.known_to(name) for name in ("original", "mean_image", "legitimate")}
+    assert known == {"original": "images", "mean_image": "images", "legitimate": "key"}
+
+
 def test_the_link_keeps_its_snr_at_any_snr_of_the_eavesdropper(specs, digits, monkeypatch):
     """The transmitter is told 23 dB, the highest of the run's, and the receiver hears at it; the tap at 7 or 23."""
     spec = replace(run_of(specs, "repobe_reconstruction"), snr_db=(7, 23))
