@@ -109,3 +109,13 @@ def test_a_run_trained_by_other_code_is_stale_from_its_model_on_and_a_measured_o
     assert stale(evasion="00000000-00000000") == ["evasion.csv"]
     assert stale(evasion="00000000-00000000", cost="00000000-00000000") == ["model.safetensors"]
     assert stale(evasion="", cost="") == []  # made before tables said it
+
+
+def test_a_table_with_a_cell_that_no_table_of_ours_has_is_named_where_its_code_is_read(tmp_path):
+    (tmp_path / "cost.csv").write_text("value,code\n" + "x" * 200_000 + ",00000000-00000000\n")
+    with pytest.raises(
+        ValueError, match=rf"^{tmp_path}/cost.csv is not a CSV table \(field larger than .*; delete it and"
+    ):
+        code.recorded(tmp_path / "cost.csv")
+    (tmp_path / "cost.csv").write_text("value,code\n")
+    assert code.recorded(tmp_path / "cost.csv") == ""

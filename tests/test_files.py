@@ -73,9 +73,25 @@ def test_a_folder_that_two_processes_write_keeps_what_both_wrote_and_says_where(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", raced)
-    with pytest.raises(OSError, match="was written by another process, too; what it held before is in") as raised:  # noqa: SIM117
+    with pytest.raises(OSError, match="was written by another process, too; what it held") as raised:  # noqa: SIM117
         with files.whole_folder(folder) as part:
             (part / "ours").touch()
     (kept,) = tmp_path.glob("*.old")
-    assert str(raised.value).endswith(str(kept))
+    assert str(raised.value).endswith(f"is in {kept}; keep one of the two")
     assert [path.name for path in (*folder.iterdir(), *kept.iterdir())] == ["theirs", "before"]
+
+
+def test_an_interruption_right_after_a_swap_of_folders_blames_no_other_process(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "tables", Path.rename
+    folder.mkdir()
+    (folder / "before").touch()
+
+    def interrupted(path, target):
+        rename(path, target)
+        if path.suffix == ".part":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.whole_folder(folder) as part:
+        (part / "ours").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["tables", "ours"]

@@ -310,6 +310,12 @@ def test_pairs_that_are_observed_under_fresh_keys_are_the_runs_own(specs, digits
     assert (tap.heard - situation.symbols).abs().mean() < 0.005
 
 
+def test_a_row_without_an_attacker_says_what_it_knows_images_or_the_key(specs, digits):
+    situation = Situation(build(spec := run_of(specs, "repobe"), digits).eval(), spec, digits, 23)
+    known = {name: situation.known_to(name) for name in ("original", "mean_image", "legitimate")}
+    assert known == {"original": "images", "mean_image": "images", "legitimate": "key"}
+
+
 def test_the_link_keeps_its_snr_at_any_snr_of_the_eavesdropper(specs, digits, monkeypatch):
     """The transmitter is told 23 dB, the highest of the run's, and the receiver hears at it; the tap at 7 or 23."""
     spec = replace(run_of(specs, "repobe_reconstruction"), snr_db=(7, 23))
@@ -393,6 +399,18 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     monkeypatch.setattr(eavesdropping, "with_stolen_encoder", lambda *_: run.append("encoder"))
     assert rows_of(spec, digits, partial)[0] == expected
     assert run == ["same_key"]
+
+
+def test_an_eavesdroppers_snr_that_differs_in_the_eighth_digit_is_measured_again(specs, digits, tmp_path, hasty):
+    """The files of both have the same name, which has six digits."""
+    spec, source, told = run_of(specs, "repobe"), tmp_path / "source", []
+    source.write_text("spec, model and classifier")
+    for snr_db in (23.0, 23.000001, 23.000001):
+        asked = replace(spec.inversion, attackers=("keyless",), snr_db=(snr_db,))
+        keep = Partial(tmp_path / "partial", source, told=lambda *what: told.append(what))
+        rows_of(replace(spec, inversion=asked), digits, keep)
+    parts = ("plain 23 dB", "encoder 23 dB")
+    assert told == [(part, kept) for kept in (False, False, True) for part in parts]
 
 
 def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs, digits, tmp_path, hasty):

@@ -117,6 +117,22 @@ def test_a_part_that_a_killed_job_left_hides_no_packed_one_of_other_settings(tmp
     assert told == [("a", False), ("a", False), ("a", True), ("a", True)]
 
 
+def test_a_damaged_part_takes_no_packed_one_away(tmp_path):
+    """The job that finds it does not ask for it: its attack is left out for a while."""
+    (tmp_path / "model").write_text("weights")
+
+    def job() -> Partial:
+        return Partial(tmp_path / "partial", tmp_path / "model")
+
+    first = job()
+    first("a", lambda: {"value": 1})
+    first.pack()
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "a.pt").write_bytes(b"half a part")
+    job().pack()
+    assert job()("a", lambda: {"value": 2}) == {"value": 1}
+
+
 def test_times_are_written_as_on_a_clock():
     assert [clock(s) for s in (0, 59.6, 61, 3725)] == ["0:00", "1:00", "1:01", "1:02:05"]
 

@@ -304,17 +304,7 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
     for snr in (7, 23):
         run = tmp_path / f"{snr}" / "runs" / f"mnist/rayleigh/repobe/seed0_{snr}db"
         shutil.copytree(spec.parent, run)
-        values = Spec.load(spec).as_dict() | {"matched": True, "snr_db": [snr], "snr_train_db": [snr]}
-        (run / "spec.yaml").write_text(Spec.from_dict(values).dump())
-        for name in ("evasion.csv", "cost.csv", "inversion.csv", "audit.csv"):
-            table = pd.read_csv(run / name).assign(snr_train_db=str(snr))
-            if name == "evasion.csv":
-                table = table[table["snr_test_db"] == snr]
-            table.to_csv(run / name, index=False)
-        counted = outcomes.read(run / "outcomes.parquet").assign(snr_train_db=str(snr))
-        counted = counted[counted["snr_test_db"] == snr]
-        counted = pa.Table.from_pandas(counted, preserve_index=False).select(outcomes.SCHEMA.names)
-        outcomes.write(counted.cast(outcomes.SCHEMA), run / "outcomes.parquet")
+        train_at(run, snr, tested=[snr], matched=True, snr_db=[snr])
         about = json.loads((run / "provenance.json").read_text()) | {"run": f"mnist/rayleigh/repobe/seed0_{snr}db"}
         (run / "provenance.json").write_text(json.dumps(about))
         folders[snr] = run
@@ -327,6 +317,30 @@ def test_of_a_method_with_a_model_for_each_snr_only_the_one_made_again_is_replac
     one, other = (results.read(f / "tables/evasion.csv", "evasion") for f in (first, tmp_path / "merged"))
     assert len(one) == len(other)
     assert set(other["snr_train_db"]) == {"7", "23"}
+
+
+def train_at(run, snr, tested, **described):
+    """Makes a run that of a model trained at one SNR and tested at these; described: what else its spec says."""
+    values = Spec.load(run / "spec.yaml").as_dict() | {"snr_train_db": [snr]} | described
+    (run / "spec.yaml").write_text(Spec.from_dict(values).dump())
+    for name in ("evasion.csv", "cost.csv", "inversion.csv", "audit.csv"):
+        table = pd.read_csv(run / name).assign(snr_train_db=str(snr))
+        if name == "evasion.csv":
+            table = table[table["snr_test_db"].isin(tested)]
+        table.to_csv(run / name, index=False)
+    counted = outcomes.read(run / "outcomes.parquet").assign(snr_train_db=str(snr))
+    counted = counted[counted["snr_test_db"].isin(tested)]
+    counted = pa.Table.from_pandas(counted, preserve_index=False).select(outcomes.SCHEMA.names)
+    outcomes.write(counted.cast(outcomes.SCHEMA), run / "outcomes.parquet")
+
+
+def of_one_snr(made, folder, snr):
+    """The run of RepObE, gathered in `folder`, as a model that was trained at one SNR and tested at 7 and 23 dB."""
+    shutil.copytree(made / "runs" / "mnist/rayleigh/repobe/seed0", run := folder / "runs/mnist/rayleigh/repobe/seed0")
+    train_at(run, snr, tested=[7, 23])
+    shutil.copy(made / "cipher_audit.csv", folder)
+    results.tables(folder, [run / "spec.yaml"])
+    return folder
 
 
 def trained_again(made, folder, **columns):
@@ -457,24 +471,29 @@ def test_seeds_of_two_lengths_of_training_are_refused(made, tmp_path):
     assert set(pd.read_csv(tmp_path / "both/tables/cost.csv").query("method == 'repobe'")["seed"]) == {1}
 
 
-def test_a_run_trained_on_a_mixture_of_snrs_and_on_one_alone_is_refused():
+def test_a_run_trained_on_a_mixture_of_snrs_and_on_one_alone_is_refused(made, tmp_path):
     """No claim means both; one model for each SNR (matched training) is one run."""
     each = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "seed": "0"}
-    matched = pd.DataFrame([each | {"snr_train_db": snr} for snr in ("7", "23")])
-    merging._refuse_two_mixtures(matched)
-    both = pd.concat([matched[1:], pd.DataFrame([each | {"snr_train_db": "mixed"}])])
-    with pytest.raises(ValueError, match=r"^mnist/awgn/repobe/seed0 was trained at several sets of SNRs \(23, mixed\)"):
-        merging._refuse_two_mixtures(both)
+    merging._refuse_two_mixtures(pd.DataFrame([each | {"snr_train_db": snr} for snr in ("7", "23")]), {})
+    alone = of_one_snr(made, tmp_path / "alone", 7)
+    where = rf"at a mixture of SNRs \({made}\) and 7 dB \({alone}\)"
+    said = rf"^mnist/rayleigh/repobe/seed0 was trained {where}; leave out one folder, or the run by --without$"
+    with pytest.raises(ValueError, match=said):
+        merge(tmp_path / "both", [made, alone])
+    merge(tmp_path / "both", [made, alone], "*/repobe/seed0")
+    assert set(pd.read_csv(tmp_path / "both/tables/cost.csv")["method"]) == {"undefended"}
 
 
-def test_models_for_two_snrs_that_were_tested_at_the_same_snr_are_refused():
+def test_models_for_two_snrs_that_were_tested_at_the_same_snr_are_refused_with_the_folders_of_both(made, tmp_path):
     each = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "seed": "0"}
     tested = pd.DataFrame([each | {"snr_train_db": snr, "snr_test_db": snr} for snr in ("7", "23")])
-    merging._refuse_two_models(tested)
-    more = pd.DataFrame([each | {"snr_train_db": "15", "snr_test_db": "23.0"}])
-    said = "^mnist/awgn/repobe/seed0 has models trained at 23 and 15 dB, both tested at 23 dB; merge only one of"
+    merging._refuse_two_models(tested, {})
+    first, second = (of_one_snr(made, tmp_path / f"at {snr}", snr) for snr in (23, 15))
+    where = rf"at 23 dB \({first}\) and 15 dB \({second}\), each tested at 7 dB"
+    said = rf"^mnist/rayleigh/repobe/seed0 was trained {where}; leave out one folder, or the run by --without$"
     with pytest.raises(ValueError, match=said):
-        merging._refuse_two_models(pd.concat([tested, more]))
+        merge(tmp_path / "both", [first, second])
+    assert not (tmp_path / "both").exists()
 
 
 def test_tables_changed_by_hand_are_not_merged(made, tmp_path):
@@ -539,6 +558,12 @@ def test_a_page_of_several_folders_knows_them_from_any_folder(made, tmp_path, mo
     assert "our rows, each with its 95 % interval over images" in show("n21", tmp_path / "all")
     with pytest.raises(ValueError, match=r"verify each: python -m repobe verify \.\./sets/small"):
         next(verification.verify(tmp_path / "all"))
+
+
+def test_a_page_of_several_folders_names_a_damaged_layer_table(made, tmp_path):
+    (made / "summary" / "layer_table.csv").write_bytes(b"lay\xffer\n")
+    with pytest.raises(ValueError, match=f"^{made}/summary/layer_table.csv is damaged .*; delete it and run again"):
+        collect(tmp_path / "all", [made])
 
 
 def test_a_verdict_that_is_gone_and_a_damaged_table_are_named_with_their_file(made, tmp_path):

@@ -5,13 +5,12 @@ break or a clearer message does not change it.
 """
 
 import ast
-import csv
 import hashlib
 from functools import cache
 from pathlib import Path
 
 from repobe.runs.config import source_of
-from repobe.runs.files import about, text_of
+from repobe.runs.files import about, cells
 from repobe.runs.plugins import ROOT
 
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
@@ -74,7 +73,8 @@ def recorded(table: Path) -> str:
     """The code that made a run's table; empty if the table is missing, has no rows or names no code."""
     if not table.exists():
         return ""
-    return next(csv.DictReader(text_of(table).splitlines()), {}).get("code") or ""
+    head, first = [*cells(table), [], []][:2]
+    return dict(zip(head, first, strict=False)).get("code", "")
 
 
 def digest(files: list[Path]) -> str:

@@ -36,22 +36,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     OSError if another process writes `folder` at the same time; it says where the old one is then.
     """
     part, old = (folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.{end}") for end in ("part", "old"))
-    replaced = False
     try:
         part.mkdir(parents=True)
         yield part
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
-        replaced = True
     finally:
         if old.exists() and not folder.exists():  # it may be the only copy
             old.rename(folder)
+        replaced = not part.exists()  # asked of the disk, because an interruption may come right after the swap
         shutil.rmtree(part, ignore_errors=True)
         if replaced:
             shutil.rmtree(old, ignore_errors=True)
         elif old.exists():
-            raise OSError(f"{folder} was written by another process, too; what it held before is in {old}")
+            said = "was written by another process, too; what it held before is in"
+            raise OSError(f"{folder} {said} {old}; keep one of the two")
 
 
 def unwritten(path: Path | str, error: OSError) -> str:
@@ -65,6 +65,14 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is damaged ({error.reason}); delete it and run again") from None
+
+
+def cells(path: Path) -> list[list[str]]:
+    """The lines of a CSV, as text; ValueError names one that is damaged."""
+    try:
+        return list(csv.reader(io.StringIO(text_of(path), newline="")))
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a CSV table ({error}); delete it and run again") from None
 
 
 def table(path: Path, rows: list[dict], columns: list[str] | None = None) -> None:

@@ -56,8 +56,8 @@ class Partial:
 
         A cluster's file systems count files, and a run may have dozens of parts.
         """
-        new = {path.stem: _read(path) for path in self.folder.glob("*.pt")}
-        if new:
+        left = {path.stem: _read(path) for path in self.folder.glob("*.pt")}
+        if new := {name: kept for name, kept in left.items() if kept}:  # a damaged one would take a good one away
             self.packed |= new
             _write(self.file, self.packed)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -25,13 +25,13 @@ from repobe.phy.channels import noise_power
 from repobe.runs.seeds import secret
 from repobe.runs.spec import Spec
 from repobe.stages.transmission import BATCH, fidelity, generator_for, images_sd, on_air, received, stolen
+from repobe.tables.schema import NO_ATTACKER
 from repobe.training.method import Method
 
 SHOWN = 2  # reconstructions per class that are kept as pictures
 OVERHEARD = 2000  # test images overheard, from the first: scoring 10,000 costs as much as the attackers
 WITH_ENCODER = ("keyless", "ciphertext_only", "known_plaintext", "with_key")  # they share one decoder
 WITHOUT_KEY = ("keyless", "keyless_adaptive")
-UNATTACKED = {"original": "images", "mean_image": "images", "legitimate": "key"}  # no attackers; what each knows
 
 
 def inversion_steps(spec: Spec) -> int:
@@ -109,8 +109,8 @@ class Situation:
 
     def known_to(self, attacker: str) -> str:
         """The name of an attacker's knowledge in the tables."""
-        if attacker in UNATTACKED:
-            return UNATTACKED[attacker]
+        if attacker in NO_ATTACKER:
+            return "key" if attacker == "legitimate" else "images"
         if attacker.startswith("same_key"):
             return "pairs under the key" if self.key is not None else "pairs"
         if attacker.startswith("fresh_key"):

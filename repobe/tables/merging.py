@@ -1,5 +1,6 @@
 """Merges the gathered tables of several folders (parts of a grid, repeated runs) into one folder."""
 
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     counted = outcomes.SCHEMA.empty_table()
     pictures: dict[str, np.ndarray] = {}
     provenance: dict[str, dict] = {}
+    made_in: dict[str, Path] = {}
     costs, lines = [], []
     folders = [source / "tables" for source in sources]
     for tables in folders:
@@ -51,6 +53,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         costs.append(cells["cost.csv"])
         trained = set(_runs(cells["history.csv"])[1])
         made = trained | set(_runs(cells["audit.csv"])[1])  # the cipher audit has no history
+        made_in |= dict.fromkeys(made, tables.parent)
         twice = trained & set(_runs(frames["history.csv"])[1]) if frames else set()
         differing: dict[str, list[str]] = {}
         for name, new in cells.items():
@@ -76,8 +79,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
     # Also the rows that a later source replaced: if their size is another one, another config made them.
     results.refuse_two_sizes(pd.concat(costs), "merge folders of one config only")
     _refuse_two_lengths(frames["history.csv"])
-    _refuse_two_mixtures(frames["cost.csv"])
-    _refuse_two_models(frames["evasion.csv"])
+    _refuse_two_mixtures(frames["cost.csv"], made_in)
+    _refuse_two_models(frames["evasion.csv"], made_in)
     agreement.refuse_two_data(list(provenance.values()), "leave the older ones out by --without")
     with whole_folder(out / "tables") as folder:  # it may be a source, of which this is the only copy
         outcomes.write(counted, folder / "outcomes.parquet")
@@ -96,22 +99,28 @@ def _refuse_two_lengths(history: pd.DataFrame) -> None:
             raise ValueError(f"{method} has trainings of {said} epochs; leave the older ones out by --without")
 
 
-def _refuse_two_mixtures(cost: pd.DataFrame) -> None:
+def _refuse_two_mixtures(cost: pd.DataFrame, made_in: dict[str, Path]) -> None:
     """ValueError if one seed of a method was trained on a mixture of SNRs and on one SNR alone: no claim means both."""
     for place, trained_at in cost.groupby(RUN[:4], sort=False)["snr_train_db"]:
         if trained_at.nunique() > 1 and "mixed" in set(trained_at):
-            run, said = "{}/{}/{}/seed{}".format(*place), ", ".join(trained_at.unique())
-            raise ValueError(f"{run} was trained at several sets of SNRs ({said}); leave one out by --without")
+            raise ValueError(_two_trainings(place, trained_at, made_in))
 
 
-def _refuse_two_models(evasion: pd.DataFrame) -> None:
+def _refuse_two_models(evasion: pd.DataFrame, made_in: dict[str, Path]) -> None:
     """ValueError if a run has two trainings, each at one SNR, that were tested at the same SNR."""
     tested = evasion.assign(snr_test_db=pd.to_numeric(evasion["snr_test_db"]))
-    for place, trained_at in tested.groupby([*RUN[:4], "snr_test_db"], sort=False)["snr_train_db"]:
+    for (*place, snr_db), trained_at in tested.groupby([*RUN[:4], "snr_test_db"], sort=False)["snr_train_db"]:
         if trained_at.nunique() > 1:
-            run, said = "{}/{}/{}/seed{}".format(*place[:4]), " and ".join(trained_at.unique())
-            where = f"both tested at {place[4]:g} dB"
-            raise ValueError(f"{run} has models trained at {said} dB, {where}; merge only one of these folders")
+            raise ValueError(_two_trainings(place, trained_at, made_in, f", each tested at {snr_db:g} dB"))
+
+
+def _two_trainings(place: Iterable[Hashable], trained_at: pd.Series, made_in: dict[str, Path], tested: str = "") -> str:
+    """What is said of a run that was trained at several sets of SNRs. --without cannot tell its trainings apart."""
+    run, said = "{}/{}/{}/seed{}".format(*place), []
+    for snr in trained_at.unique():
+        at = "a mixture of SNRs" if snr == "mixed" else f"{snr} dB"
+        said.append(f"{at} ({made_in['/'.join(map(str, (*place, snr)))]})")
+    return f"{run} was trained at {' and '.join(said)}{tested}; leave out one folder, or the run by --without"
 
 
 def _provenance(tables: Path) -> dict[str, dict]:

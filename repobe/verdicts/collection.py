@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from repobe.runs.files import arrays, replace
+from repobe.runs.files import arrays, replace, text_of
 from repobe.tables.results import pictures_of, read, read_json, write_derived
 from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.readings import JUDGED
@@ -130,6 +130,6 @@ def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
     runs = {folder.name: read_json(folder / "summary" / "provenance.json") for folder in folders}
     entries = [run | {"set": name} for name, made in runs.items() for run in made]
     replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
-    replace(summary / "layer_table.csv", (folders[0] / "summary" / "layer_table.csv").read_text(encoding="utf-8"))
+    replace(summary / "layer_table.csv", text_of(folders[0] / "summary" / "layer_table.csv"))
     out = summary.parent
     replace(out / SETS, json.dumps({folder.name: os.path.relpath(folder, out) for folder in folders}, indent=1) + "\n")

@@ -1,7 +1,5 @@
 """Verifies that derived tables follow from the raw rows: recomputes them in a temporary folder and compares cells."""
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from repobe.runs import checksums
-from repobe.runs.files import text_of
+from repobe.runs.files import cells
 from repobe.runs.folders import run_folder
 from repobe.tables import outcomes, summaries
 from repobe.tables import results as tables
@@ -155,10 +153,7 @@ def _same_cells(there: Path, again: Path, name: str) -> tuple[str, bool]:
 
 def _cells(path: Path) -> list[list[str]]:
     """Rows of equal length: missing and surplus cells of a line show as a cell. ValueError names a damaged file."""
-    try:
-        rows = list(csv.reader(io.StringIO(text_of(path), newline=""))) or [[]]
-    except csv.Error as error:
-        raise ValueError(f"{path} is not a CSV table ({error}); delete it and run again") from None
+    rows = cells(path) or [[]]
     return [row if number == 0 else _fit(row, len(rows[0])) for number, row in enumerate(rows)]
 
 
