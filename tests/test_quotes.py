@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repobe.report.quotes import refresh, unmarked
+from repobe.report.quotes import main, refresh, unmarked
 from repobe.tables.results import write
 from repobe.verdicts import paper
 
@@ -79,12 +79,29 @@ def test_a_table_is_rewritten_from_its_columns_and_rows(reference):
         ("set/table mean method=ibal", "0 rows fit"),
         ("set/table mean methods=repobe", "has no column methods"),
         ("set/table 100*max:means", "set/table.csv has no column means"),
+        ("set/table 1/0*max:mean", "set/table.csv has no column 1/0"),
+        ("set/table average:mean", "set/table.csv has no column average:mean"),
+        ("set/table 100*max:method", "method holds no numbers"),
+        ("set/table mean method=necst snr=seven", "0 rows fit"),
+        ("set/table", "write <table> <column>"),
+        ("set/table mean method='necst", "write <table> <column>"),
         ("set/other mean", "other.csv does not exist"),
     ],
 )
 def test_a_query_that_names_no_single_cell_is_refused(query, fault, reference):
-    with pytest.raises(ValueError, match=fault):
+    with pytest.raises(ValueError, match=re.escape(query) + ".*" + re.escape(fault)):
         refresh(f"0.1<!-- = {query} -->", reference)
+
+
+def test_a_document_with_a_bad_query_is_named_in_one_line_and_keeps_its_text(tmp_path, capsys):
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text("no numbers\n")
+    bad.write_text("reads 0.1<!-- = mnist32/summary/evasion mean method=nobody -->\n")
+    assert main([str(good)]) == 0
+    assert main([str(good), str(bad)]) == 2
+    said = f"{bad}: mnist32/summary/evasion mean method=nobody: 0 rows fit, but exactly one must\n"
+    assert capsys.readouterr() == ("", said)
+    assert bad.read_text().startswith("reads 0.1<!--")
 
 
 def test_an_empty_cell_of_what_is_measured_is_refused(reference):
@@ -93,3 +110,16 @@ def test_an_empty_cell_of_what_is_measured_is_refused(reference):
         refresh(text, reference)
     with pytest.raises(ValueError, match="1 rows, but its comment names 2"):
         refresh(text.replace("method=necst", "method=necst; method=repobe"), reference)
+
+
+@pytest.mark.parametrize(
+    ("columns", "fault"),
+    [
+        ("", "table set/table mean: its comment names no columns"),
+        ("snr=7; snr=7; snr=23", "set/table mean snr=23 method=necst: its row has 2 cells, but"),
+    ],
+)
+def test_a_table_whose_comment_names_other_columns_is_refused(columns, fault, reference):
+    comment = f"<!-- table set/table mean\ncolumns: {columns}\nrows: method=necst -->\n"
+    with pytest.raises(ValueError, match=fault):
+        refresh(comment + "| | 7 dB |\n|---|---|\n| NECST | 0.8 |\n", reference)

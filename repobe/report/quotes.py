@@ -24,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.report import printed
+from repobe.runs.console import in_a_line, tell
 from repobe.runs.files import replace
 from repobe.runs.plugins import ROOT
 from repobe.tables.results import read
@@ -32,6 +33,7 @@ REFERENCE = ROOT / "results" / "reference"
 NUMBER = re.compile(r"(?P<shown>[+−-]?\d[\d.,]*)(?P<comment><!-- = (?P<query>[^>]*?) -->)")
 WHOLE = re.compile(r"(?P<comment><!-- (?P<kind>numbers|claims) of (?P<sets>[^>]+?) -->\n)(?P<body>(?:\|.*\n)*)")
 TABLE = re.compile(r"<!-- table(?P<query>[^>]*?)-->\n(?P<body>(?:\|.*\n)+)")
+COLUMN = re.compile(r"(?:(?P<factor>\d+(?:/[1-9]\d*)?)\*)?(?:(?P<joined>max|min|sum):)?(?P<name>.*)")
 
 
 def refresh(text: str, reference: Path = REFERENCE) -> str:
@@ -68,18 +70,27 @@ def quoted(query: str, reference: Path = REFERENCE):
     return cell * float(Fraction(factor)) if factor else cell
 
 
-def _cells(query: str, reference: Path) -> tuple[pd.Series, str, str]:
-    """(the column's cells in the rows that fit a query; its factor; `max`, `min`, `sum` or empty)."""
-    path, column, *chosen = shlex.split(query)
-    frame = _read(reference / f"{path}.csv")
-    factor, _, column = column.rpartition("*")
-    joined, _, column = column.rpartition(":")
+def _cells(query: str, reference: Path) -> tuple[pd.Series, str | None, str | None]:
+    """(the column's cells in the rows that fit a query; its factor; `max`, `min`, `sum` or None)."""
+    try:
+        path, asked, *chosen = shlex.split(query)
+    except ValueError:
+        raise ValueError(f"'{query}' is no query; write <table> <column> <name>=<value> …") from None
+    try:
+        frame = _read(reference / f"{path}.csv")
+    except ValueError as error:
+        raise ValueError(f"{query}: {error}") from None
+    factor, joined, column = COLUMN.fullmatch(asked).groups()
     wanted = [(name, value) for name, _, value in (one.partition("=") for one in chosen)]
     if unknown := [name for name in (column, *(name for name, _ in wanted)) if name not in frame]:
         raise ValueError(f"{query}: {path}.csv has no column {unknown[0]}")
+    if factor and not pd.api.types.is_numeric_dtype(frame[column]):
+        raise ValueError(f"{query}: {column} holds no numbers; leave {factor}* out")
     for name, value in wanted:
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        frame = frame[(frame[name] - float(value)).abs() < 1e-9] if numeric else frame[frame[name] == value]
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            frame = frame[(frame[name] - pd.to_numeric(value, errors="coerce")).abs() < 1e-9]  # a word fits no row
+        else:
+            frame = frame[frame[name] == value]
     return frame[column], factor, joined
 
 
@@ -93,6 +104,8 @@ def _table(found: re.Match, reference: Path) -> str:
     lines = found["body"].splitlines()
     if len(lines) != len(rows) + 2:
         raise ValueError(f"table {first}: {len(lines) - 2} rows, but its comment names {len(rows)}")
+    if "" in columns:
+        raise ValueError(f"table {first}: its comment names no columns; write columns: and, for each, <name>=<value>")
     for place, row in enumerate(rows, start=2):
         lines[place] = _row(lines[place], [_query(first, column, row) for column in columns], reference)
     return f"<!-- table{found['query']}-->\n" + "\n".join(lines) + "\n"
@@ -101,6 +114,8 @@ def _table(found: re.Match, reference: Path) -> str:
 def _row(line: str, queries: list[str | None], reference: Path) -> str:
     """One line of a table with its last cells refreshed."""
     cells = line.strip().strip("|").split("|")
+    if len(cells) < len(queries):
+        raise ValueError(f"{queries[-1]}: its row has {len(cells)} cells, but the comment names {len(queries)} columns")
     labels, shown = cells[: -len(queries)], [cell.strip() for cell in cells[-len(queries) :]]
     values = [
         one if query is None else _value(one, query, reference) for one, query in zip(shown, queries, strict=True)
@@ -151,9 +166,16 @@ def _like(shown: str, value) -> str:
     return f"{value:{sign}{thousands}.{decimals}f}".replace("-", "−")
 
 
-if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
+def main(paths: list[str]) -> int:
+    """Refreshes documents; of the first that cannot be, one line on stderr and exit code 2."""
+    for path in map(Path, paths):
         try:
             replace(path, refresh(path.read_text(encoding="utf-8")))
         except (ValueError, OSError) as error:
-            sys.exit(f"{path}: {error}")
+            tell(f"{path}: {in_a_line(error)}")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
