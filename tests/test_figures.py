@@ -164,6 +164,14 @@ def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results
     assert {path.stem for path in (tmp_path / "out").glob("*.pdf")} == {"fig4b", "fig_key_recovery"}
 
 
+@pytest.mark.parametrize(("script", "module"), [("__main__", "figures"), ("fig3a", "figures.fig3a")])
+def test_the_usage_of_figures_is_a_command_that_can_be_typed(script, module, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "figures" / f"{script}.py")])
+    with pytest.raises(SystemExit) as ended:
+        saving.arguments()
+    assert ended.value.code == f"usage: python -m {module} RESULTS FIGURES_DIR"
+
+
 def test_the_panels_show_the_papers_methods_in_its_order():
     """Sec. 4: Figs. 3a-b NECST, NECST-DP by budget, IBAL, ESCST; 3c VAE, JPEG2000; 4c-d AT, TRADES; RepObE last."""
     private = [f"necst_dp_{budget}" for budget in ("005", "01", "03", "05", "09")]
@@ -376,6 +384,22 @@ def test_a_gallery_says_what_the_mean_image_reaches_without_any_message():
     table = pd.DataFrame(rows)
     assert galleries._floor(table) == ", of the mean image 0.34"
     assert galleries._floor(table[table["attacker"] == "keyless"]) == ""
+
+
+def test_a_gallery_says_which_attackers_rebuild_better_than_the_legitimate_user():
+    """NECST at 0.91 beats the receiver at 0.90; RepObE at 0.20 and one that ties do not."""
+    seen = {"Keyless attacker:\nNECST": 0.91, "Tie": 0.90, "RepObE": 0.20, "Not run": None, "Legitimate user": 0.90}
+    columns = {title: ("any", "legitimate" if title == "Legitimate user" else "keyless") for title in seen}
+
+    def drawn(*titles: str) -> list[galleries.Column]:
+        rows = {title: pd.DataFrame({"mean": [seen[title]] if seen[title] else []}) for title in titles}
+        original = galleries.Column("Original", None, None, pd.DataFrame({"mean": []}))
+        return [original, *(galleries.Column(title, None, None, rows[title]) for title in titles)]
+
+    said = galleries._beaten(drawn(*seen), columns)
+    assert "the SSIM of Keyless attacker: NECST (0.91) exceeds the legitimate user's (0.90)" in said
+    assert galleries._beaten(drawn("Tie", "RepObE", "Legitimate user"), columns) == ""
+    assert galleries._beaten(drawn("Tie", "RepObE", "Not run"), columns) == ""  # the user has not run
 
 
 def test_the_layer_table_is_the_papers_network_at_224():

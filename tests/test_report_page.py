@@ -165,6 +165,14 @@ def test_the_page_shows_points_with_their_intervals_and_escapes_what_it_is_given
     assert text.count('role="img" aria-label="A &quot;drawing&quot; of two &amp; four"') == 2
 
 
+def test_the_page_states_the_rules_by_which_verdicts_are_given(page):
+    """D27 names four rivals that nothing defines; by D34 five seeds are the first whose own spread is used."""
+    text = page.read_text()
+    rivals = "ESCST (our reconstruction); NECST-DP; VAE; IBAL, images"
+    assert f"a rival that we rebuilt without a published definition ({rivals}) do not count against a claim" in text
+    assert "A verdict of fewer than 5 seeds counts the spread that is pooled over all methods with several" in text
+
+
 def test_a_printed_number_keeps_its_digits(page):
     """The paper prints 0.9920, not 0.992."""
     numbers = _section(page.read_text(), "numbers")
