@@ -12,6 +12,7 @@ from repobe.report.canvas import say_values, theme, value_text
 from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, on_one_device, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
+from repobe.report.wording import scaled
 from repobe.tables.schema import RUN
 
 TITLE = "Cost against accuracy"
@@ -123,10 +124,8 @@ def seconds(number: float) -> str:
 
 def short(number: float, position: int | None = None) -> str:
     """300, 10k, 3M."""
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:g}{letter}"
-    return f"{number:g}"
+    value, letter = scaled(number)
+    return f"{value:g}{letter}"
 
 
 if __name__ == "__main__":

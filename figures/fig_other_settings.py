@@ -5,8 +5,8 @@ Solid: without an attack. Dashed: under the paper's attack. Variants of the deci
 
 import pandas as pd
 
-from repobe.report.canvas import interval_line, panels, theme
-from repobe.report.curves import curves_of, offsets
+from repobe.report.canvas import panels, theme
+from repobe.report.curves import curves_of, draw_curves
 from repobe.report.headings import panel_title, settings_in_order, sized_title
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import STYLE, methods_in_order
@@ -37,12 +37,9 @@ def draw() -> None:
     for axes, (dataset, channel) in zip(grid, shown, strict=True):
         here = table[(table["dataset"] == dataset) & (table["channel"] == channel)]
         curves = [one for one in curves_of(here, methods_in_order(here["method"]), QUANTITIES) if len(one.rows)]
-        for curve, aside in zip(curves, offsets(len(curves)), strict=True):
-            line = "--" if curve.dashed else "-"
-            x = curve.rows["snr_test_db"] + aside
-            handles[curve.label] = interval_line(axes, x, curve.rows, curve.look, curve.label, line)
-            told.append(f"{panel_title(dataset, channel)}, {curve.in_words()}")
-            drawn.append(curve.rows)
+        handles |= {handle.get_label(): handle for handle in draw_curves(axes, curves)}
+        told += [f"{panel_title(dataset, channel)}, {curve.in_words()}" for curve in curves]
+        drawn += [curve.rows for curve in curves]
         axes.set_title(sized_title(dataset, channel, here["image_size"]), fontsize=9)
         axes.set_xticks(sorted(set(here["snr_test_db"])))
         axes.grid(axis="y", alpha=0.35)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from repobe.report.wording import SPELLED
+from repobe.report.wording import SPELLED, scaled
 from repobe.tables.schema import is_proportion
 from repobe.verdicts.words import plain
 
@@ -163,10 +163,8 @@ def fixed(value: float) -> str:
 
 def short(value: float) -> str:
     """2,741,642 as 2.74 M: three digits and a letter."""
-    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:.3g} {letter}"
-    return f"{value:.3g}"
+    number, letter = scaled(value)
+    return f"{number:.3g} {letter}".rstrip()
 
 
 def signed(value: float) -> str:

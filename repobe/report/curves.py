@@ -153,7 +153,7 @@ def _drawn(
     for axes in grid[:, 0]:
         # The enlarged panel leaves out a bar whose point lies outside: it would seem to have no point.
         shown = _inside(measured, band) if band and axes is grid[0, 0] else measured
-        handles = _draw_curves(axes, shown, printed)
+        handles = draw_curves(axes, shown, printed)
         axes.set_ylabel(ylabel)
         axes.grid(axis="y", alpha=0.35)
     top, bottom = grid[0, 0], grid[-1, 0]
@@ -189,8 +189,8 @@ def _inside(curves: list[Curve], band: tuple[float, float]) -> list[Curve]:
     ]
 
 
-def _draw_curves(axes, measured: list[Curve], printed: list[Curve]) -> list:
-    """Draws all curves and returns their legend handles."""
+def draw_curves(axes, measured: list[Curve], printed: Sequence[Curve] = ()) -> list:
+    """Draws all curves, the measured ones moved aside by their offsets, and returns their legend handles."""
     handles = []
     for curve, offset in zip(measured, offsets(len(measured)), strict=True):
         line = "--" if curve.dashed else "-"

@@ -73,3 +73,11 @@ def joined(words: Iterable[str]) -> str:
 def capital(text: str) -> str:
     """The text with its first letter in upper case; the rest keeps its own."""
     return text[:1].upper() + text[1:]
+
+
+def scaled(value: float) -> tuple[float, str]:
+    """2,741,642 as 2.741642 and M; a number below 1,000 as it is, without a letter."""
+    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return value / unit, letter
+    return value, ""
