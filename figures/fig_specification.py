@@ -72,12 +72,14 @@ def curve(table: pd.DataFrame, claim: str, dataset: str) -> pd.DataFrame:
     """A claim's rows of readings.csv on one dataset, sorted by lead, with the columns `side` and `judged`."""
     mine = table[(table["claim"] == claim) & (table["dataset"] == dataset)]
     mine = mine.sort_values(["lead", "reading"], ignore_index=True)
-    side = [sides(low, high) for low, high in zip(mine["lowest"], mine["high"], strict=True)]
+    # Tables of an older suite have the upper end of the least favourable comparison alone.
+    high = mine.get("lowest_high", mine["high"]).fillna(mine["high"])
+    side = [sides(*ends) for ends in zip(mine["lowest"], high, strict=True)]
     return mine.assign(side=pd.Series(side, dtype=str), judged=mine["outcome"].isin(JUDGED))
 
 
 def sides(low: float, high: float) -> str:
-    """On which side of the margin intervals lie: all of them (low: their lowest end), or one (high: its upper end)."""
+    """On which side of the margin intervals lie: all ahead (low: the lowest lower end), or one behind (high: upper)."""
     return "ahead" if low > 0 else "behind" if high < 0 else "around 0"
 
 

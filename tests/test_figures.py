@@ -435,10 +435,17 @@ def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest
             ("digits", "r00", 0.5, "stand-in"),
         ]
     ]  # fmt: skip
-    curve = fig_specification.curve(pd.DataFrame(rows), "c08", "mnist")
+    table = pd.DataFrame(rows)
+    curve = fig_specification.curve(table, "c08", "mnist")
     assert list(curve["reading"]) == ["r01", "r00", "r02", "r03", "r04"]
     assert list(curve["side"]) == ["behind", "around 0", "ahead", "around 0", "ahead"]
     assert list(curve["judged"]) == [True, True, False, True, True]
+    # Another interval of r00 lies behind; r02's row is of an older suite, which did not write that column.
+    table["lowest_high"] = table["high"]
+    table.loc[table["reading"] == "r00", "lowest_high"] = -0.01
+    table.loc[table["reading"] == "r02", "lowest_high"] = None
+    curve = fig_specification.curve(table, "c08", "mnist")
+    assert list(curve["side"]) == ["behind", "behind", "ahead", "around 0", "ahead"]
     assert set(fig_specification.CLAIMS) <= {claim["id"] for claim in paper.claims()}
 
 

@@ -148,6 +148,15 @@ def test_a_reading_is_ahead_only_if_every_comparison_is_surely_so():
     assert readings.headline(pd.DataFrame([{"claim": "c99", "reading": "r00"} | row]))["ahead"].tolist() == [0]
 
 
+def test_a_reading_is_behind_if_any_comparison_is_surely_so():
+    """NECST misses 1 of 1,000 images: RepObE leads by 0.1 points, surely less than the margin of 2. The undefended
+    misses none of 20: RepObE leads it by 0, less, and is less sure."""
+    few = rows(0, images=20, method="undefended")
+    (row,) = judged(AS_DECIDED, rows(0), rows(1, method="necst"), few)
+    assert row["rival"] == "undefended"
+    assert row["high"] > 0 > row["lowest_high"]
+
+
 def test_a_claim_of_two_datasets_is_under_a_reading_as_the_worse_of_them():
     both = [result("r00", "holds", 0.02), result("r00", "fails", -0.02, dataset="cifar10")]
     (one,) = readings.headline(pd.DataFrame(both)).to_dict("records")

@@ -17,9 +17,9 @@ from repobe.verdicts.evidence import Tables
 from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.words import REBUILT_ALONE
 
-COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "quantity", "method", "rival"]
-COLUMNS += ["channel", "snr_db", "margin", "difference", "p_holm", "seeds", "images", "size"]
-COLUMNS += ["hold", "fail", "undecided", "not_run"]
+COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "lowest_high"]
+COLUMNS += ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "p_holm"]
+COLUMNS += ["seeds", "images", "size", "hold", "fail", "undecided", "not_run"]
 HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
 HEADLINE += ["quantity", "size", "not_run", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
@@ -30,9 +30,9 @@ JUDGED = ("holds", "fails", "open", f"open: {REBUILT_ALONE}")  # of every outcom
 def judge(results: Path, tables: Tables | None = None) -> None:
     """Writes readings.csv: for each claim, reading and dataset, the outcome and the least favourable comparison.
 
-    lead: difference minus the claim's margin, with its 95 % interval low to high. lowest: the lowest `low` of all its
-    comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run: number of runs, or SNRs of a
-    run, that the claim lacks. tables: those of <results>/tables, if they were read already.
+    lead: difference minus the claim's margin, with its 95 % interval low to high. lowest, lowest_high: the lowest `low`
+    and the lowest `high` of all its comparisons. hold, fail, undecided: numbers of the claim's comparisons. not_run:
+    number of runs, or SNRs of a run, that the claim lacks. tables: those of <results>/tables, if read already.
     """
     tables = tables or Tables.of(results)
     rows = [
@@ -136,5 +136,6 @@ def _row(ran: list[dict], not_run: int) -> dict:
     counts = {"hold": kinds.count("yes"), "fail": kinds.count("no"), "not_run": not_run}
     lead = {name: last[of] - last["margin"] for name, of in (("lead", "difference"), ("low", "low"), ("high", "high"))}
     lead["lowest"] = min(one["low"] - one["margin"] for one in ran)
+    lead["lowest_high"] = min(one["high"] - one["margin"] for one in ran)
     same = {name: last.get(name) for name in COLUMNS if name in last and name not in lead}
     return same | {"outcome": outcome} | lead | counts | {"undecided": len(ran) - counts["hold"] - counts["fail"]}
