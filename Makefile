@@ -19,7 +19,7 @@ quick: $(READY) ## MNIST and CIFAR-10 at 64×64, days on two cores: results/quic
 	$(SNAKEMAKE) --cores all --configfile config/quick.yaml
 
 # The committed folders that one report shows; of folders with the same dataset, figures draw the first.
-REFERENCE ?= mnist32 cifar32 attacks ablations readings cifar64 precision mnist224 fashion32 security224
+REFERENCE ?= mnist32 cifar32 attacks ablations readings cifar64 precision mnist224 fashion32 security224 attack_readings
 tables: $(READY) ## one report and all figures of the committed tables, no training: results/all/report.html
 	@echo "collecting $(REFERENCE)"
 	@.venv/bin/python -m repobe collect results/all $(addprefix results/reference/,$(REFERENCE))

@@ -137,7 +137,7 @@ def test_the_first_ten_decisions_are_weighed_and_every_weight_is_of_runs_of_the_
     folder = paper.FOLDER.parents[1] / "config"
     runs = {
         name: {(s.label, s.channel) for s in grid(yaml.safe_load((folder / f"{name}.yaml").read_text()))}
-        for name in ("ablations", "mnist32", "precision", "readings")
+        for name in ("ablations", "attack_readings", "mnist32", "precision", "readings")
     }
     weighed = {one["id"]: one["weighed_by"] for one in known if "weighed_by" in one}
     assert {f"D{n}" for n in range(1, 11)} <= set(weighed)

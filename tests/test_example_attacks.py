@@ -89,7 +89,7 @@ def test_where_nothing_was_enlarged_the_native_pixels_are_all_pixels():
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_suite_runs_each_by_its_path_and_the_ablations_do(file, situation):
+def test_the_suite_runs_each_by_its_path_and_attack_readings_does(file, situation):
     (candidate,) = of_kind(file)(*situation, EPS, Attack(file, 16))
     assert (candidate - situation[1]).abs().max() <= EPS + 1e-6
-    assert file in {one["kind"] for one in load(ROOT / "config" / "ablations.yaml")["evaluation"]["attacks"].values()}
+    assert file in {one["kind"] for one in load(ROOT / "config" / "attack_readings.yaml")["evaluation"]["attacks"].values()}
