@@ -92,4 +92,5 @@ def test_where_nothing_was_enlarged_the_native_pixels_are_all_pixels():
 def test_the_suite_runs_each_by_its_path_and_attack_readings_does(file, situation):
     (candidate,) = of_kind(file)(*situation, EPS, Attack(file, 16))
     assert (candidate - situation[1]).abs().max() <= EPS + 1e-6
-    assert file in {one["kind"] for one in load(ROOT / "config" / "attack_readings.yaml")["evaluation"]["attacks"].values()}
+    attacks = load(ROOT / "config" / "attack_readings.yaml")["evaluation"]["attacks"]
+    assert file in {one["kind"] for one in attacks.values()}
