@@ -11,11 +11,10 @@ from repobe.report.headings import panel_title, settings_in_order, sized_title
 from repobe.report.saving import arguments, save, save_empty, summary
 from repobe.report.styles import STYLE, methods_in_order
 from repobe.verdicts import paper
-from repobe.verdicts.paper import STAND_INS
 
 TITLE = "Accuracy over SNR where the paper has no figure"
 THE_PAPERS = {
-    (dataset, channel) for names in STAND_INS.items() for dataset in names for channel in ("awgn", "rayleigh")
+    (dataset, channel) for names in paper.STAND_INS.items() for dataset in names for channel in ("awgn", "rayleigh")
 }
 QUANTITIES = ["natural_accuracy", "adversarial_accuracy"]
 
@@ -27,7 +26,7 @@ def draw() -> None:
     table = table[table["attack"].isin(["none", "paper"]) & ~table["method"].isin(paper.variants() - set(STYLE))]
     settings = set(zip(table["dataset"], table["channel"], strict=True)) - THE_PAPERS
     # As in the paper's figures, a stand-in is not drawn where its dataset has run.
-    settings -= {(STAND_INS[dataset], channel) for dataset, channel in settings if dataset in STAND_INS}
+    settings -= {(paper.STAND_INS[dataset], channel) for dataset, channel in settings if dataset in paper.STAND_INS}
     shown = settings_in_order(settings)
     if not shown:
         return save_empty(out / "fig_other_settings", table, TITLE)

@@ -6,9 +6,9 @@ import torchattacks
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from baselines.jpeg2000 import resize_matrix
 from examples.attacks import eq14, native, unstarted
 from repobe.attacks.evasion import of_kind
-from repobe.images.resizing import resize
 from repobe.runs.config import load
 from repobe.runs.plugins import ROOT
 from repobe.runs.spec import Attack
@@ -61,11 +61,11 @@ def test_the_change_of_native_pixels_is_an_enlarged_one_and_weaker_than_one_of_a
     """Enlarging has a left inverse, so the change of 28×28 pixels can be found from that of 56×56."""
     model, image, label = situation
     (ours,) = native.attack(model, image, label, EPS, PAPERS)
-    enlarge = resize(torch.eye(28).reshape(28 * 1, 1, 28, 1).expand(-1, -1, -1, 28), 56)[:, 0, :, 0].T  # one axis
-    shrink = torch.linalg.pinv(enlarge.double())
+    enlarge = resize_matrix(28, 56)
+    shrink = torch.linalg.pinv(enlarge)
     change = (ours - image).double()
     small = shrink @ change @ shrink.T
-    assert torch.allclose(enlarge.double() @ small @ enlarge.double().T, change, atol=1e-6)
+    assert torch.allclose(enlarge @ small @ enlarge.T, change, atol=1e-6)
     assert small.abs().max() == pytest.approx(EPS, abs=1e-6)
     assert change.abs().max() <= EPS + 1e-6
     everywhere = torchattacks.PGD(model, eps=EPS, alpha=EPS / 5, steps=5)(image, label)

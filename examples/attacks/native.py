@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from baselines.jpeg2000 import NATIVE
 from repobe.attacks.noisy import NoisyClassifier
 from repobe.attacks.pgd import pgd
 from repobe.images.resizing import resize
 from repobe.runs.spec import Attack
 
-PIXELS = {1: 28, 3: 32}  # a side of MNIST and of CIFAR-10, by colour channels
 GREY = 0.5  # `pgd` keeps images in [0, 1], so it changes a grey one, whose change is added to the image
 
 
@@ -22,7 +22,7 @@ def attack(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, att
     Resizing is linear, and its weights add up to 1. So no pixel at S×S changes by more than eps.
     """
     steps, model = attack.steps or 5, model.over(1)
-    pixels = min(PIXELS[image.shape[1]], image.shape[-1])
+    pixels = min(NATIVE[image.shape[1]], image.shape[-1])
     grey = torch.full((*image.shape[:2], pixels, pixels), GREY, device=image.device)
 
     def changed(native: Tensor) -> Tensor:

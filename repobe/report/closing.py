@@ -13,7 +13,6 @@ from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.results import read_json
 from repobe.verdicts import paper
 from repobe.verdicts.collection import sets_of
-from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.words import plain
 
 JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
@@ -33,7 +32,7 @@ def lines(results: Path, figures: Path) -> list[str]:
         f"Report: {report}; the figures are in {figures}/.",
     ]
     runs = read_json(results / "summary" / "provenance.json")
-    if {run["run"].split("/")[0] for run in runs} <= set(STAND_INS.values()):
+    if {run["run"].split("/")[0] for run in runs} <= set(paper.STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
         return [
             *said,

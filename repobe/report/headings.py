@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import pandas as pd
 
 from repobe.verdicts import paper
-from repobe.verdicts.paper import STAND_INS
 
 TITLES = paper.TITLES | {
     "digits": "digits (stand-in for MNIST)",
@@ -79,7 +78,7 @@ def shared(settings: dict[str, str]) -> str:
 
 def dataset_shown(dataset: str, datasets: set[str]) -> str:
     """The stand-in if it has run and the paper's dataset has not; else the paper's dataset."""
-    stand_in = STAND_INS[dataset]
+    stand_in = paper.STAND_INS[dataset]
     return stand_in if dataset not in datasets and stand_in in datasets else dataset
 
 

@@ -23,10 +23,9 @@ from repobe.tables.results import read, read_json
 from repobe.tables.statistics import ENOUGH
 from repobe.verdicts import paper
 from repobe.verdicts.against_itself import entries
-from repobe.verdicts.claims import REBUILT as REBUILT_RIVALS
+from repobe.verdicts.claims import REBUILT
 from repobe.verdicts.collection import sets_of
 from repobe.verdicts.commands import Commands, for_change
-from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.tolerances import TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,8 +35,8 @@ ACCURACY = ["set", "dataset", "channel", "method", "snr_train_db", "snr_test_db"
 ACCURACY += ["low", "seeds", "n", "symbols_k"]
 COST = ["set", "dataset", "image_size", "channel", "method", "parameters", "symbols_k", "flops", "train_seconds"]
 COST += ["images_per_second", "peak_memory_mb", "device", "threads"]
-REBUILT = ["set", "dataset", "channel", "method", "snr_train_db", "snr_tap_db", "attacker", "ssim", "floor_ssim"]
-REBUILT += ["psnr_db", "mse", "accuracy", "low", "floor_accuracy", "seeds", "n"]
+PICTURES = ["set", "dataset", "channel", "method", "snr_train_db", "snr_tap_db", "attacker", "ssim", "floor_ssim"]
+PICTURES += ["psnr_db", "mse", "accuracy", "low", "floor_accuracy", "seeds", "n"]
 EVIDENCE = ["id", "dataset", "outcome", "scale", "comparison", "margin", "difference", "p_holm", "why", "test", "seeds"]
 EVIDENCE += ["images", "spread"]
 READINGS = ["claim", "reading", "allows", "set", "dataset", "outcome", "size", "lead", "low", "comparison", "counts"]
@@ -98,7 +97,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             numbers=counts(comparison),
             sizes=sizes(cost[cost["dataset"].isin(lead["cost"]["dataset"])]),
             boards=_boards(leaderboard(lead["evasion"], lead["inversion"], lead["cost"])),
-            stand_ins=sorted(set(STAND_INS.values()) & set(lead["evasion"]["dataset"])),
+            stand_ins=sorted(set(paper.STAND_INS.values()) & set(lead["evasion"]["dataset"])),
             figures=[
                 ("The paper's figures", [one for one in shown if not one["name"].startswith("fig_")]),
                 ("The suite's own", [one for one in shown if one["name"].startswith("fig_")]),
@@ -106,7 +105,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             empty=[one for one in every if one["empty"]],
             accuracy=table(evasion, ACCURACY),
             channel_uses=channel_uses(lead["evasion"]),
-            rebuilt=table(rebuilt, REBUILT),
+            rebuilt=table(rebuilt, PICTURES),
             beaten=beaten.sentence(lead["inversion"]),
             leaks=leaks(_of_the_paper(rebuilt)),
             withstood=withstood(_of_the_paper(evasion)),
@@ -118,7 +117,7 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             provenance=runs(provenance),
             about=about(provenance),
             tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},
-            rivals=[method(name) for name in REBUILT_RIVALS],
+            rivals=[method(name) for name in REBUILT],
             own_spread=ENOUGH + 1,
             sets=sets,
             configfile=shlex.join(configfiles),
@@ -138,7 +137,7 @@ def _commands(provenance: pd.DataFrame, sets: dict[str, str], configfiles: Seque
 
 def _of_the_paper(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's datasets; all rows where only stand-ins ran."""
-    real = frame[~frame["dataset"].isin(STAND_INS.values())]
+    real = frame[~frame["dataset"].isin(paper.STAND_INS.values())]
     return real if len(real) else frame
 
 

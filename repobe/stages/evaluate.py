@@ -84,7 +84,10 @@ def evasion(
                 lambda name=name, attack=attack, eps=eps, snr_db=snr_db, common=common: attacked(
                     victim, name, attack, eps, snr_db, common
                 ),
-                **{"draws": spec.evaluation.draws, "common": common, "eps": eps, "snr_db": snr_db},
+                draws=spec.evaluation.draws,
+                common=common,
+                eps=eps,
+                snr_db=snr_db,
                 **_settings(attack, spec, weights or {}),
             )
             survived.setdefault(eps, []).append(outcomes)

@@ -14,7 +14,6 @@ from repobe.tables.results import write_derived
 from repobe.verdicts import paper
 from repobe.verdicts.claims import GATED, refuting, verdict
 from repobe.verdicts.evidence import Tables
-from repobe.verdicts.paper import STAND_INS
 from repobe.verdicts.words import REBUILT_ALONE
 
 COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "lowest_high"]
@@ -49,13 +48,13 @@ def judge(results: Path, tables: Tables | None = None) -> None:
 def judged(tables: Tables, claim: dict, reading: dict) -> list[dict]:
     """A row for each dataset of the claim and for its stand-in, if something has run there."""
     datasets = dict.fromkeys(part["dataset"] for part in claim["parts"])
-    shown = [name for dataset in datasets for name in (dataset, STAND_INS.get(dataset)) if name]
+    shown = [name for dataset in datasets for name in (dataset, paper.STAND_INS.get(dataset)) if name]
     rows = []
     for dataset in shown:
         runs = tables.cost[tables.cost["dataset"] == dataset]
         if runs.empty or not _touches(reading, {*runs["method"], *runs["channel"]}):
             continue  # at once, because a verdict takes long
-        parts = [part for part in claim["parts"] if dataset in (part["dataset"], STAND_INS.get(part["dataset"]))]
+        parts = [part for part in claim["parts"] if dataset in (part["dataset"], paper.STAND_INS.get(part["dataset"]))]
         _, comparisons = verdict(tables, under(reading, claim | {"parts": parts}, dataset, _snrs(tables, dataset)))
         ran = [one for one in comparisons if one["outcome"] != "not run"]
         used = {str(one.get(name)) for one in ran for name in ("method", "rival", "channel")}
@@ -90,7 +89,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     most favourable reading.
     """
     found = []
-    for claim, mine in rows[~rows["dataset"].isin(STAND_INS.values())].groupby("claim", sort=True):
+    for claim, mine in rows[~rows["dataset"].isin(paper.STAND_INS.values())].groupby("claim", sort=True):
         # If a claim has two datasets, the worse one counts.
         ranked = mine.assign(rank=mine["outcome"].map(_rank)).sort_values(["rank", "lead"])
         each = ranked.drop_duplicates("reading").set_index("reading")

@@ -13,7 +13,6 @@ from repobe.verdicts.evidence import Tables, compared, missing, once
 from repobe.verdicts.spread import binomial_sd, pooled, relative, scaled
 from repobe.verdicts.tolerances import SSIM_TOLERANCE, tolerance
 
-KEYS = ("wrong_key", "ciphertext_only")  # with which key the receiver reads
 PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
 
 
@@ -81,6 +80,7 @@ def _above_keyless(
     for channel in claim["channels"]:
         rows = every[every["channel"] == channel]
         mine = rows[(rows["method"] == claim["method"]) & (rows["attacker"] == "keyless")]
+        unable = {snr: _unable(tables.inversion, claim, channel, snr) for snr in mine["snr_tap_db"].unique()}
         for name, (method, attacker) in others.items():
             theirs = rows[(rows["method"] == method) & (rows["attacker"] == attacker)]
             pairs = _pairs(theirs, mine)
@@ -90,7 +90,6 @@ def _above_keyless(
                 comparisons.append(missing(f"{lacking} over {channel}"))
                 continue
             methods = list(dict.fromkeys([claim["method"], method]))
-            gated = tables.gates.passed(claim["dataset"], channel, methods)
             # The mean image's spread of 0 would dilute that of the others.
             trained = every[every["attacker"].isin({"keyless", attacker} - {"mean_image"})]
             trained = relative(trained) if read else trained
@@ -107,10 +106,16 @@ def _above_keyless(
                 found = unpaired(gaps, variance.to_numpy(), margin, spread)
                 about = {"quantity": quantity, "method": name, "rival": claim["method"], "channel": channel}
                 images = int(each["n"].min())
-                closed = {} if gated["failed"] else tables.gates.settled(claim["dataset"], channel, methods, snr)
-                about |= {"snr_db": snr, "margin": margin, "unable": _unable(tables.inversion, claim, channel, snr)}
-                comparisons.append(compared(found, len(each), images, gated | closed, **about))
+                about |= {"snr_db": snr, "margin": margin, "unable": unable[snr]}
+                passed = _passed(tables, claim, channel, methods, snr)
+                comparisons.append(compared(found, len(each), images, passed, **about))
     return once(comparisons)
+
+
+def _passed(tables: Tables, claim: dict, channel: str, methods: list[str], snr_db: float) -> dict:
+    """The gates of a comparison of what leaks, and whether a classifier still learned (`Gates.settled`)."""
+    gated = tables.gates.passed(claim["dataset"], channel, methods)
+    return gated if gated["failed"] else gated | tables.gates.settled(claim["dataset"], channel, methods, snr_db)
 
 
 def _pairs(theirs: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
@@ -146,29 +151,28 @@ def unread(tables: Tables, claim: dict) -> list[dict]:
     The eavesdropper has the encoder and knows no message; all messages have one key (`ciphertext_only`). Of the numbers
     of overheard messages the largest counts. Both accuracies are means over keys, of the same images.
     """
-    comparisons = []
+    comparisons, margin = [], -tolerance(claim["dataset"])
     for channel in claim["channels"]:
         place = {"dataset": claim["dataset"], "channel": channel, "method": claim["method"]}
-        wrong, found = (at(tables.audit, place | {"quantity": f"{name}_accuracy"}) for name in KEYS)
+        wrong = at(tables.audit, place | {"quantity": "wrong_key_accuracy"})
+        found = at(tables.audit, place | {"quantity": "ciphertext_only_accuracy"})
         pairs = wrong.merge(found, on=["snr_train_db", "snr_db", "seed"], suffixes=("", "_found"))
         pairs = pairs[pairs["snr_db"].isin(paper.SNR_DB)]
-        pairs = pairs[pairs["known_messages_found"] == pairs["known_messages_found"].max()]
+        most = pairs["known_messages_found"].max()
+        pairs = pairs[pairs["known_messages_found"] == most]
         if pairs.empty:
             comparisons.append(missing(f"the eavesdropper of {claim['method']} over {channel}"))
         for snr, each in pairs.groupby("snr_db"):
-            sides = (
-                (each["value"], each["keys_sd"], each["n"]),
-                (each["value_found"], each["keys_sd_found"], each["n"]),
+            variance = sum(
+                each[f"keys_sd{side}"] ** 2 / each[f"n{side}"]
+                + each[f"value{side}"] * (1 - each[f"value{side}"]) / AUDITED
+                for side in ("", "_found")
             )
-            variance = sum(sd**2 / keys + p * (1 - p) / AUDITED for p, sd, keys in sides)
-            margin = -tolerance(claim["dataset"])
             gap = unpaired((each["value"] - each["value_found"]).to_numpy(), variance.to_numpy(), margin, None)
-            gated = tables.gates.passed(claim["dataset"], channel, [claim["method"]])
-            closed = {} if gated["failed"] else tables.gates.settled(claim["dataset"], channel, [claim["method"]], snr)
-            overheard = f"the key found from {each['known_messages_found'].max():g} overheard messages"
-            about = {"quantity": "ciphertext_only_accuracy", "method": "a wrong key", "rival": overheard}
-            about["channel"] = channel
-            comparisons.append(compared(gap, len(each), AUDITED, gated | closed, **about, snr_db=snr, margin=margin))
+            about = {"quantity": "ciphertext_only_accuracy", "method": "a wrong key", "channel": channel}
+            about["rival"] = f"the key found from {most:g} overheard messages"
+            passed = _passed(tables, claim, channel, [claim["method"]], snr)
+            comparisons.append(compared(gap, len(each), AUDITED, passed, **about, snr_db=snr, margin=margin))
     return comparisons
 
 
