@@ -50,7 +50,7 @@ def every_run(config: dict) -> list[Spec]:
         if label != of and number != config["seeds"][0]:
             continue
         data, method = config["datasets"][dataset], config["methods"][of]
-        run = f"{dataset}/{channel}/{label}/seed{number}"
+        run = names.run_name(dataset, channel, label, number)
         training = config["training"] | data.get("training", {}) | method.get("training", {})
         training |= data.get("training_of", {}).get(of, {})
         if label != of:

@@ -1,4 +1,4 @@
-"""Which datasets and channels a config may name.
+"""Which datasets and channels a config may name, and how a run is named.
 
 Channels are read from their files without importing torch, which takes seconds. A config names a channel by its label,
 or by path.py:label if its class is in a file of the user's own.
@@ -46,6 +46,11 @@ def _classes(source: str | None) -> dict[str, ast.ClassDef]:
     """The channels' classes by their names."""
     classes = [node for node in plugins.parsed(source or CHANNELS).body if isinstance(node, ast.ClassDef)]
     return {name: kind for kind in classes if (name := _name_of(kind))}
+
+
+def run_name(dataset: str, channel: str, label: str, seed: int | str) -> str:
+    """The name of a run: patterns match it, and its folder's path begins with it."""
+    return f"{dataset}/{channel}/{label}/seed{seed}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -173,7 +173,7 @@ class Spec:
 
     def sibling(self, label: str) -> str:
         """The path of the run of that label on the same dataset and channel with the same seed."""
-        return f"{self.dataset}/{self.channel}/{label}/seed{self.seed}"
+        return names.run_name(self.dataset, self.channel, label, self.seed)
 
     @property
     def surrogates(self) -> dict[str, str]:

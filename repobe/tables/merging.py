@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from repobe.runs.files import whole_folder
 from repobe.runs.grid import matches, name_of, refuse_idle_patterns
+from repobe.runs.names import run_name
 from repobe.tables import agreement, outcomes, results
 from repobe.tables.schema import KEYS
 
@@ -45,7 +46,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
         cells = {name: _cells(tables / name) for name in CSV}
         images = outcomes.stored(tables / "outcomes.parquet").cast(outcomes.SCHEMA)
         if without:
-            named = {run: "{}/{}/{}/seed{}".format(*run.split("/")) for run in _runs(cells["cost.csv"])[1]}
+            named = {run: run_name(*run.split("/")[:4]) for run in _runs(cells["cost.csv"])[1]}
             left = {run for run, name in named.items() if matches(without, name)}
             cells = {name: frame[_others(frame, left)] for name, frame in cells.items()}
             images = images.filter(pa.array(_others(images.select(RUN).to_pandas(), left)))
@@ -116,7 +117,7 @@ def _refuse_two_models(evasion: pd.DataFrame, made_in: dict[str, Path]) -> None:
 
 def _two_trainings(place: Iterable[Hashable], trained_at: pd.Series, made_in: dict[str, Path], tested: str = "") -> str:
     """What is said of a run that was trained at several sets of SNRs. --without cannot tell its trainings apart."""
-    run, said = "{}/{}/{}/seed{}".format(*place), []
+    run, said = run_name(*map(str, place)), []
     for snr in trained_at.unique():
         at = "a mixture of SNRs" if snr == "mixed" else f"{snr} dB"
         said.append(f"{at} ({made_in['/'.join(map(str, (*place, snr)))]})")

@@ -13,6 +13,7 @@ from repobe.runs import checksums
 from repobe.runs.code import mixed
 from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace, text_of
+from repobe.runs.names import run_name
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 from repobe.tables.agreement import refuse_two_data
@@ -153,7 +154,7 @@ def mixed_code(folder: Path) -> list[str]:
         frame = read(folder / f"{table}.csv", table)
         frame = frame[frame["code"].notna()].drop_duplicates(["dataset", "channel", "method", "seed"])
         runs = frame[["dataset", "channel", "method", "seed", "code"]].itertuples(index=False, name=None)
-        codes = {f"{dataset}/{channel}/{method}/seed{k}": made_by for dataset, channel, method, k, made_by in runs}
+        codes = {run_name(*run): made_by for *run, made_by in runs}
         if odd := mixed(codes):
             what = f"{len(odd)} of {len(codes)} runs were made by other code than the rest: {', '.join(odd)}"
             lines.append(f"tables/{table}.csv: {what}")

@@ -17,14 +17,14 @@ PLACE = ["channel", "method", "snr_train_db", "snr_tap_db", "seed"]
 
 
 def leaks_less(tables: Tables, claim: dict) -> list[dict]:
-    """The keyless attacker's SSIM from the method lies below that from every rival and the legitimate user's.
+    """The keyless attacker's SSIM or accuracy from the method is below that from every rival and the legitimate user's.
 
     So a picture is called clear if it is clearer than the attacker's, which is the weakest reading of that word.
     """
     others = {"the legitimate user": (claim["method"], "legitimate")} | {
         name: (name, "keyless") for name in claim["rivals"]
     }
-    return _above_keyless(tables, claim, others, 0)
+    return _above_keyless(tables, claim, others, 0, claim["quantity"])
 
 
 def rebuilds_less(tables: Tables, claim: dict) -> list[dict]:
@@ -34,12 +34,12 @@ def rebuilds_less(tables: Tables, claim: dict) -> list[dict]:
 
 
 def shows_nothing(tables: Tables, claim: dict) -> list[dict]:
-    """The keyless attacker's SSIM exceeds that of the mean image, which shows nothing, by less than the tolerance.
+    """The keyless attacker's SSIM or accuracy exceeds that of the mean image, which shows nothing, by less than margin.
 
     This is the paper's attacker; a note beside the verdict gives the accuracy of the best attacker.
     """
     others = {"the mean image": (claim["method"], "mean_image")}
-    return _above_keyless(tables, claim, others, -SSIM_TOLERANCE) + [
+    return _above_keyless(tables, claim, others, -claim.get("margin", SSIM_TOLERANCE), claim["quantity"]) + [
         note for channel in claim["channels"] for note in _best_attacker(tables.inversion, claim, channel)
     ]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from repobe.runs.grid import name_of
+from repobe.runs.names import run_name
 from repobe.tables.results import read, read_json
 from repobe.tables.statistics import interval
 from repobe.verdicts import paper
@@ -198,7 +199,7 @@ def _provenance(results: Path, rows: pd.DataFrame) -> list[str]:
     path = results / "tables" / "provenance.json"
     known = read_json(path) if path.exists() else []
     lines = ["the runs that it comes from"]
-    heads = {f"{row['dataset']}/{row['channel']}/{row['method']}/seed{row['seed']}" for row in rows.to_dict("records")}
+    heads = {run_name(*run) for run in rows[["dataset", "channel", "method", "seed"]].itertuples(index=False)}
     for about in known:
         if name_of(about["run"]) in heads:
             seconds = f"trained {about['train_wall_seconds']} s on {about['device']}, {about['threads']} threads"
