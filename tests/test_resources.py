@@ -22,6 +22,19 @@ def paper():
     return {spec.label: spec for spec in runs if spec.seed == 0}
 
 
+def test_the_document_of_scale_names_the_time_limits_of_the_papers_config():
+    """In hundreds and in tens of hours, because that is what a reader plans with."""
+    runs = grid(load(ROOT / "config" / "paper.yaml"))
+    limits = {stage: [resources.minutes(spec, stage, 1) / 60 for spec in runs] for stage in ("train", "measure")}
+    text = (ROOT / "docs" / "scale.md").read_text()
+    hours = re.search(r"([\d,]+) GPU-hours of training, (\d+) of measuring", text)
+    train, measure = (int(number.replace(",", "")) for number in hours.groups())
+    assert train == round(sum(limits["train"]), -2)
+    assert measure == round(sum(limits["measure"]), -1)
+    assert f"| the longest job | {max(max(hours) for hours in limits.values()):.1f} hours |" in text
+    assert f"| {len(runs)}; about " in text
+
+
 # GiB above weights and optimiser at S = 224, batch 128, as commit 63f6b67 says that they were measured.
 PEAKS = [
     ("repobe_adversarial", "bfloat16", False, 2.8),
