@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 from repobe.attacks.evasion import SELECTION
-from repobe.runs.resources import DRAWS, STEPS
+from repobe.runs.resources import DEFAULT_DRAWS, DEFAULT_STEPS
 from repobe.runs.spec import Attack
 
 
@@ -73,7 +73,7 @@ def crafting(link: Link, attack: Attack, classes: int, rivals: int = 0) -> Passe
 
 
 def _steps(attack: Attack) -> int:
-    return attack.steps or STEPS[attack.kind]
+    return attack.steps or DEFAULT_STEPS[attack.kind]
 
 
 def _pgd(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
@@ -82,12 +82,12 @@ def _pgd(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
 
 def _eot_pgd(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
     steps = attack.restarts * _steps(attack)
-    return attack.restarts, steps * step(attack.eot or DRAWS, link.again(attack))
+    return attack.restarts, steps * step(attack.eot or DEFAULT_DRAWS, link.again(attack))
 
 
 def _rand(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
     """The clean image; APGD on two losses."""
-    asked = attack.eot or DRAWS, link.again(attack)
+    asked = attack.eot or DEFAULT_DRAWS, link.again(attack)
     return 3, 2 * (look(*asked) + attack.restarts * (1 + _steps(attack)) * step(*asked))
 
 
@@ -104,7 +104,7 @@ def _standard(link: Link, attack: Attack, classes: int) -> tuple[int, Passes]:
 
 def _square(link: Link, attack: Attack, _: int) -> tuple[int, Passes]:
     """The clean image; stripes first, then the queries."""
-    queries = (1 + _steps(attack)) * look(attack.eot or DRAWS, link.random)
+    queries = (1 + _steps(attack)) * look(attack.eot or DEFAULT_DRAWS, link.random)
     return 1 + attack.restarts, attack.restarts * (link.freezing + queries)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repobe import commands
 from repobe.report import answers
-from repobe.runs import gpus, isolation, own_files
+from repobe.runs import gpus, isolation, plugin_errors
 from repobe.runs.console import in_a_line, tell
 
 HELP = {
@@ -47,10 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         return 0
     except (ValueError, OSError) as error:
-        tell(f"repobe: {own_files.blamed(error, getattr(options, 'spec', None))}{in_a_line(error)}")
+        tell(f"repobe: {plugin_errors.blamed(error, getattr(options, 'spec', None))}{in_a_line(error)}")
         return 2
     except Exception as error:
-        said = own_files.told(error, getattr(options, "spec", None))
+        said = plugin_errors.told(error, getattr(options, "spec", None))
         if not said:
             raise
         traceback.print_exc()  # for the author of that file

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from repobe.runs import reading
+from repobe.runs import config_files
 from repobe.runs.spec import Audit, Spec, from_plain
 from repobe.stages import pipeline, standalone
 
@@ -33,7 +33,7 @@ def classifier(o: argparse.Namespace) -> None:
 
 def spec(o: argparse.Namespace) -> None:
     """Writes spec.yaml from the config's description of a run."""
-    standalone.write_spec(Spec.from_dict(reading.parsed(o.json)), o.out)
+    standalone.write_spec(Spec.from_dict(config_files.parsed(o.json)), o.out)
 
 
 def train(o: argparse.Namespace) -> None:
@@ -63,7 +63,7 @@ def measure(o: argparse.Namespace) -> None:
 
 def cipher_audit(o: argparse.Namespace) -> None:
     """Audits the cipher without an encoder: the key space, the round trip, and recovery from random features."""
-    standalone.cipher_audit(from_plain(Audit, reading.parsed(o.json), "audit"), o.out)
+    standalone.cipher_audit(from_plain(Audit, config_files.parsed(o.json), "audit"), o.out)
 
 
 def block_error_rates(o: argparse.Namespace) -> None:

@@ -192,8 +192,8 @@ def run(results) -> Path:
     return results / "runs" / "digits" / "awgn" / "repobe" / "seed0"
 
 
-def unkept(name: str, compute: Callable[[], dict], **settings: object) -> dict:
-    """In place of a `Partial`: computes each part and keeps none."""
+def uncached(name: str, compute: Callable[[], dict], **settings: object) -> dict:
+    """In place of a `ResultCache`: computes each part and keeps none."""
     return compute()
 
 

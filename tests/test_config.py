@@ -9,7 +9,7 @@ from conftest import CONFIG
 
 from repobe.__main__ import main
 from repobe.phy import channels
-from repobe.runs import plugins, refusals
+from repobe.runs import hyper_checks, plugins
 from repobe.runs.config import ROOT, check, hyper_parameters, load, source_of
 from repobe.runs.grid import grid
 from repobe.training import method
@@ -140,7 +140,7 @@ def test_every_refusal_in_a_constructor_of_the_suite_is_read_without_running_it(
         if isinstance(node, ast.FunctionDef) and node.name == "__init__"
     ]
     raised = [node for node in ast.walk(made) if isinstance(node, ast.Raise)]
-    assert len(raised) == len(refusals.checks(source_of(name))) == len([one for one in REFUSED if one[0] == name])
+    assert len(raised) == len(hyper_checks.checks(source_of(name))) == len([one for one in REFUSED if one[0] == name])
 
 
 def test_a_condition_that_only_running_the_file_decides_is_left_to_the_run(tmp_path):
@@ -156,11 +156,11 @@ def test_a_condition_that_only_running_the_file_decides_is_left_to_the_run(tmp_p
         "        if not hyper.depth % 2:\n            raise ValueError(str(hyper))\n"
         "        if hyper.depth == 7:\n            raise ValueError(str(hyper))\n"
     )
-    assert refusals.refusal(str(path), {}, False) is None
-    assert refusals.refusal(str(path), {"depth": 8}, False) is None
-    assert refusals.refusal(str(path), {"size": 2}, False) == "by a default that is computed"
-    assert refusals.refusal(str(path), {"depth": 1}, True) == "hyper.depth: 1 < 2"
-    assert refusals.refusal(str(path), {"depth": 7}, True) == "its constructor refuses hyper.depth == 7"
+    assert hyper_checks.refusal(str(path), {}, False) is None
+    assert hyper_checks.refusal(str(path), {"depth": 8}, False) is None
+    assert hyper_checks.refusal(str(path), {"size": 2}, False) == "by a default that is computed"
+    assert hyper_checks.refusal(str(path), {"depth": 1}, True) == "hyper.depth: 1 < 2"
+    assert hyper_checks.refusal(str(path), {"depth": 7}, True) == "its constructor refuses hyper.depth == 7"
 
 
 def test_a_config_without_mistakes_is_what_its_file_says(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import unkept
+from conftest import uncached
 from fake_device import NAME, Waits, WrongDevice, fake_device, no_waiting
 from test_methods import VARIANTS
 
@@ -22,7 +22,7 @@ from repobe.images.resizing import Resized, images
 from repobe.runs import devices
 from repobe.runs.config import load as config_of
 from repobe.runs.grid import grid
-from repobe.runs.partial import Partial
+from repobe.runs.result_cache import ResultCache
 from repobe.runs.spec import Attack, Audit, Evaluation, Inversion
 from repobe.stages.audit import audit
 from repobe.stages.crafting import Victim, crafted
@@ -168,7 +168,7 @@ def test_every_eavesdropper_rebuilds_what_it_rebuilds_on_a_cpu(schedule, specs, 
         trained, spec = build_of(specs, data, "repobe_reconstruction", schedule)
         torch.manual_seed(0)
         classifier = evaluation_classifier.network(data.colours, data.classes).to(data.device).eval()
-        return inversion(trained, spec, data, classifier, unkept)[0]
+        return inversion(trained, spec, data, classifier, uncached)[0]
 
     expected = rows("cpu")
     with fake_device() as device:
@@ -232,8 +232,8 @@ def test_an_evaluation_that_was_killed_on_a_device_goes_on_there(specs, digits_f
             if fatal and name.startswith(fatal):
                 raise Killed
 
-        partial = Partial(tmp_path / "partial", tmp_path / "spec.yaml", told=told)
-        return evasion(trained, spec, data, {}, partial)[0]
+        cache = ResultCache(tmp_path / "partial", tmp_path / "spec.yaml", told=told)
+        return evasion(trained, spec, data, {}, cache)[0]
 
     with fake_device() as device:
         with pytest.raises(Killed):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchattacks
-from conftest import unkept
+from conftest import uncached
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -16,7 +16,7 @@ from repobe.cipher.keys import FixedKey
 from repobe.images.resizing import Resized, images
 from repobe.phy.channels import BY_NAME
 from repobe.runs.grid import grid
-from repobe.runs.partial import Partial
+from repobe.runs.result_cache import ResultCache
 from repobe.runs.spec import ATTACK_KINDS as NAMED
 from repobe.runs.spec import UNREAD, Attack
 from repobe.stages import crafting
@@ -82,11 +82,11 @@ def clean(trained, images: int = 24) -> float:
     return unattacked(method, spec, test, data.test[1], SNR_DB)["natural_accuracy"][:, :images].mean()
 
 
-def rows_of(trained, attacks: dict[str, Attack], surrogates=None, keep=unkept, weights=None) -> list[dict]:
+def rows_of(trained, attacks: dict[str, Attack], surrogates=None, cached=uncached, weights=None) -> list[dict]:
     """Rows of evasion.csv at 7 dB."""
     method, spec, data = trained
     spec = replace(spec, snr_db=(SNR_DB,), evaluation=replace(spec.evaluation, attacks=attacks))
-    return evaluation.evasion(method, spec, data, surrogates or {}, keep, weights)[0]
+    return evaluation.evasion(method, spec, data, surrogates or {}, cached, weights)[0]
 
 
 def test_our_pgd_is_bit_equal_to_torchattacks_at_one_seed(classifier):
@@ -261,7 +261,7 @@ def test_under_a_key_for_each_message_strong_crafts_the_papers_images_with_keys_
     attacks = {"paper": Attack("pgd", 4), "strong": Attack("eot_pgd", 4, steps=1, eot=1)}
     spec = replace(spec, evaluation=replace(spec.evaluation, draws=1, attacks=attacks), snr_db=(23,))
     short = replace(digits, test=(digits.test[0][:8], digits.test[1][:8]))
-    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, unkept)
+    rows, _ = evaluation.evasion(build(spec, short).eval(), spec, short, {}, uncached)
     assert {"paper", "strong"} <= {row["attack"] for row in rows}
 
 
@@ -457,7 +457,7 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
     method, spec = build(specs["repobe"], digits).eval(), specs["repobe"]
     source = tmp_path / "spec.yaml"
     source.write_text(spec.dump())
-    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, unkept)
+    uninterrupted, _ = evaluation.evasion(method, spec, digits, {}, uncached)
     done, real = [], evaluation.attacked
 
     def killed(*args):
@@ -468,16 +468,16 @@ def test_a_killed_evaluation_repeats_no_finished_attack(specs, digits, tmp_path,
 
     monkeypatch.setattr(evaluation, "attacked", killed)
     with pytest.raises(KeyboardInterrupt):
-        evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+        evaluation.evasion(method, spec, digits, {}, ResultCache(tmp_path / "partial", source))
     done.clear()
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[4]) or real(*args))
-    rows, counts = evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+    rows, counts = evaluation.evasion(method, spec, digits, {}, ResultCache(tmp_path / "partial", source))
     assert done == [23]  # not 7 dB again
     assert rows == uninterrupted
     assert set(counts) == {(snr, attack) for snr in (7, 23) for attack in ("none", "paper")}
     source.write_text("another spec")
     done.clear()
-    evaluation.evasion(method, spec, digits, {}, Partial(tmp_path / "partial", source))
+    evaluation.evasion(method, spec, digits, {}, ResultCache(tmp_path / "partial", source))
     assert done == [7, 23]
 
 
@@ -504,13 +504,13 @@ def test_what_was_measured_is_kept_and_a_changed_attack_measures_itself_alone(
         "keyless": Attack("keyless", 24),
         "strong": Attack("eot_pgd", 24, steps=1, eot=1),
     }
-    first = Partial(tmp_path / "kept", source)
-    rows_of(trained, attacks, keep=first)
+    first = ResultCache(tmp_path / "kept", source)
+    rows_of(trained, attacks, cached=first)
     first.pack()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.pt", "model"]
     done, real = [], evaluation.attacked
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[1]) or real(*args))
-    rows = rows_of(trained, attacks | changed, keep=Partial(tmp_path / "kept", source))
+    rows = rows_of(trained, attacks | changed, cached=ResultCache(tmp_path / "kept", source))
     assert done == measured
     assert rows == rows_of(trained, attacks | changed)
 
@@ -520,7 +520,7 @@ def test_a_radius_that_differs_in_the_seventh_digit_is_measured_again(trained, t
     done, real = [], evaluation.attacked
     monkeypatch.setattr(evaluation, "attacked", lambda *args: done.append(args[3]) or real(*args))
     for eps in (0.0313725, 8 / 255, 8 / 255):
-        rows_of(trained, {"paper": Attack("pgd", 8, eps=(eps,))}, keep=Partial(tmp_path / "kept", source))
+        rows_of(trained, {"paper": Attack("pgd", 8, eps=(eps,))}, cached=ResultCache(tmp_path / "kept", source))
     assert done == [0.0313725, 8 / 255]
 
 
@@ -534,7 +534,7 @@ def test_an_attack_of_ones_own_is_measured_again_when_its_file_changes(trained, 
         own.write_text(content)
         attacks = {"paper": Attack("pgd", 8), "mine": Attack(str(own), 8)}
         done.clear()
-        rows_of(trained, attacks, keep=Partial(tmp_path / "kept", source))
+        rows_of(trained, attacks, cached=ResultCache(tmp_path / "kept", source))
         assert done == measured
 
 
@@ -550,7 +550,7 @@ def test_only_a_transfer_attack_is_measured_again_when_its_surrogate_was_trained
         ({"paper": Attack("pgd", 8), "transfer": transfer}, {"undefended": "2b"}, ["transfer"]),
     ]:
         done.clear()
-        rows_of(trained, attacks, {"undefended": trained[0]}, Partial(tmp_path / "kept", source), weights)
+        rows_of(trained, attacks, {"undefended": trained[0]}, ResultCache(tmp_path / "kept", source), weights)
         assert done == measured
 
 
@@ -572,8 +572,8 @@ def test_an_evaluation_knows_its_own_weights_and_its_surrogates(config, digits_f
             assert __main__.main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     known = []
 
-    def evasion(trained, spec, data, surrogates, keep, weights):
-        known.append((keep.digest, weights))
+    def evasion(trained, spec, data, surrogates, cached, weights):
+        known.append((cached.digest, weights))
         return [{"a": 1}], {}
 
     monkeypatch.setattr(evaluation, "evasion", evasion)

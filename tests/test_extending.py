@@ -18,10 +18,10 @@ from PIL import Image
 
 import repobe
 from repobe.__main__ import main
-from repobe.images import own, sources
+from repobe.images import custom, sources
 from repobe.images.datasets import build, load
 from repobe.phy.channels import named, noise_power
-from repobe.runs import contracts, names
+from repobe.runs import names, plugin_signatures
 from repobe.runs.config import ROOT, check, source_of
 from repobe.runs.config import load as load_config
 from repobe.runs.grid import grid
@@ -211,7 +211,7 @@ def test_a_dataset_with_a_test_folder_keeps_that_split_and_one_colour_picture_ma
     source = class_folders(tmp_path / "own" / "train", {"a": 16, "b": 16}).parent
     class_folders(source / "test", {"a": 3, "b": 2}, mode="RGB")
     (source / "train" / "a" / ".DS_Store").write_text("not a picture")
-    train, test, classes = own.read("own", source)
+    train, test, classes = custom.read("own", source)
     assert (len(train[1]), len(test[1]), classes) == (32, 5, 2)
     assert train[0].shape[1:] == test[0].shape[1:] == (3, 9, 12)
     assert torch.equal(train[0][:, 0], train[0][:, 2])
@@ -222,12 +222,12 @@ def test_pictures_of_more_than_8_bits_are_refused_because_their_values_would_be_
     class_folders(tmp_path / "own", {"a": 5, "b": 5})
     Image.fromarray(np.full((9, 12), 300, dtype)).save(tmp_path / "own" / "a" / "0.tiff")
     with pytest.raises(ValueError, match=rf"0.tiff is not .* \(its pixels are {mode}; save it as 8-bit grey or RGB\)"):
-        own.read("own", tmp_path / "own")
+        custom.read("own", tmp_path / "own")
 
 
 def test_a_grey_picture_with_transparency_is_grey(tmp_path):
     class_folders(tmp_path / "own", {"a": 5, "b": 5}, mode="LA")
-    assert own.read("own", tmp_path / "own")[0][0].shape[1:] == (1, 9, 12)
+    assert custom.read("own", tmp_path / "own")[0][0].shape[1:] == (1, 9, 12)
 
 
 def arrays(**departures) -> dict:
@@ -252,14 +252,14 @@ def test_an_npz_of_images_and_labels_is_a_dataset(tmp_path):
         tmp_path / "rgb.npz",
         **arrays(train_images=np.zeros((20, 6, 5, 3), np.uint8), test_images=np.zeros((4, 6, 5, 3), np.uint8)),
     )
-    assert own.read("rgb", tmp_path / "rgb.npz")[0][0].shape == (20, 3, 6, 5)
+    assert custom.read("rgb", tmp_path / "rgb.npz")[0][0].shape == (20, 3, 6, 5)
 
 
 def test_the_pages_npz_is_a_dataset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(import numpy.*?)```", DOC, re.DOTALL)
     exec(code, {})
-    train, test, classes = own.read("cells", tmp_path / "cells.npz")
+    train, test, classes = custom.read("cells", tmp_path / "cells.npz")
     assert (len(train[1]), len(test[1]), classes) == (400, 80, 4)
 
 
@@ -285,7 +285,7 @@ def test_an_npz_that_does_not_fit_is_refused_in_one_line(departure, line, tmp_pa
     path = tmp_path / "cells.npz"
     np.savez(path, **arrays(**departure))
     with pytest.raises(ValueError, match=line) as raised:
-        own.read("cells", path)
+        custom.read("cells", path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
 
@@ -307,7 +307,7 @@ def test_what_the_headers_of_an_npz_show_is_refused_with_the_config_in_the_words
     path = tmp_path / "cells.npz"
     np.savez(path, **arrays(**departure))
     with pytest.raises(ValueError, match=r".") as late:
-        own.read("cells", path)
+        custom.read("cells", path)
     with pytest.raises(ValueError, match=r".") as early:
         check(CONFIG | on(name="cells", source=str(path)))
     assert str(early.value) == f"datasets.cells.source: {late.value}"
@@ -367,7 +367,7 @@ def test_a_source_that_is_no_dataset_is_refused_in_one_line(tmp_path):
         (tmp_path / "lacking.npz", "has no array train_labels; it needs train_images, train_labels"),
     ]:
         with pytest.raises(ValueError, match=line) as raised:
-            own.read("own", source)
+            custom.read("own", source)
         assert "\n" not in str(raised.value)
 
 
@@ -550,7 +550,7 @@ def test_what_can_be_called_as_the_evaluation_calls_it_is_accepted(text, tmp_pat
 
 @pytest.mark.parametrize("name", ["repobe", "undefended", "jpeg2000", "trades"])
 def test_the_suites_own_methods_have_the_signatures_that_are_asked(name):
-    contracts.refuse_method(source_of(name))
+    plugin_signatures.refuse_method(source_of(name))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from repobe.cipher.obfuscation import shuffle
 from repobe.images.datasets import load
 from repobe.images.resizing import SCORED, Resized, images
 from repobe.phy.mapping import symbols
-from repobe.runs.partial import Partial
+from repobe.runs.result_cache import ResultCache
 from repobe.runs.spec import Attacker, Audit, Inversion
 from repobe.stages import invert as eavesdropping
 from repobe.stages.invert import WITH_ENCODER, Situation, classified, inversion
@@ -51,9 +51,9 @@ def run_of(specs, label, **hyper):
     return replace(spec, hyper=spec.hyper | hyper)
 
 
-def rows_of(spec, digits, keep=at_once):
+def rows_of(spec, digits, cached=at_once):
     trained = build(spec, digits).eval()
-    return inversion(trained, spec, digits, network(1, 10).eval(), keep)
+    return inversion(trained, spec, digits, network(1, 10).eval(), cached)
 
 
 @pytest.mark.parametrize("decoder", [Convolutional, FullyConnected, Attention, unordered])
@@ -382,7 +382,7 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
     source.write_text("spec, model and classifier")
     expected = rows_of(spec, digits)[0]
     finished = []
-    partial = Partial(tmp_path / "partial", source, told=lambda name, kept: finished.append(name))
+    cache = ResultCache(tmp_path / "partial", source, told=lambda name, kept: finished.append(name))
     once = with_pairs
 
     def killed(name, *rest):
@@ -392,12 +392,12 @@ def test_a_killed_inversion_repeats_no_finished_attacker(specs, digits, tmp_path
 
     monkeypatch.setattr(eavesdropping, "with_pairs", killed)
     with pytest.raises(KeyboardInterrupt):
-        rows_of(spec, digits, partial)
+        rows_of(spec, digits, cache)
     assert finished == ["plain 23 dB", "encoder 23 dB", "keyless_adaptive 23 dB"]
     run = []
     monkeypatch.setattr(eavesdropping, "with_pairs", lambda name, *rest: run.append(name) or once(name, *rest))
     monkeypatch.setattr(eavesdropping, "with_stolen_encoder", lambda *_: run.append("encoder"))
-    assert rows_of(spec, digits, partial)[0] == expected
+    assert rows_of(spec, digits, cache)[0] == expected
     assert run == ["same_key"]
 
 
@@ -407,8 +407,8 @@ def test_an_eavesdroppers_snr_that_differs_in_the_eighth_digit_is_measured_again
     source.write_text("spec, model and classifier")
     for snr_db in (23.0, 23.000001, 23.000001):
         asked = replace(spec.inversion, attackers=("keyless",), snr_db=(snr_db,))
-        keep = Partial(tmp_path / "partial", source, told=lambda *what: told.append(what))
-        rows_of(replace(spec, inversion=asked), digits, keep)
+        cache = ResultCache(tmp_path / "partial", source, told=lambda *what: told.append(what))
+        rows_of(replace(spec, inversion=asked), digits, cache)
     parts = ("plain 23 dB", "encoder 23 dB")
     assert told == [(part, kept) for kept in (False, False, True) for part in parts]
 
@@ -422,8 +422,8 @@ def test_the_mean_image_is_measured_again_when_attackers_have_other_images(specs
     def floor(rows):
         return [row["value"] for row in rows[0] if row["attacker"] == "mean_image"]
 
-    assert floor(rows_of(spec, digits, Partial(tmp_path / "partial", source))) != floor(rows_of(more, digits))
-    assert floor(rows_of(more, digits, Partial(tmp_path / "partial", source))) == floor(rows_of(more, digits))
+    assert floor(rows_of(spec, digits, ResultCache(tmp_path / "partial", source))) != floor(rows_of(more, digits))
+    assert floor(rows_of(more, digits, ResultCache(tmp_path / "partial", source))) == floor(rows_of(more, digits))
 
 
 def test_everything_is_measured_again_when_the_links_own_snr_changes(specs, digits, tmp_path, hasty):
@@ -432,9 +432,9 @@ def test_everything_is_measured_again_when_the_links_own_snr_changes(specs, digi
     spec = replace(spec, inversion=replace(spec.inversion, attackers=("keyless", "same_key")))
     source.write_text("spec, model and classifier")
     told = []
-    partial = Partial(tmp_path / "partial", source, told=lambda name, kept: told.append(kept))
+    cache = ResultCache(tmp_path / "partial", source, told=lambda name, kept: told.append(kept))
     for snrs in (spec.snr_db, (*spec.snr_db, 0.0), (*spec.snr_db, 30.0)):
-        rows_of(replace(spec, snr_db=snrs), digits, partial)
+        rows_of(replace(spec, snr_db=snrs), digits, cache)
     assert told == [False] * 3 + [True] * 3 + [False] * 3
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CONFIG, unkept
+from conftest import CONFIG, uncached
 from PIL import Image
 from scipy.integrate import quad
 
@@ -414,7 +414,7 @@ def test_the_classifier_of_clean_images_is_measured_once_beside_the_highest_snr(
     student = build(spec, digits).eval()
     student.system.load_state_dict(weights)
     right = student.system.classifier(images(digits.test[0], 32)).argmax(dim=1) == digits.test[1]
-    rows, counts = evasion(student, spec, digits, {}, unkept)
+    rows, counts = evasion(student, spec, digits, {}, uncached)
     (clean,) = (row for row in rows if row["metric"] == "clean_accuracy")
     assert (clean["snr_test_db"], clean["n"], clean["draws"]) == (23, len(right), 1)
     assert clean["value"] == pytest.approx(right.float().mean().item())

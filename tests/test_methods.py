@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 import yaml
-from conftest import step_not_taken, unkept
+from conftest import step_not_taken, uncached
 from torch.nn.functional import cross_entropy
 
 from repobe.images.resizing import images
@@ -70,7 +70,7 @@ def test_every_method_trains_evaluates_and_reloads_to_the_same_logits(name, spec
     assert torch.equal(*logits)  # of one epoch the last weights are the best
     assert logits[0].shape == (8, 10)
     short = replace(data, test=(data.test[0][:20], data.test[1][:20]))
-    rows, _ = evasion(reloaded, spec, short, {}, unkept)
+    rows, _ = evasion(reloaded, spec, short, {}, uncached)
     measured = {("natural_accuracy", "none"), ("adversarial_accuracy", "paper"), ("adversarial_accuracy", "ensemble")}
     measured |= {("clean_accuracy", "none")} if reloaded.system.digital else set()
     assert {(row["metric"], row["attack"]) for row in rows} == measured

@@ -99,11 +99,11 @@ def test_an_evaluation_counts_each_image_of_each_setting_and_tells_each_step(spe
     spec = specs["repobe"]
     told = []
 
-    def keep(name, compute, **settings):
+    def cached(name, compute, **settings):
         told.append(name)
         return compute()
 
-    rows, found = evasion(build(spec, digits).eval(), spec, digits, {}, keep)
+    rows, found = evasion(build(spec, digits).eval(), spec, digits, {}, cached)
     assert told == ["natural 7 dB", "paper 0.016 7 dB", "natural 23 dB", "paper 0.016 23 dB"]
     assert evasion_steps(spec) == len(told)
     table(tmp_path / "evasion.csv", [row | {"code": ""} for row in rows])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import unkept
+from conftest import uncached
 
 from repobe.attacks import inversion as attackers
 from repobe.images import resizing
@@ -107,9 +107,9 @@ def test_evaluation_inversion_and_audit_take_the_images_batch_by_batch(
     spec = replace(spec, inversion=Inversion(("keyless", "same_key", "fresh_key"), (23,), epochs=1, images=100))
     digits = replace(digits, test=(digits.test[0][:40], digits.test[1][:40]))
     trained = build(spec, digits).eval()
-    rows, _ = evasion(trained, spec, digits, {}, unkept)
+    rows, _ = evasion(trained, spec, digits, {}, uncached)
     assert {row["n"] for row in rows if row["attack"] == "none"} == {40}
     assert {row["n"] for row in rows if row["attack"] == "paper"} == ({30} if spec.task == "classification" else set())
-    inversion(trained, spec, digits, network(1, 10).eval(), unkept)
+    inversion(trained, spec, digits, network(1, 10).eval(), uncached)
     audit(trained, spec, digits)
     assert max(made) == FEW

@@ -65,7 +65,7 @@ def test_trainings_that_send_pictures_and_keep_more_than_eq_16_ask_for_more(pape
     pictures = {name: replace(one, training=single) for name, one in pictures.items()}
     for name, kept in (("adversarial", 1524), ("escst", 1115)):
         needed = kept * 128 * 224**2 / 2**20
-        assert needed < resources.memory(pictures[name], "train", gpu=0) - resources.PROCESS < 2 * needed
+        assert needed < resources.memory(pictures[name], "train", gpu=0) - resources.PROCESS_MIB < 2 * needed
         longer, usual = (resources.minutes(pictures[one], "train", gpu=0) for one in (name, "natural"))
         assert longer > usual
 
@@ -85,7 +85,7 @@ def test_on_a_gpu_the_activations_are_not_the_hosts(paper):
 
 
 def test_a_classifier_on_a_gpu_asks_for_the_memory_that_cuda_maps():
-    assert resources.classifying(gpu=1) == resources.classifying(gpu=0) + resources.ON_GPU
+    assert resources.classifying(gpu=1) == resources.classifying(gpu=0) + resources.GPU_HOST_MIB
 
 
 def test_an_attempt_asks_for_as_much_more(paper):
@@ -150,8 +150,8 @@ def test_no_attack_is_planned_for_less_time_than_its_passes_take(kind, schedule,
     spec = replace(paper["repobe"], hyper={"key_schedule": schedule})
     own_keys = schedule == "per_message" or kind == "transfer"  # a plan does not know its surrogate
     passes = crafting(Link(own_keys, random=False, digital=False), attack, 10, rivals=int(kind == "eot_pgd"))
-    seconds = resources.PASSED / 3 * (passes.sent + 2 * passes.sent_back)
-    seconds += resources.DECODED * (passes.heard + 2 * passes.heard_back)
+    seconds = resources.PASS_SECONDS_PER_PIXEL / 3 * (passes.sent + 2 * passes.sent_back)
+    seconds += resources.DRAW_SECONDS_PER_PIXEL * (passes.heard + 2 * passes.heard_back)
     seconds *= len(attack.eps) * len(attack.snr_db or spec.snr_db)
     planned = resources._attack(attack, spec)
     assert seconds <= planned
@@ -164,6 +164,6 @@ def test_an_attacks_steps_and_draws_are_planned_as_it_runs_them(kind):
     inner = {"autoattack_rand": evasion.rand, "autoattack_standard": evasion.standard}
     sources = {inspect.getsource(function) for function in (evasion.KINDS[kind], inner.get(kind, evasion.KINDS[kind]))}
     text = "".join(sources)
-    assert re.findall(r"attack\.steps or (\d+)", text) == [str(resources.STEPS[kind])]
-    assert set(re.findall(r"attack\.eot or (\d+)", text)) <= {str(resources.DRAWS)}
-    assert resources.SELECTION == evasion.SELECTION
+    assert re.findall(r"attack\.steps or (\d+)", text) == [str(resources.DEFAULT_STEPS[kind])]
+    assert set(re.findall(r"attack\.eot or (\d+)", text)) <= {str(resources.DEFAULT_DRAWS)}
+    assert resources.SELECTION_DRAWS == evasion.SELECTION

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CONFIG, unkept
+from conftest import CONFIG, uncached
 
 from benchmarks.passes import KINDS, Link, Passes, crafting
 from benchmarks.pieces import flop
@@ -142,7 +142,7 @@ def test_a_strong_attack_also_takes_the_papers_images_in_whole_batches():
     paper = Attack("pgd", 1000, (0.5,))
     spec = run_of(evaluation=Evaluation(2, {"paper": paper, "strong": strong}), snr_db=(7,))
     trained, data = stubborn(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, unkept))
+    real = flop(lambda: evasion(trained, spec, data, {}, uncached))
     counted = counts(spec)
     assert counted.natural(spec) + sum(work for _, work in counted.attacks(spec)) == pytest.approx(real, rel=1e-9)
 
@@ -154,7 +154,7 @@ def test_natural_images_are_encoded_once_for_all_draws_and_snrs_unless_each_is_s
         monkeypatch.setattr(f"{module}.BATCH", 4)
     spec = run_of(label, evaluation=Evaluation(3, {}))
     trained, data = build(spec, sample(spec)).eval(), sample(spec)
-    real = flop(lambda: evasion(trained, spec, data, {}, unkept))
+    real = flop(lambda: evasion(trained, spec, data, {}, uncached))
     assert counts(spec).natural(spec) == pytest.approx(real, rel=1e-9)
 
 
@@ -193,7 +193,7 @@ def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_
     spec = run_of(label, inversion=Inversion(wanted, (7, 23), 2))
     data = sample(spec)
     trained, reader = build(spec, data).eval(), evaluation_classifier.network(1, 10).eval()
-    real = flop(lambda: inversion(trained, spec, data, reader, unkept))
+    real = flop(lambda: inversion(trained, spec, data, reader, uncached))
     # The decoder of least error serves several attackers; the dearest is counted.
     assert counts(spec).inversion(spec) == pytest.approx(real, rel=0.02)
     assert counts(spec).inversion(spec) >= real * (1 - 1e-9)

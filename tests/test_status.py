@@ -10,8 +10,8 @@ import yaml
 
 from repobe.__main__ import main
 from repobe.runs import devices, gpus, locks, progress
-from repobe.runs.partial import Partial
 from repobe.runs.progress import Progress, clock
+from repobe.runs.result_cache import ResultCache
 from repobe.runs.status import FAULT, STAGES, is_finished, state_of
 from repobe.stages import pipeline
 from repobe.systems import precision
@@ -38,7 +38,7 @@ def log(tmp_path, spec, stage: str, text: str) -> None:
 
 
 def test_a_log_has_rare_plain_lines_with_the_time_left(specs, run, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "RARELY", 1000.0)
+    monkeypatch.setattr(progress, "LOG_INTERVAL_S", 1000.0)
     with Progress(specs["repobe"], run, "train", 3) as told:
         for score in (0.1, 0.2, 0.3):
             told.step(f"validation {score}")
@@ -92,9 +92,9 @@ def test_a_result_that_is_kept_says_so_where_it_is_told(tmp_path):
     (tmp_path / "model").write_text("weights")
     told = []
     for names in (["a"], ["a", "b"]):
-        keep = Partial(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
+        cache = ResultCache(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
         for name in names:
-            keep(name, lambda: {"value": 1})
+            cache(name, lambda: {"value": 1})
     assert told == [("a", False), ("a", True), ("b", False)]
 
 
@@ -103,8 +103,8 @@ def test_a_part_that_a_killed_job_left_hides_no_packed_one_of_other_settings(tmp
     (tmp_path / "model").write_text("weights")
     told = []
 
-    def job() -> Partial:
-        return Partial(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
+    def job() -> ResultCache:
+        return ResultCache(tmp_path / "partial", tmp_path / "model", told=lambda *what: told.append(what))
 
     first = job()
     first("a", lambda: {"value": 1}, eps=0.1)
@@ -121,8 +121,8 @@ def test_a_damaged_part_takes_no_packed_one_away(tmp_path):
     """The job that finds it does not ask for it: its attack is left out for a while."""
     (tmp_path / "model").write_text("weights")
 
-    def job() -> Partial:
-        return Partial(tmp_path / "partial", tmp_path / "model")
+    def job() -> ResultCache:
+        return ResultCache(tmp_path / "partial", tmp_path / "model")
 
     first = job()
     first("a", lambda: {"value": 1})

@@ -20,7 +20,7 @@ from tracked_runs import make_run
 
 from repobe.__main__ import main
 from repobe.report.tracking import store
-from repobe.runs.addresses import masked, without_password
+from repobe.runs.mlflow_uri import masked, without_password
 
 ROOT = Path(__file__).parent.parent
 CLOSED = "127.0.0.1:9"  # nothing listens on this port

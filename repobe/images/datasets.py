@@ -1,6 +1,6 @@
 """Datasets as whole uint8 tensors with fixed splits, in one checksummed file each.
 
-Where the images come from is in `sources`; a dataset of the user's own is read by `own`.
+Where the images come from is in `sources`; a dataset of the user's own is read by `custom`.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import pad
 
-from repobe.images import own, sources
+from repobe.images import custom, sources
 from repobe.images.subsets import stratified
 from repobe.runs import files
 from repobe.runs.seeds import seed
@@ -71,7 +71,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
     """Writes a dataset's file.
 
     folder: holds the files of a known dataset; None downloads them into the user's cache. source: for a dataset of the
-    user's own, its folder of class folders or its .npz file (see `own`).
+    user's own, its folder of class folders or its .npz file (see `custom`).
 
     ValueError names what is unknown, missing, cut or corrupt, and the fix.
     """
@@ -80,7 +80,7 @@ def build(name: str, folder: Path | None, out: Path, source: Path | None = None)
         raise ValueError(f"dataset '{name}' is unknown; it is one of {known}, or one of your own with --source")
     classes = CLASSES.get(name, 10)
     if source is not None:
-        train, test, classes = own.read(name, source)
+        train, test, classes = custom.read(name, source)
         splits = _held_out(name, train, test, min(VALIDATION, max(1, len(train[1]) // 8)))
     elif name in sources.EMBEDDED:
         splits = sources.digits(colour=name == "digits_rgb")

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, WrapValidator, with_config
 from typing_extensions import TypedDict  # pydantic accepts typing's own only from Python 3.12 on
 
-from repobe.runs import addresses, contracts, names, own_data, plugins, values
+from repobe.runs import custom_data_checks, mlflow_uri, names, plugin_signatures, plugins, values
 from repobe.runs.checking import checked
+from repobe.runs.config_files import merged, read
 from repobe.runs.folders import data_file
+from repobe.runs.hyper_checks import refusal
 from repobe.runs.plugins import ROOT
-from repobe.runs.reading import merged, read
-from repobe.runs.refusals import refusal
 from repobe.runs.spec import Attack, AttackName, Audit, Hyper, Inversion, Task, Training
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
@@ -60,7 +60,7 @@ DATASET = _mapping(
     "Dataset",
     source=NotRequired[Annotated[values.File, Field(description="your own: a folder of class folders, or an .npz")]],
     image_size=values.Size,
-    train_images=NotRequired[Annotated[values.Learned, Field(description="the first so many training images")]],
+    train_images=NotRequired[Annotated[values.TrainImages, Field(description="the first so many training images")]],
     training=NotRequired[TRAINING],
     training_of=NotRequired[Annotated[dict[values.Name, TRAINING], Field(description="by label, before all others")]],  # type: ignore[valid-type]
 )
@@ -92,17 +92,17 @@ CONFIG = _mapping(
     device=NotRequired[Annotated[str, *values.spelled("auto|cpu|cuda(:[0-9]+)?", "auto, cpu, cuda or cuda:1")]],
     datasets=Annotated[dict[values.Name, DATASET], Field(min_length=1)],  # type: ignore[valid-type]
     channels=Annotated[
-        values.Several[Annotated[str, AfterValidator(_channel)]],
+        values.UniqueTuple[Annotated[str, AfterValidator(_channel)]],
         Field(description="such as awgn, rician_k10, path.py:name"),
     ],
     methods=Annotated[dict[values.Name, METHOD], Field(min_length=1, description="labels of your own")],  # type: ignore[valid-type]
     halves=NotRequired[
         Annotated[
-            values.Several[values.Name],
+            values.UniqueTuple[values.Name],
             Field(description="labels that are also trained for half the epochs, as <label>_half, at the first seed"),
         ]
     ],
-    seeds=values.Several[values.Seed],
+    seeds=values.UniqueTuple[values.Seed],
     snr_db=values.SNRs,
     training=_keys_of(Training),
     evaluation=_mapping(
@@ -114,7 +114,7 @@ CONFIG = _mapping(
     audit=Audit,
     mlflow_uri=Annotated[
         str | None,
-        AfterValidator(addresses.without_password),
+        AfterValidator(mlflow_uri.without_password),
         Field(description="server or database, without a password; null: MLFLOW_TRACKING_URI, else in results_dir"),
     ],
     mlflow_weights=NotRequired[Annotated[values.Flag, Field(description="send weights to a server too")]],
@@ -139,13 +139,13 @@ def check(config: Any) -> dict:
         _check_dataset(name, described.get("source"), Path(config["results_dir"]))
     made = all(data_file(Path(config["results_dir"]), name).exists() for name in config["datasets"])
     if config["data_dir"] is not None and not made:
-        own_data.refuse_data_dir(Path(config["data_dir"]))
+        custom_data_checks.refuse_data_dir(Path(config["data_dir"]))
     for number, entry in enumerate(config["channels"]):
         source, label = names.located(entry)
         try:
             name, _ = names.channel(label, source)
             if source:
-                contracts.refuse_channel(source, name)
+                plugin_signatures.refuse_channel(source, name)
         except ValueError as error:
             raise ValueError(f"channels.{number}: {error}") from None
         if label in [names.located(other)[1] for other in config["channels"][:number]]:
@@ -153,7 +153,7 @@ def check(config: Any) -> dict:
     for name, attack in config["evaluation"]["attacks"].items():
         if plugins.is_file(attack["kind"]):
             try:
-                contracts.refuse_attack(attack["kind"])
+                plugin_signatures.refuse_attack(attack["kind"])
             except ValueError as error:
                 raise ValueError(f"evaluation.attacks.{name}.kind: {error}") from None
     for label, described in config["methods"].items():
@@ -175,9 +175,9 @@ def _check_dataset(name: str, source: str | None, results: Path) -> None:
     if source is None or (not Path(source).exists() and data_file(results, name).exists()):
         return  # the source is gone, but its dataset is already made
     try:
-        own_data.refuse(Path(source))
+        custom_data_checks.refuse(Path(source))
     except (ValueError, OSError) as error:
-        raise ValueError(f"datasets.{name}.source: {error}{own_data.start_of(Path(source))}") from None
+        raise ValueError(f"datasets.{name}.source: {error}{custom_data_checks.start_of(Path(source))}") from None
 
 
 def _check_hyper(method: str, hyper: dict, where: str) -> None:
@@ -221,7 +221,7 @@ def hyper_parameters(method: str, where: str) -> dict[str, Any]:
         said = f"{names.nearest(method, known)}it is one of {', '.join(known)}, or the path of a .py file"
         raise ValueError(f"{where}: method '{method}' is unknown; {said}")
     try:
-        contracts.refuse_method(path)
+        plugin_signatures.refuse_method(path)
         hyper = plugins.defines(path, ast.ClassDef, "Hyper")
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None

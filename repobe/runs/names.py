@@ -15,7 +15,7 @@ from repobe.runs import plugins
 
 SAFE = re.compile("[a-z][a-z0-9_]{0,63}")
 DATASETS = ("digits", "digits_rgb", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100")
-LEAST = {"nakagami": {"m": 0.5}}  # bounds of the suite's channels, known without torch
+PARAMETER_MINIMUM = {"nakagami": {"m": 0.5}}  # bounds of the suite's channels, known without torch
 CHANNELS = Path(__file__).parents[1] / "phy" / "channels.py"
 
 
@@ -102,6 +102,6 @@ def channel(label: str, source: str | None = None) -> tuple[str, dict[str, float
             example = f"{name}_{known[name][0]}2.5"
             raise ValueError(f"channel {label!r} is unknown; {name} is written so, or with a number as in {example}")
         parameters[written[1]] = float(written[2])
-        if source is None and parameters[written[1]] < (least := LEAST.get(name, {}).get(written[1], 0)):
+        if source is None and parameters[written[1]] < (least := PARAMETER_MINIMUM.get(name, {}).get(written[1], 0)):
             raise ValueError(f"channel {name}: {written[1]} is {written[2]}; it must be {least} or more")
     return name, parameters

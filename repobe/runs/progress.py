@@ -18,7 +18,7 @@ from repobe.runs.console import tell
 from repobe.runs.files import replace
 from repobe.runs.spec import Spec
 
-RARELY = 10.0  # seconds between two lines of a log, at least
+LOG_INTERVAL_S = 10.0  # between two lines of a log, at least
 
 
 class Progress:
@@ -54,7 +54,7 @@ class Progress:
         state = {"done": self.done, "total": self.total, "seconds_left": seconds, "told": time.time()}
         replace(self.file, json.dumps(self.about | state) + "\n")
         now = time.monotonic()
-        if self.bar.disable and (self.done == self.total or now - self.last_line >= RARELY):
+        if self.bar.disable and (self.done == self.total or now - self.last_line >= LOG_INTERVAL_S):
             self.last_line = now
             tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {line}")
 

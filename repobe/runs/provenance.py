@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from repobe.runs import devices
-from repobe.runs.code import trained_by
+from repobe.runs.code_digest import trained_by
 from repobe.runs.files import replace
 from repobe.runs.plugins import ROOT
 from repobe.runs.progress import digest

@@ -84,11 +84,11 @@ class Attack:
 
     kind: Kind
     images: values.Images
-    eps: values.Several[values.Radius] = (0.016,)  # Sec. 4.2
+    eps: values.UniqueTuple[values.Radius] = (0.016,)  # Sec. 4.2
     snr_db: values.SNRs | None = None
     steps: values.Steps | None = None
-    restarts: values.Repeats = 1
-    eot: values.Repeats | None = None
+    restarts: values.RepeatCount = 1
+    eot: values.RepeatCount | None = None
     surrogate: values.Name | None = None
 
     def __post_init__(self) -> None:
@@ -115,16 +115,16 @@ class Inversion:
     attackers: Annotated[tuple[Attacker, ...], AfterValidator(values.distinct)]
     snr_db: values.SNRs
     epochs: values.Epochs
-    images: values.Learned | None = None
+    images: values.TrainImages | None = None
 
 
 @dataclass(frozen=True, config=KNOWN)
 class Audit:
     """trials: how many keys are attacked at each SNR and number of known messages."""
 
-    trials: values.Repeats
+    trials: values.RepeatCount
     snr_db: values.SNRs
-    known_messages: values.Several[values.Messages]
+    known_messages: values.UniqueTuple[values.Messages]
 
 
 @dataclass(frozen=True, config=KNOWN)
@@ -152,7 +152,7 @@ class Spec:
     matched: values.Flag = False
     task: Task = "classification"
     after: values.Name | None = None
-    train_images: values.Learned | None = None
+    train_images: values.TrainImages | None = None
     threads: values.Threads = 1
     hyper: Hyper = Field(default_factory=dict)
     recompute: values.Flag = False

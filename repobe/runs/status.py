@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from repobe.runs.code import measured_by, recorded, trained_by
+from repobe.runs.code_digest import measured_by, recorded, trained_by
 from repobe.runs.config import load
 from repobe.runs.files import text_of
 from repobe.runs.folders import run_folder

@@ -16,16 +16,22 @@ from repobe.runs.status import FAULT, lines_of
 from repobe.runs.workload import Workload
 
 # Snakemake's messages about itself, which say nothing about the work; unknown messages are shown.
-ITS_OWN: tuple[str, ...] = (
+SNAKEMAKE_NOISE: tuple[str, ...] = (
     "Building DAG",
     "Using shell",
     "Conda environments: ignored",
     "Singularity containers: ignored",
+    "Select jobs",
+    "Shutting down",
+    "Assuming unrestricted",
+    "Complete log",
+    "Config file",
+    "Elapsed time",
+    "Exiting because a job execution failed",
+    # These say only that a command failed; the reason is taken from its log.
+    "RuleException:\nCalledProcessError",
+    "WorkflowError:\nAt least one job did not complete",
 )
-ITS_OWN += ("Select jobs", "Shutting down", "Assuming unrestricted", "Complete log", "Config file", "Elapsed time")
-ITS_OWN += ("Exiting because a job execution failed",)
-# These say only that a command failed; the reason is taken from its log.
-ITS_OWN += ("RuleException:\nCalledProcessError", "WorkflowError:\nAt least one job did not complete")
 EVENTS = {
     "workflow_started",
     "run_info",
@@ -36,8 +42,8 @@ EVENTS = {
     "rulegraph",
     "debug_dag",
 }
-UNTOLD = {"spec", "training", "all"}  # too short to report
-RARELY = 30.0  # seconds between two lines of progress where they cannot replace each other
+SILENT_RULES = {"spec", "training", "all"}  # too short to report
+LOG_INTERVAL_S = 30.0  # between two lines of progress where they cannot replace each other
 
 
 class Terminal(logging.Handler):
@@ -71,7 +77,7 @@ class Terminal(logging.Handler):
         elif event == "job_finished":
             job = self.work.finish(record.job_id)
             self.failed.discard(job[:2])  # on a cluster, a job may be tried again
-            if job.rule not in UNTOLD and self.work.is_done(job.rule):
+            if job.rule not in SILENT_RULES and self.work.is_done(job.rule):
                 total = self.work.totals[job.rule]
                 self._line(f"{self.work}  {job.rule}: {total} of {total} done")
         elif event == "job_error":
@@ -82,7 +88,7 @@ class Terminal(logging.Handler):
         elif said.startswith("Terminating processes on user request"):
             self.interrupted = True
             self._line("stopping: the same command goes on from here")
-        elif event not in EVENTS and said and not said.startswith(ITS_OWN) and not self.interrupted:
+        elif event not in EVENTS and said and not said.startswith(SNAKEMAKE_NOISE) and not self.interrupted:
             self._line(said)
             if said.startswith("Nothing to be done"):
                 self.succeeded()
@@ -121,7 +127,7 @@ class Terminal(logging.Handler):
                 self._line(line)
 
     def _tick(self) -> None:
-        while not self.ended.wait(1 if self.live else RARELY):
+        while not self.ended.wait(1 if self.live else LOG_INTERVAL_S):
             with self.turn:
                 self._draw()
 
@@ -133,7 +139,7 @@ class Terminal(logging.Handler):
         if self.live:
             self.stream.write("\r\033[K" + line[: shutil.get_terminal_size().columns - 1])
             self.stream.flush()
-        elif time.monotonic() - self.last >= RARELY:
+        elif time.monotonic() - self.last >= LOG_INTERVAL_S:
             self._line(line)
 
     def _line(self, text: str) -> None:

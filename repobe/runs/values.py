@@ -84,7 +84,7 @@ WHOLE = AfterValidator(whole)
 COUNT = BeforeValidator(whole)
 
 Item = TypeVar("Item")
-Several = Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000), AfterValidator(distinct)]
+UniqueTuple = Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000), AfterValidator(distinct)]
 
 Flag = Annotated[bool, Field(strict=True)]
 File = Annotated[str, AfterValidator(file)]
@@ -100,17 +100,17 @@ Patterns = Annotated[
 ]
 # Below −28 dB, the exponential in the capacity of Rayleigh fading overflows.
 Decibels = Annotated[float, FINITE, Field(ge=-25, le=100), WHOLE]
-SNRs = Several[Decibels]
+SNRs = UniqueTuple[Decibels]
 Radius = Annotated[float, FINITE, Field(ge=0, le=1), WHOLE]
 Rate = Annotated[float, FINITE, Field(gt=0, le=10, description="peak of the one-cycle schedule"), WHOLE]
 Decay = Annotated[float, FINITE, Field(ge=0, le=1), WHOLE]
 Epochs = Annotated[int, Field(strict=True, ge=1, le=10_000), COUNT]
 Batch = Annotated[int, Field(strict=True, ge=2, le=65_536), COUNT]
 Images = Annotated[int, Field(strict=True, ge=1, le=10**9), COUNT]
-Learned = Annotated[int, Field(strict=True, ge=100, le=10**9), COUNT]  # enough that a validation split has images
+TrainImages = Annotated[int, Field(strict=True, ge=100, le=10**9), COUNT]  # enough that a validation split has images
 Draws = Annotated[int, Field(strict=True, ge=1, le=255), COUNT]  # tables count them in a byte
 Steps = Annotated[int, Field(strict=True, ge=1, le=100_000), COUNT]
-Repeats = Annotated[int, Field(strict=True, ge=1, le=10_000), COUNT]
+RepeatCount = Annotated[int, Field(strict=True, ge=1, le=10_000), COUNT]
 Messages = Annotated[int, Field(strict=True, ge=1, le=100), COUNT]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024), COUNT]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32), COUNT]

@@ -10,7 +10,7 @@ from repobe.runs.progress import clock
 from repobe.runs.status import PARTS
 
 SLOW = ("train", "measure")
-MOMENT = 3.0  # seconds: assumed for a job of another stage until the first of its kind ends
+DEFAULT_JOB_S = 3.0  # assumed for a job of another stage until the first of its kind ends
 
 
 class Job(NamedTuple):
@@ -70,7 +70,7 @@ class Workload:
         known = self.lasted.get(rule) or [since + told for since, told in jobs if told is not None]
         if not known and rule in SLOW:
             known = [seconds for slow in SLOW for seconds in self.lasted.get(slow, [])]
-        return sum(known) / len(known) if known else None if rule in SLOW else MOMENT
+        return sum(known) / len(known) if known else None if rule in SLOW else DEFAULT_JOB_S
 
     def _told(self, job: Job) -> float | None:
         """Seconds left as a run at work reports them; None if it reports nothing yet."""

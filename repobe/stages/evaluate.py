@@ -41,7 +41,7 @@ def evasion(
     spec: Spec,
     data: Data,
     surrogates: dict[str, Method],
-    keep: Callable[..., dict],
+    cached: Callable[..., dict],
     weights: dict[str, str] | None = None,
 ) -> tuple[list[dict], dict[tuple[float, str], tuple[np.ndarray, int]]]:
     """(rows of evasion.csv, correct draws of each image, for paired tests).
@@ -54,13 +54,13 @@ def evasion(
     The second value is {(snr_db, attack): (number of correct draws of each image, uint8 [n]; number of draws)}, for a
     classifier without attack and under the paper's attack. surrogates: trained runs, by label, on which transfer
     attacks are crafted; weights: the SHA-256 of their models, on which what is kept of a transfer attack depends.
-    keep: a `Partial`, which names what each part depends on, so that a new attack adds its own.
+    cached: a `ResultCache`, which names what each part depends on, so that a new attack adds its own.
     """
     image, label = Resized(data.test[0], spec.image_size), data.test[1]
     victim = Victim(trained, spec, image, label, surrogates)
     rows, counts, sent = [], {}, {}
     for snr_db in spec.snr_db:
-        natural = keep(
+        natural = cached(
             f"natural {snr_db:g} dB",
             lambda snr_db=snr_db: unattacked(trained, spec, image, label, snr_db, sent),
             draws=spec.evaluation.draws,
@@ -79,7 +79,7 @@ def evasion(
         survived: dict[float, list[dict]] = {}
         kinds: dict[float, set[str]] = {}
         for name, attack, eps in attacks:
-            outcomes = keep(
+            outcomes = cached(
                 f"{name} {eps:g} {snr_db:g} dB",
                 lambda name=name, attack=attack, eps=eps, snr_db=snr_db, common=common: attacked(
                     victim, name, attack, eps, snr_db, common

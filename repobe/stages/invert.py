@@ -41,12 +41,12 @@ def inversion_steps(spec: Spec) -> int:
 
 
 def inversion(
-    trained: Method, spec: Spec, data: Data, classifier: nn.Module, keep: Callable[..., dict]
+    trained: Method, spec: Spec, data: Data, classifier: nn.Module, cached: Callable[..., dict]
 ) -> tuple[list[dict], dict[str, Tensor]]:
     """Rows of inversion.csv, and the pictures: uint8 [m, c, 32, 32] by attacker, with `original` and `label`.
 
     The attackers learn from the training split and are measured on the first OVERHEARD test images. The pictures
-    are of the highest SNR. keep: a `Partial`; attackers that learn from the same pairs share a result.
+    are of the highest SNR. cached: a `ResultCache`; attackers that learn from the same pairs share a result.
     """
     pixels, label = (part[:OVERHEARD] for part in data.test)
     shown, target = _first_of_each_class(label, data.classes), scored(pixels, spec.image_size)
@@ -68,7 +68,7 @@ def inversion(
 
     for snr_db in spec.inversion.snr_db:
         situation = Situation(trained, spec, data, snr_db)
-        plain = keep(
+        plain = cached(
             f"plain {snr_db:g} dB",
             lambda s=situation: measure(s.without_attacker())
             | {"original": {"attacker_accuracy": classified(classifier, target, label)}},
@@ -77,7 +77,7 @@ def inversion(
         )
         note(situation, plain)
         for name, attack in situation.attacks().items():
-            found = keep(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack()), **situation.settings(name))
+            found = cached(f"{name} {snr_db:g} dB", lambda attack=attack: measure(attack()), **situation.settings(name))
             note(situation, found)
     return rows, pictures
 

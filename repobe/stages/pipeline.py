@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repobe.runs import checksums, plugins
-from repobe.runs.code import measured_by
+from repobe.runs.code_digest import measured_by
 from repobe.runs.console import tell
 from repobe.runs.files import about, arrays, table
 from repobe.runs.locks import alone
@@ -94,8 +94,8 @@ def audit(spec_file: Path, device: str) -> None:
 
 
 def _evaluate(run: "Opened") -> None:
-    from repobe.runs.partial import Partial
     from repobe.runs.progress import Progress
+    from repobe.runs.result_cache import ResultCache
     from repobe.stages import evaluate as measuring
     from repobe.tables import outcomes
 
@@ -104,22 +104,22 @@ def _evaluate(run: "Opened") -> None:
     with Progress(spec, folder, "evaluate", measuring.evasion_steps(spec)) as progress:
         weights = {label: checksums.of(run.model_file(path)) for label, path in spec.surrogates.items()}
         model = run.model_file(spec.path)
-        partial = Partial(folder / "partial_evasion", model, code=_measuring(run), told=progress.step)
+        cache = ResultCache(folder / "partial_evasion", model, code=_measuring(run), told=progress.step)
         trained = run.trained()
-        rows, counts = measuring.evasion(trained, spec, run.data, surrogates, partial, weights)
+        rows, counts = measuring.evasion(trained, spec, run.data, surrogates, cache, weights)
         if trained.system.digital:
             lost = trained.system.codec.failures
             tell(f"{spec.path}: {lost} messages that the codec could not decode")
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
         table(folder / "evasion.csv", _signed(rows, spec))
         checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))
-        partial.pack()
+        cache.pack()
 
 
 def _invert(run: "Opened") -> None:
     from repobe.runs.folders import classifier_file
-    from repobe.runs.partial import Partial
     from repobe.runs.progress import Progress
+    from repobe.runs.result_cache import ResultCache
     from repobe.stages import invert as measuring
     from repobe.training import evaluation_classifier
 
@@ -129,11 +129,11 @@ def _invert(run: "Opened") -> None:
         trained, classifier = run.trained(), evaluation_classifier.load(run.data, weights)
         with Progress(spec, folder, "invert", measuring.inversion_steps(spec)) as progress:
             sources = (run.model_file(spec.path), weights)
-            partial = Partial(folder / "partial_inversion", *sources, code=_measuring(run), told=progress.step)
-            rows, pictures = measuring.inversion(trained, spec, run.data, classifier, partial)
+            cache = ResultCache(folder / "partial_inversion", *sources, code=_measuring(run), told=progress.step)
+            rows, pictures = measuring.inversion(trained, spec, run.data, classifier, cache)
     _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
     if spec.inversion.attackers:
-        partial.pack()
+        cache.pack()
 
 
 def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
@@ -143,19 +143,19 @@ def _write_inversion(folder: Path, rows: list[dict], pictures: dict) -> None:
 
 
 def _audit(run: "Opened") -> None:
-    from repobe.runs.partial import Partial
+    from repobe.runs.result_cache import ResultCache
     from repobe.stages import audit as measuring
 
     spec, folder, rows = run.spec, run.folder, []
     shuffles = _shuffles(folder)
     if shuffles:
-        keep = Partial(folder / "partial_audit", run.model_file(spec.path), code=_measuring(run))
+        cache = ResultCache(folder / "partial_audit", run.model_file(spec.path), code=_measuring(run))
         inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
         settings = asdict(spec.audit) | {"inversion": inversion}
-        rows = keep("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
+        rows = cache("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
     _write_audit(folder, _signed(rows, spec))
     if shuffles:
-        keep.pack()
+        cache.pack()
 
 
 def _write_audit(folder: Path, rows: list[dict]) -> None:

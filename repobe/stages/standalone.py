@@ -6,7 +6,7 @@ Each imports what it needs when it is called, because torch takes seconds to imp
 import json
 from pathlib import Path
 
-from repobe.runs import checksums, code
+from repobe.runs import checksums, code_digest
 from repobe.runs.files import replace, table
 from repobe.runs.locks import alone
 from repobe.runs.spec import Audit, Spec
@@ -25,7 +25,7 @@ def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str
     trained = evaluation_classifier.train(data, epochs or (7 if len(data.train[0]) < 10_000 else 4))
     weights = {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     # One entry, because safetensors writes several in no fixed order.
-    told = {"about": json.dumps({"classifier": data_file.stem, "code": code.of_classifier()})}
+    told = {"about": json.dumps({"classifier": data_file.stem, "code": code_digest.of_classifier()})}
     replace(out, safetensors.torch.save(weights, told))
     checksums.record(out.parent, out.stem, [out.name])
 

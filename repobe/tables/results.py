@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from repobe.runs import checksums
-from repobe.runs.code import mixed
+from repobe.runs.code_digest import mixed
 from repobe.runs.console import tell
 from repobe.runs.files import arrays, replace, text_of
 from repobe.runs.names import run_name

@@ -15,7 +15,7 @@ TEXT = {"method", "dataset", "channel", "snr_train_db", "attack", "split", "metr
 TEXT |= {"quantity", "grid", "schedule", "device", "precision", "code"}
 COST_NUMBERS = ["parameters", "symbols_k", "flops", "train_seconds", "images_per_second", "peak_memory_mb"]
 # n: sample size (images, trials or keys).
-# code: digest of the code that made the row, see repobe.runs.code; empty in rows older than this column.
+# code: digest of the code that made the row, see repobe.runs.code_digest; empty in rows older than this column.
 # images_sd: standard deviation over the n images; empty for a proportion, where value and n determine it.
 # keys_sd: standard deviation over the n keys; empty in rows older than this column.
 VALUES = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from repobe.images.datasets import Data, augment, shuffled
 from repobe.images.resizing import Resized, at_once, gathered, images, through
 from repobe.phy import channels
-from repobe.runs import checksums, code, plugins
+from repobe.runs import checksums, code_digest, plugins
 from repobe.runs.devices import called
 from repobe.runs.files import about, replace, table
 from repobe.runs.memory import Peak
@@ -194,16 +194,16 @@ def _cost(spec: Spec, data: Data, student: Method, history: list[dict], taken: d
         "device": " and ".join(taken["devices"]),
         "threads": spec.threads,
         "precision": precision_of(student, spec),
-        "code": code.trained_by(spec.method),
+        "code": code_digest.trained_by(spec.method),
     }
 
 
 def _origin(spec: Spec, data: Data, teacher: Method | None) -> str:
     """The SHA-256 of everything that a training depends on: its part of the spec, its code, its data, its teacher."""
     digest = hashlib.sha256(json.dumps(spec.as_trained()).encode())
-    digest.update(code.trained_by(spec.method).encode())
+    digest.update(code_digest.trained_by(spec.method).encode())
     if spec.channel_source:
-        digest.update(code.digest([plugins.ROOT / spec.channel_source]).encode())
+        digest.update(code_digest.digest([plugins.ROOT / spec.channel_source]).encode())
     tensors = [*data.train, *data.validation, *(teacher.system.state_dict().values() if teacher else ())]
     for tensor in tensors:
         digest.update(tensor.detach().cpu().numpy().tobytes())

@@ -24,8 +24,8 @@ from repobe.phy import channels
 from repobe.runs import names, values
 from repobe.runs.config import CONFIG as KEYS
 from repobe.runs.config import ROOT, SCHEMA, check, hyper_parameters, load, methods
+from repobe.runs.config_files import merged, read, understood
 from repobe.runs.grid import HALF, grid
-from repobe.runs.reading import merged, read, understood
 from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec, Training
 from repobe.training import method
@@ -371,7 +371,7 @@ def test_the_types_of_a_methods_own_file_are_checked_without_running_it(tmp_path
 
 
 def test_the_least_m_of_nakagami_fading_is_the_channels_own():
-    (least,) = names.LEAST["nakagami"].values()
+    (least,) = names.PARAMETER_MINIMUM["nakagami"].values()
     assert channels.Nakagami(least).m == 0.5
     with pytest.raises(ValueError, match="1/2 or more"):
         channels.Nakagami(math.nextafter(least, 0))

@@ -143,35 +143,35 @@ def pickled(mark: Path) -> bytes:
 
 
 def test_no_checkpoint_and_no_part_runs_what_a_pickle_holds(run, tmp_path, capsys):
-    from repobe.runs.partial import Partial
+    from repobe.runs.result_cache import ResultCache
 
     mark = tmp_path / "was_run"
     (run / "resume.pt").write_bytes(pickled(mark))
     assert main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"repobe: {run / 'resume.pt'} is damaged (Weights only")
     (run / "partial_test.pt").write_bytes(pickled(mark))
-    assert Partial(run / "partial_test", run / "spec.yaml", code="1").packed == {}
+    assert ResultCache(run / "partial_test", run / "spec.yaml", code="1").packed == {}
     assert not mark.exists()
 
 
 def test_a_damaged_part_of_a_measurement_is_computed_again(run, capsys):
-    from repobe.runs.partial import Partial
+    from repobe.runs.result_cache import ResultCache
 
-    keep = Partial(run / "partial_test", run / "spec.yaml", code="1")
-    assert keep("sum", lambda: {"value": 3}) == {"value": 3}
-    assert keep("sum", lambda: {"value": 4}) == {"value": 3}
+    cache = ResultCache(run / "partial_test", run / "spec.yaml", code="1")
+    assert cache("sum", lambda: {"value": 3}) == {"value": 3}
+    assert cache("sum", lambda: {"value": 4}) == {"value": 3}
     path = run / "partial_test" / "sum.pt"
     path.write_bytes(one_bit(path.read_bytes()))
-    assert keep("sum", lambda: {"value": 4}) == {"value": 4}
-    keep.pack()
-    again = Partial(run / "partial_test", run / "spec.yaml", code="1")
+    assert cache("sum", lambda: {"value": 4}) == {"value": 4}
+    cache.pack()
+    again = ResultCache(run / "partial_test", run / "spec.yaml", code="1")
     assert again("sum", lambda: {"value": 5}) == {"value": 4}
     assert not path.parent.exists()
     whole = run / "partial_test.pt"
     whole.write_bytes(one_bit(whole.read_bytes()))
-    again = Partial(run / "partial_test", run / "spec.yaml", code="1")
+    again = ResultCache(run / "partial_test", run / "spec.yaml", code="1")
     assert again("sum", lambda: {"value": 5}) == {"value": 5}
-    other = Partial(run / "partial_test", run / "spec.yaml", code="2")
+    other = ResultCache(run / "partial_test", run / "spec.yaml", code="2")
     assert other("sum", lambda: {"value": 6}) == {"value": 6}  # other code computes it again
 
 

@@ -13,11 +13,11 @@ from snakemake.exceptions import WorkflowError
 SUITE = Path(workflow.current_basedir).parents[1].resolve()
 sys.path.insert(0, str(SUITE))
 from repobe.runs import checksums, gpus, resources, slurm, terminal
-from repobe.runs.code import judged_by, same_classifier, same_method, shown_by
+from repobe.runs.code_digest import judged_by, same_classifier, same_method, shown_by
 from repobe.runs.config import check, source_of
 from repobe.runs.plugins import is_file
 from repobe.runs.grid import every_run, kept
-from repobe.runs.reading import merged, read, understood
+from repobe.runs.config_files import merged, read, understood
 from repobe.runs.status import is_finished
 
 # The user's config files, else that of the Snakefile, for the commands that the report shows.

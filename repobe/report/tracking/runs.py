@@ -14,8 +14,8 @@ from pathlib import Path
 from repobe.report.tracking import artifacts
 from repobe.report.tracking.contents import Contents, Seed, configuration, configuration_of, digest, grid
 from repobe.report.tracking.store import Store, Unavailable, opened
-from repobe.runs.addresses import without_password
 from repobe.runs.files import replace
+from repobe.runs.mlflow_uri import without_password
 from repobe.runs.spec import Spec
 
 PARENT = "mlflow.parentRunId"

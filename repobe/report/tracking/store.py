@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repobe.runs.addresses import masked
 from repobe.runs.locks import alone
+from repobe.runs.mlflow_uri import masked
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment

@@ -1,6 +1,6 @@
 """Checks the data with the config: that `data_dir` or a dataset's source exists, and the headers of an .npz file.
 
-It reads no image: `images.own` does that when the data are made, after the same checks.
+It reads no image: `images.custom` does that when the data are made, after the same checks.
 """
 
 import zipfile

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map_only
 from repobe.runs import checksums, files
 
 
-class Partial:
+class ResultCache:
     """Results by name in a folder of their own, each with the digest of what it was computed from.
 
     sources: the files that all of them depend on; code: the digest of the code. told: called once each result exists,

@@ -14,7 +14,7 @@ Functions = dict[str, ast.FunctionDef]
 METHOD = "repobe/training/method.py"
 CHANNEL = "repobe/phy/channel.py"
 EVASION = "repobe/attacks/evasion.py"
-MADE = "def __init__(self, problem, hyper): ..."  # as `training.method.load` calls it
+INIT_SIGNATURE = "def __init__(self, problem, hyper): ..."  # as `training.method.load` calls it
 
 
 def refuse_attack(path: str) -> None:
@@ -25,7 +25,7 @@ def refuse_attack(path: str) -> None:
 
 def refuse_method(path: str) -> None:
     """ValueError unless the file's class Method has an `update`, and its overrides have the right parameters."""
-    _refuse_class(path, plugins.defines(path, ast.ClassDef, "Method"), METHOD, "Method", MADE)
+    _refuse_class(path, plugins.defines(path, ast.ClassDef, "Method"), METHOD, "Method", INIT_SIGNATURE)
 
 
 def refuse_channel(path: str, name: str) -> None:

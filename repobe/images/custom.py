@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from repobe.images.subsets import stratified
-from repobe.runs import own_data
+from repobe.runs import custom_data_checks
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow hands to another program
 GREY = ("1", "L", "LA")
@@ -32,7 +32,7 @@ def read(name: str, source: Path) -> tuple[Split, Split, int]:
 
     ValueError names what is missing, damaged, of another size or of another type.
     """
-    own_data.refuse(source)
+    custom_data_checks.refuse(source)
     train, test = _folder(name, source) if source.is_dir() else _npz(source)
     present, classes = train[1].unique().tolist(), int(max(train[1].max(), test[1].max())) + 1
     # One wrong label may be huge, so no list of all classes.
@@ -117,10 +117,10 @@ def _stacked(arrays: list[np.ndarray], coloured: bool) -> Tensor:
 
 
 def _npz(source: Path) -> tuple[Split, Split]:
-    """What `own_data.refuse` let through: the arrays are there, with those types and shapes."""
+    """What `custom_data_checks.refuse` let through: the arrays are there, with those types and shapes."""
     try:
         with np.load(source, allow_pickle=False) as file:  # pickles run code
-            held = {name: file[name] for name in own_data.ARRAYS}
+            held = {name: file[name] for name in custom_data_checks.ARRAYS}
     except Exception as error:  # a damaged archive can raise anything: BadZipFile, zlib.error, NotImplementedError, …
         raise ValueError(f"{source}: {' '.join(str(error).split())}") from None
     splits = []

@@ -16,11 +16,11 @@ from repobe.runs.plugins import ROOT
 CLASSIFIER = ROOT / "repobe" / "training" / "evaluation_classifier.py"
 TRAINS = ("runs/seeds.py", "runs/devices.py", "images", "phy", "cipher", "systems", "attacks/pgd.py", "training")
 # These make the data, which a run names by its own hash, or describe a network: no number of a run depends on them.
-IDLE = {"own.py", "sources.py", "published.py", "layer_table.py"}
+IGNORED_FILES = {"custom.py", "sources.py", "published.py", "layer_table.py"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MEASURES = (*TRAINS, "attacks", "stages", "tables/schema.py")  # the schema says how many images an audit reads
-JUDGES = ("tables", "verdicts")
-SHOWS = (*JUDGES, "report")
+VERDICT_CODE = ("tables", "verdicts")
+REPORT_CODE = (*VERDICT_CODE, "report")
 
 
 def trained_by(method: str) -> str:
@@ -35,12 +35,12 @@ def measured_by(method: str) -> str:
 
 def judged_by() -> str:
     """The code that makes tables, summaries and verdicts."""
-    return digest(files_of(JUDGES))
+    return digest(files_of(VERDICT_CODE))
 
 
 def shown_by() -> str:
     """The code of the page and of what MLflow shows, which contains that of the verdicts."""
-    return digest(files_of(SHOWS))
+    return digest(files_of(REPORT_CODE))
 
 
 def _both(rooms: tuple[str, ...], method: str) -> str:
@@ -48,10 +48,10 @@ def _both(rooms: tuple[str, ...], method: str) -> str:
 
 
 def files_of(rooms: tuple[str, ...]) -> list[Path]:
-    """The Python files of these rooms, and those that the tuple names itself, without IDLE ones."""
+    """The Python files of these rooms, and those that the tuple names itself, without IGNORED_FILES ones."""
     suite = ROOT / "repobe"
     files = {path for room in rooms for path in ([suite / room] if room.endswith(".py") else (suite / room).rglob("*"))}
-    return sorted(path for path in files if path.suffix == ".py" and path.name not in IDLE)
+    return sorted(path for path in files if path.suffix == ".py" and path.name not in IGNORED_FILES)
 
 
 def same_method(method: str, run: Path) -> bool:
