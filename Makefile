@@ -26,7 +26,7 @@ tables: $(READY) ## one report and all figures of the committed tables, no train
 	@echo "drawing figures"
 	@.venv/bin/python -m figures results/all figures/all
 	@.venv/bin/python -m repobe report results/all figures/all
-	@.venv/bin/python -m repobe.report.closing results/all figures/all
+	@.venv/bin/python -m repobe.report.final_message results/all figures/all
 
 PICTURES = fig3a fig3d fig_specification
 pictures: tables ## the READMEs' pictures, drawn anew from the committed tables

@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from repobe.report.canvas import say_values, theme, value_text
+from repobe.report.display_names import scaled
 from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, on_one_device, save, save_empty, summary
 from repobe.report.styles import methods_in_order, style
-from repobe.report.wording import scaled
-from repobe.tables.schema import RUN
+from repobe.tables.schema import CONFIGURATION
 
 TITLE = "Cost against accuracy"
 COSTS = {
@@ -28,9 +28,11 @@ def draw() -> None:
     results, out = arguments()
     accuracy = summary(results, "evasion")
     accuracy = accuracy[accuracy["metric"] == "natural_accuracy"].drop(columns="symbols_k")
-    accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(RUN)["snr_test_db"].transform("max")]
+    accuracy = accuracy[accuracy["snr_test_db"] == accuracy.groupby(CONFIGURATION)["snr_test_db"].transform("max")]
     cost = summary(results, "cost").drop(columns="seeds")
-    table = pd.merge(accuracy[[*RUN, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=RUN)
+    table = pd.merge(
+        accuracy[[*CONFIGURATION, "snr_test_db", "mean", "low", "high", "seeds", "n"]], cost, on=CONFIGURATION
+    )
     table = on_one_device(table)
     if table.empty:
         return save_empty(out / "fig_cost", table, TITLE)

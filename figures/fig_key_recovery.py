@@ -1,6 +1,6 @@
 """Key recovery from known messages: the fraction of keys found, over the eavesdropper's SNR."""
 
-from repobe.report import wording
+from repobe.report import display_names
 from repobe.report.canvas import interval_line, panels, theme
 from repobe.report.headings import channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
@@ -57,7 +57,7 @@ def _name(method: str, dataset: str, rows) -> str:
     grid = f"{rows['grid'].iloc[0].replace('x', '×')}\N{NO-BREAK SPACE}places"
     if dataset == "none":
         return f"Random features\n{grid}"
-    return f"{wording.method(method)}\n{panel_title(dataset)}, {grid}"
+    return f"{display_names.method(method)}\n{panel_title(dataset)}, {grid}"
 
 
 if __name__ == "__main__":

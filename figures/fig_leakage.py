@@ -2,8 +2,8 @@
 
 import matplotlib.pyplot as plt
 
-from repobe.report import wording
-from repobe.report.beaten import sentence
+from repobe.report import display_names
+from repobe.report.attacker_above_receiver import sentence
 from repobe.report.canvas import say_values, theme, value_text
 from repobe.report.headings import NOTE, channel_title, datasets_in_order, on_one_channel, panel_title, shared
 from repobe.report.saving import arguments, save, save_empty, summary
@@ -91,11 +91,12 @@ def draw() -> None:
                 )
                 whole = attacker.replace("_", " ")
                 records = rows.reset_index().to_dict("records")
-                texts = [value_text(f"{wording.method(row['method'])}, {whole}", row) for row in records]
+                texts = [value_text(f"{display_names.method(row['method'])}, {whole}", row) for row in records]
                 say_values(handles[name], texts)
                 where = f"on {panel_title(dataset)}, {whole}: {metric}"
-                told += [f"{wording.method(str(m))} {where} {v:.2f}" for m, v in rows["mean"].items()]
-            axes.set(yticks=range(len(methods)), yticklabels=[wording.method(name) for name in methods], xlabel=label)
+                told += [f"{display_names.method(str(m))} {where} {v:.2f}" for m, v in rows["mean"].items()]
+            labels = [display_names.method(name) for name in methods]
+            axes.set(yticks=range(len(methods)), yticklabels=labels, xlabel=label)
             axes.set(xlim=(-0.02, 1.02), ylim=(len(methods) - 0.5, -0.5), title=panel_title(dataset))
             axes.grid(axis="x", alpha=0.35)
             axes.label_outer()

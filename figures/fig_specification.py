@@ -14,7 +14,7 @@ from repobe.report.saving import arguments, save, save_empty
 from repobe.report.styles import BLUE, GREY, RED
 from repobe.tables.results import read
 from repobe.verdicts import paper
-from repobe.verdicts.readings import AS_DECIDED, JUDGED
+from repobe.verdicts.readings import AS_DECIDED, PASSED_GATES
 
 TITLE = "Claims under every reading"
 CLAIMS = {  # each claim in a few words
@@ -75,7 +75,7 @@ def curve(table: pd.DataFrame, claim: str, dataset: str) -> pd.DataFrame:
     # Tables of an older suite have the upper end of the least favourable comparison alone.
     high = mine.get("lowest_high", mine["high"]).fillna(mine["high"])
     side = [sides(*ends) for ends in zip(mine["lowest"], high, strict=True)]
-    return mine.assign(side=pd.Series(side, dtype=str), judged=mine["outcome"].isin(JUDGED))
+    return mine.assign(side=pd.Series(side, dtype=str), judged=mine["outcome"].isin(PASSED_GATES))
 
 
 def sides(low: float, high: float) -> str:

@@ -113,23 +113,23 @@ def compare(o: argparse.Namespace) -> None:
 
 def claims(o: argparse.Namespace) -> None:
     """A verdict for every sentence of the paper that claims something."""
-    from repobe.verdicts import claims as room
+    from repobe.verdicts import claims as verdicts_on_claims
 
-    room.judge(o.results)
+    verdicts_on_claims.judge(o.results)
 
 
 def decisions(o: argparse.Namespace) -> None:
     """The effect of each decision: every variant beside its reference."""
-    from repobe.verdicts import decisions as room
+    from repobe.verdicts import decisions as effects_of_decisions
 
-    room.weigh(o.results)
+    effects_of_decisions.weigh(o.results)
 
 
 def readings(o: argparse.Namespace) -> None:
     """The claims again, under every reading that the paper allows."""
-    from repobe.verdicts import readings as room
+    from repobe.verdicts import readings as claims_by_reading
 
-    room.judge(o.results)
+    claims_by_reading.judge(o.results)
 
 
 def adopt(o: argparse.Namespace) -> None:
@@ -159,9 +159,9 @@ def rescore(o: argparse.Namespace) -> None:
 
 def report(o: argparse.Namespace) -> None:
     """One self-contained page."""
-    from repobe.report import page as room
+    from repobe.report import page
 
-    room.write(o.results, o.figures, [*map(str, o.configfile)])
+    page.write(o.results, o.figures, [*map(str, o.configfile)])
 
 
 def track(o: argparse.Namespace) -> None:

@@ -72,7 +72,7 @@ def _of_halves(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def empty(name: str) -> pd.DataFrame:
-    return pd.DataFrame(columns=[*schema.KEYS[name], *schema.VALUES[name]])
+    return pd.DataFrame(columns=schema.columns(name))
 
 
 def claim(**departures) -> dict:

@@ -35,7 +35,7 @@ from figures import (
     fig_specification,
 )  # fmt: skip
 from repobe.phy.channels import AWGN
-from repobe.report import beaten, canvas, curves, galleries, headings, saving, styles
+from repobe.report import attacker_above_receiver, canvas, curves, galleries, headings, saving, styles
 from repobe.report.headings import NOTHING
 from repobe.runs.files import arrays
 from repobe.systems import layer_table as layers
@@ -424,7 +424,7 @@ def test_the_layer_table_names_the_kind_of_a_layer_that_is_the_suite_s_own():
     assert list(rows[rows["kind"] == "normalisation"]["layer"]) == ["Standardise"]
 
 
-def test_the_specification_curve_runs_from_the_least_kind_reading_to_the_kindest_on_one_dataset():
+def test_the_specification_curve_runs_from_the_least_to_the_most_favourable_reading_on_one_dataset():
     rows = [
         {"claim": "c08", "dataset": dataset, "reading": reading, "lead": lead, "low": lead - 0.02, "high": lead + 0.02}
         | {"outcome": outcome, "lowest": lead - (0.06 if reading == "r03" else 0.02)}  # another interval of r03
@@ -550,10 +550,10 @@ def test_an_attacker_that_beats_the_receiver_gets_a_sentence_and_one_below_it_no
     row = {"dataset": "mnist", "channel": "awgn", "method": "repobe_reconstruction", "snr_tap_db": 23, "metric": "ssim"}
     rows = [row | {"attacker": name, "mean": mean} for name, mean in
             [("legitimate", 0.79), ("with_key", 0.86), ("keyless", 0.1), ("mean_image", 0.9)]]  # fmt: skip
-    said = beaten.sentence(pd.DataFrame(rows))
+    said = attacker_above_receiver.sentence(pd.DataFrame(rows))
     assert "with key on RepObE, images (MNIST, AWGN): SSIM 0.860, receiver 0.790" in said
     assert "keyless" not in said
-    assert beaten.sentence(pd.DataFrame(rows[:1] + rows[2:])) == ""
+    assert attacker_above_receiver.sentence(pd.DataFrame(rows[:1] + rows[2:])) == ""
 
 
 def test_a_quantity_of_a_single_decision_is_told_and_leaves_no_almost_empty_panel(results, tmp_path, monkeypatch):

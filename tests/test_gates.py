@@ -4,7 +4,7 @@ from conftest import evasion, outcomes_of
 
 from repobe.images.datasets import VALIDATION
 from repobe.tables.outcomes import images_of
-from repobe.verdicts import gates, paper, tolerances, words
+from repobe.verdicts import gates, paper, tolerances, verdict_text
 from repobe.verdicts.gates import Gates
 
 PLACE = {"dataset": "mnist", "channel": "awgn", "method": "repobe", "snr_train_db": "mixed", "seed": 0}
@@ -182,13 +182,13 @@ def test_the_scale_stands_beside_the_papers():
 
 
 def test_a_verdict_names_what_limits_it():
-    assert words.qualified("not reproduced", {64}, ["seeds"]) == "not reproduced, at 64×64"
-    assert words.qualified("agrees", {224}, ["pooled from 2 methods over awgn"]) == "agrees"
-    assert words.qualified("agrees", {224}, ["none known"]) == "agrees, one training"
-    assert words.qualified("differs", {32}, ["seeds", "none known"]) == "differs, at 32×32, one training"
-    assert words.qualified("reproduced", {32}, ["seeds"], ["mnist"]) == "reproduced, on MNIST alone, at 32×32"
-    assert words.plain("not reproduced, at 64×64, one training") == "not reproduced"
-    assert words.plain("inconclusive: not trained") == "inconclusive"
+    assert verdict_text.qualified("not reproduced", {64}, ["seeds"]) == "not reproduced, at 64×64"
+    assert verdict_text.qualified("agrees", {224}, ["pooled from 2 methods over awgn"]) == "agrees"
+    assert verdict_text.qualified("agrees", {224}, ["none known"]) == "agrees, one training"
+    assert verdict_text.qualified("differs", {32}, ["seeds", "none known"]) == "differs, at 32×32, one training"
+    assert verdict_text.qualified("reproduced", {32}, ["seeds"], ["mnist"]) == "reproduced, on MNIST alone, at 32×32"
+    assert verdict_text.plain("not reproduced, at 64×64, one training") == "not reproduced"
+    assert verdict_text.plain("inconclusive: not trained") == "inconclusive"
 
 
 def test_what_fails_both_gates_is_called_not_trained():

@@ -106,11 +106,11 @@ def test_adversarial_rivals_refuse_to_reconstruct(name):
 def test_a_run_without_a_shuffle_has_no_cipher_audit(name, specs, digits, tmp_path):
     """The model's file says so: what an audit would attack is not loaded, its table is a header."""
     from repobe.__main__ import main
-    from repobe.tables.schema import KEYS, VALUES
+    from repobe.tables.schema import columns
 
     spec = replace(specs["undefended"], label=name, method=name)
     assert not build(spec, digits).shuffles
     (tmp_path / "spec.yaml").write_text(spec.dump())
     train(replace(spec, training=replace(spec.training, epochs=1)), digits, tmp_path)
     assert main(["audit", str(tmp_path / "spec.yaml")]) == 0
-    assert (tmp_path / "audit.csv").read_text() == ",".join(KEYS["audit"] + VALUES["audit"]) + "\n"
+    assert (tmp_path / "audit.csv").read_text() == ",".join(columns("audit")) + "\n"

@@ -2,9 +2,10 @@
 
 import pandas as pd
 import pytest
+from unmarked import unmarked
 
 from repobe.report import printed
-from repobe.report.quotes import refresh, unmarked
+from repobe.report.quotes import refresh
 from repobe.tables.results import write_derived
 
 SCALE = "32×32, k = 32; the paper 224×224, k = 1568"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from unmarked import unmarked
 
-from repobe.report.quotes import main, refresh, unmarked
+from repobe.report.quotes import main, refresh
 from repobe.tables.results import write
 from repobe.verdicts import paper
 

@@ -124,7 +124,7 @@ def result(reading: str, outcome: str, lead: float, dataset: str = "mnist") -> d
     return of | {"outcome": outcome, "lead": lead} | bounds
 
 
-def test_the_headline_is_the_reading_kindest_to_the_paper_beside_how_many_hold():
+def test_the_headline_is_the_reading_most_favourable_to_the_paper_beside_how_many_hold():
     """A sure reading counts above an open one that leads by more; stand-ins count for nothing."""
     several = [
         result("r00", "fails", -0.03),
@@ -134,7 +134,7 @@ def test_the_headline_is_the_reading_kindest_to_the_paper_beside_how_many_hold()
         result("r04", "holds", 0.9, dataset="digits"),
     ]
     (one,) = readings.headline(pd.DataFrame(several)).to_dict("records")
-    assert (one["kindest"], one["outcome"], one["as_decided"]) == ("r01", "holds", "fails")
+    assert (one["most_favourable"], one["outcome"], one["as_decided"]) == ("r01", "holds", "fails")
     assert (one["holds"], one["fails"], one["open"], one["readings"]) == (2, 1, 1, 4)
     assert one["ahead"] == 3  # r02's interval too lies above 0
 
@@ -188,10 +188,10 @@ def test_every_reading_names_claims_that_there_are_and_runs_of_its_own_config():
     assert [one["id"] for one in paper.readings()] == [f"r{number:02d}" for number in range(len(others) + 1)]
     for reading in others:
         assert {"methods", "channels", "snr_offset_db", "parts"} & set(reading), reading["id"]
-        assert set(reading["bears_on"]) <= set(ours["bears_on"]) <= set(known)
+        assert set(reading["claims"]) <= set(ours["claims"]) <= set(known)
         assert set(reading.get("methods", {}).values()) <= runs
         assert set(reading.get("channels", {}).values()) <= set(config["channels"])
-        for claim in reading["bears_on"]:
+        for claim in reading["claims"]:
             parts = known[claim]["parts"]
             named = {part["method"] for part in parts} | {r for part in parts for r in part.get("rivals", [])}
             assert not reading.get("methods") or named & set(reading["methods"]), (reading["id"], claim)
@@ -205,7 +205,7 @@ def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
     said = cards._readings(found, words, [], "mnist32")
     assert said == (
         "in readings (32×32, other trainings than above), of 2 it holds under 0, fails under 0, is open under 2. "
-        "Kindest to the paper: r13 (Fig. 3 shows Eq. 16's RepObE), open: not competent, lead −63.07 points."
+        "Most favourable to the paper: r13 (Fig. 3 shows Eq. 16's RepObE), open: not competent, lead −63.07 points."
     )
     assert cards._readings(found, words, [], "readings").startswith("of 2 it holds under 0")
     assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("lead −0.6307.")

@@ -9,7 +9,7 @@ from repobe.runs.config import check
 from repobe.runs.grid import grid, matches, name_of
 from repobe.runs.spec import Spec
 from repobe.tables.results import pictures_of
-from repobe.tables.schema import KEYS, VALUES
+from repobe.tables.schema import columns
 
 
 def test_a_spec_written_and_read_is_the_same(specs, tmp_path):
@@ -95,7 +95,7 @@ def test_without_an_eavesdropper_the_stage_writes_a_header_and_loads_no_model(sp
     run.mkdir(parents=True)
     (run / "spec.yaml").write_text(silent.dump())
     assert main(["invert", str(run / "spec.yaml")]) == 0
-    assert (run / "inversion.csv").read_text() == ",".join(KEYS["inversion"] + VALUES["inversion"]) + "\n"
+    assert (run / "inversion.csv").read_text() == ",".join(columns("inversion")) + "\n"
     assert pictures_of(run / "reconstructions.npz") == {}
 
 

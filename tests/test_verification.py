@@ -92,7 +92,7 @@ def made(original, tmp_path):
 
 
 def write(path, rows, table):
-    columns = schema.KEYS[table] + schema.VALUES[table]
+    columns = schema.columns(table)
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 

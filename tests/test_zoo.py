@@ -15,7 +15,7 @@ import repobe
 from repobe import zoo
 from repobe.__main__ import main
 from repobe.images.resizing import Resized
-from repobe.report import zoo as listed
+from repobe.report import zoo_table as listed
 from repobe.runs import checksums
 from repobe.runs.spec import Spec
 from repobe.stages import evaluate, pipeline

@@ -11,7 +11,7 @@ from conftest import CONFIG
 from repobe.report.tracking.runs import track
 from repobe.runs.files import arrays
 from repobe.runs.grid import grid
-from repobe.tables.schema import KEYS, VALUES
+from repobe.tables.schema import columns
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -35,7 +35,7 @@ def make_run(results: Path, seed: int = 0, accuracy: float = 0.9, label: str = "
     rows = {"evasion": evasion, "inversion": [row | picture | {"images_sd": 0.1}]}
     rows |= {"audit": [row | broken | {"value": 1.0}], "cost": [row | cost]}
     for table, content in rows.items():
-        pd.DataFrame(content, columns=KEYS[table] + VALUES[table]).to_csv(run / f"{table}.csv", index=False)
+        pd.DataFrame(content, columns=columns(table)).to_csv(run / f"{table}.csv", index=False)
     history = {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "seconds": [10.0, 20.0, 30.0]}
     pd.DataFrame(history).to_csv(run / "history.csv", index=False)
     arrays(run / "reconstructions.npz", {"label": np.arange(2), "keyless": np.zeros((2, 1, 16, 16), np.uint8)})

@@ -43,12 +43,12 @@ def status(o: Namespace) -> None:
 
 def zoo(o: Namespace) -> None:
     """What the model zoo holds: its accuracy as printed, as measured by us, and under the best attack known."""
-    from repobe.report import zoo as room
+    from repobe.report import zoo_table
 
-    found = room.models(o.zoo)
+    found = zoo_table.models(o.zoo)
     if not found:
         tell(f"repobe zoo: {o.zoo} is empty; python -m repobe publish puts a trained run into it")
-    _print(_json(found) if o.as_json else room.as_markdown(found))
+    _print(_json(found) if o.as_json else zoo_table.as_markdown(found))
 
 
 def _json(data: object) -> str:

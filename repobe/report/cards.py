@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from repobe.report import wording
+from repobe.report import display_names
 from repobe.report.cells import VERDICTS, in_points, signed
+from repobe.report.display_names import capital, joined, method, spelled
 from repobe.report.headings import channel_title, over_channel
-from repobe.report.wording import capital, joined, method, spelled
 from repobe.tables.schema import is_proportion
 from repobe.verdicts import paper
 from repobe.verdicts.readings import headline
-from repobe.verdicts.words import REBUILT_ALONE, plain
+from repobe.verdicts.verdict_text import REBUILT_ALONE, plain
 
-QUANTITIES = wording.QUANTITIES | {  # claims are about the paper's attack and its one eavesdropper
+QUANTITIES = display_names.QUANTITIES | {  # claims are about the paper's attack and its one eavesdropper
     "adversarial_accuracy": "accuracy under the paper's attack",
     "attacker_accuracy": "accuracy on the keyless attacker's images",
     "ssim": "SSIM of the keyless attacker's images",
@@ -134,13 +134,13 @@ def _readings(found: dict | None, words: dict[str, str], held: list[str], judged
     place = ""
     if judged_in and found["set"] != judged_in:
         place = f"in {found['set']} ({found['size']:g}×{found['size']:g}, other trainings than above), "
-    kindest = f"{found['kindest']} ({words[found['kindest']]})"
+    most_favourable = f"{found['most_favourable']} ({words[found['most_favourable']]})"
     if found["readings"] == 1:
-        return f"{place}only one reading of the paper ran, {kindest}: {found['outcome']}."
+        return f"{place}only one reading of the paper ran, {most_favourable}: {found['outcome']}."
     which = f" ({joined(held)})" if held else ""
     counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
     lead = f"{in_points(found['lead'])} points" if is_proportion(found["quantity"]) else signed(found["lead"])
-    best = f"Kindest to the paper: {kindest}, {found['outcome']}, lead {lead}."
+    best = f"Most favourable to the paper: {most_favourable}, {found['outcome']}, lead {lead}."
     lacking = f" {found['not_run']:g} of the claim's runs did not run there." if found["not_run"] else ""
     return f"{place}of {found['readings']} it {counts}. {best}{lacking}"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from repobe.report.wording import SPELLED, scaled
+from repobe.report.display_names import SPELLED, scaled
 from repobe.tables.schema import is_proportion
-from repobe.verdicts.words import plain
+from repobe.verdicts.verdict_text import plain
 
 AT_ONCE = 40  # rows in the HTML; a longer table loads its others when a reader comes near them
 HEADINGS = {

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from repobe.report.styles import family, methods_in_order, of_ones_own
+from repobe.report.styles import family, methods_in_order, user_methods
 
 # RepObE's k follows from its image size, 2·(S/8)²; the others choose theirs.
 FAMILIES = ("jpeg2000", "jpeg2000_ldpc", "vae", "necst", "repobe")
@@ -15,7 +15,7 @@ def over_channel_uses(evasion: pd.DataFrame) -> pd.DataFrame:
     """
     rows = evasion[(evasion["metric"] == "natural_accuracy") & (evasion["snr_train_db"] == "mixed")]
     rows = rows.assign(family=rows["method"].map(family))
-    families = [*FAMILIES, *map(family, of_ones_own(rows["method"]))]
+    families = [*FAMILIES, *map(family, user_methods(rows["method"]))]
     rows = rows[rows["family"].isin(families)]
     place = {name: number for number, name in enumerate(methods_in_order(families))}
     order = ["dataset", "channel", "snr_test_db", "family", "symbols_k"]

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from repobe.report.canvas import interval_line, mark_empty, theme
 from repobe.report.headings import NOTHING, dataset_shown, sized_title
 from repobe.report.saving import arguments, save, summary
-from repobe.report.styles import PAPER_NAMES, Style, of_ones_own, style
+from repobe.report.styles import PAPER_NAMES, Style, style, user_methods
 from repobe.verdicts import paper
 
 
@@ -45,7 +45,7 @@ def accuracy_over_snr(
     table = summary(results, "evasion")
     shown = dataset_shown(dataset, set(table["dataset"]))
     table = table[(table["dataset"] == shown) & (table["channel"] == channel) & table["attack"].isin(["none", "paper"])]
-    methods = [*methods, *of_ones_own(table[table["metric"].isin(quantities)]["method"])]
+    methods = [*methods, *user_methods(table[table["metric"].isin(quantities)]["method"])]
     table = table.assign(source="measured")
     added = [one for one in curves_of(table, list(beside), quantities) if one.dashed and len(one.rows)]
     curves = with_seeds(with_channel_uses(curves_of(table, methods, quantities) + added))

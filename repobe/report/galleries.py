@@ -9,7 +9,7 @@ import pandas as pd
 from repobe.report.canvas import theme
 from repobe.report.headings import NOTE, dataset_shown, image_count, panel_title
 from repobe.report.saving import arguments, save, save_empty, summary
-from repobe.report.styles import of_ones_own, style
+from repobe.report.styles import style, user_methods
 from repobe.tables.results import pictures_of
 
 # The columns of Figs. 3d and 3e in the paper's order: {title: (method, who sees its images)}.
@@ -48,7 +48,7 @@ def gallery(name: str, dataset: str, classes: tuple[int, int], columns: dict[str
     shown = dataset_shown(dataset, set(table["dataset"]))
     # Every run holds the same originals, so the first run that has pictures provides them.
     attacked = table[(table["dataset"] == shown) & (table["attacker"] == "keyless")]["method"]
-    own = [name for name in of_ones_own(attacked) if name.endswith("_reconstruction")]
+    own = [name for name in user_methods(attacked) if name.endswith("_reconstruction")]
     columns = {
         f"Keyless attacker:\n{style(name.removesuffix('_reconstruction')).label}": (name, "keyless") for name in own
     } | columns

@@ -15,12 +15,6 @@ TITLES = paper.TITLES | {
 }
 NOTHING = "Nothing of this figure has run."  # the description of an empty figure, by which the page knows it
 NOTE = " Note: "  # stands before what a reader must know, at the end of a description
-AIR = {
-    "awgn": "AWGN",
-    "rayleigh": "Rayleigh fading",
-    "rayleigh_fast": "Rayleigh fading of each symbol",
-    "rayleigh_blind": "Rayleigh fading, gain unknown",
-}
 
 
 def panel_title(dataset: str, channel: str | None = None) -> str:
@@ -36,7 +30,7 @@ def sized_title(dataset: str, channel: str, sizes: Iterable[float]) -> str:
 
 def channel_title(channel: str) -> str:
     """The channel's name in full."""
-    return AIR.get(channel, channel.replace("_", " "))
+    return paper.CHANNEL_TITLES.get(channel, channel.replace("_", " "))
 
 
 def over_channel(text: str) -> str:

@@ -10,22 +10,23 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from repobe.report import beaten, in_words
+from repobe.report import attacker_above_receiver, row_texts
 from repobe.report.cards import cards
 from repobe.report.cells import fixed, number, short, table
+from repobe.report.display_names import SPELLED, method
 from repobe.report.drawings import drawing, drawn
 from repobe.report.leaderboard import leaderboard
 from repobe.report.saving import leading
 from repobe.report.sections import about, channel_uses, cipher, counts, leaks, rebuilt_images, runs, sizes, withstood
-from repobe.report.wording import SPELLED, method
 from repobe.runs.files import replace
 from repobe.tables.results import read, read_json
+from repobe.tables.schema import RAW_TABLES
 from repobe.tables.statistics import ENOUGH
 from repobe.verdicts import paper
-from repobe.verdicts.against_itself import entries
 from repobe.verdicts.claims import REBUILT
-from repobe.verdicts.collection import sets_of
-from repobe.verdicts.commands import Commands, for_change
+from repobe.verdicts.collection import source_folders
+from repobe.verdicts.contradictions import entries
+from repobe.verdicts.rerun_commands import Commands, for_change
 from repobe.verdicts.tolerances import TOLERANCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -67,10 +68,8 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
     claims, evidence, comparison, weighed, readings = (
         read(results / f"{name}.csv") for name in ("claims", "evidence", "comparison", "decisions", "readings")
     )
-    evasion, inversion, audit, cost = (
-        read(results / "summary" / f"{name}.csv") for name in ("evasion", "inversion", "audit", "cost")
-    )
-    sets = sets_of(results)
+    evasion, inversion, audit, cost = (read(results / "summary" / f"{name}.csv") for name in RAW_TABLES)
+    sets = source_folders(results)
     commands = _commands(provenance, sets, configfiles)
     rebuilt = rebuilt_images(inversion)
     for frame, file in [(evasion, "evasion"), (rebuilt, "inversion"), (audit, "audit"), (cost, "cost")]:
@@ -90,9 +89,9 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
         .render(
             cards=cards(claims, evidence, readings, {one["name"] for one in shown}, leads),
             drawings={one["name"]: one for one in shown},
-            evidence=table(in_words.evidence(evidence, evasion["method"]), EVIDENCE),
-            readings=table(in_words.readings(readings), READINGS),
-            comparison=table(in_words.numbers(comparison, evasion["method"]), NUMBERS),
+            evidence=table(row_texts.evidence(evidence, evasion["method"]), EVIDENCE),
+            readings=table(row_texts.readings(readings), READINGS),
+            comparison=table(row_texts.numbers(comparison, evasion["method"]), NUMBERS),
             verdicts=counts(claims),
             numbers=counts(comparison),
             sizes=sizes(cost[cost["dataset"].isin(lead["cost"]["dataset"])]),
@@ -106,14 +105,14 @@ def write(results: Path, figures: Path, configfiles: Sequence[str] = ("config/co
             accuracy=table(evasion, ACCURACY),
             channel_uses=channel_uses(lead["evasion"]),
             rebuilt=table(rebuilt, PICTURES),
-            beaten=beaten.sentence(lead["inversion"]),
+            above_receiver=attacker_above_receiver.sentence(lead["inversion"]),
             leaks=leaks(_of_the_paper(rebuilt)),
             withstood=withstood(_of_the_paper(evasion)),
             **cipher(audit),
             cost=table(cost, COST),
             decisions=paper.decisions(),
             weighed=table(weighed, WEIGHED),
-            itself=table(pd.DataFrame(entries(lead["cost"])), ["id", "where", "says", "but", "see"]),
+            contradictions=table(pd.DataFrame(entries(lead["cost"])), ["id", "where", "says", "but", "see"]),
             provenance=runs(provenance),
             about=about(provenance),
             tolerance={SPELLED["dataset"](name): 100 * points for name, points in TOLERANCE.items()},

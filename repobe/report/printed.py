@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from repobe.report import markdown
+from repobe.report.display_names import QUANTITIES, method
 from repobe.report.headings import panel_title
-from repobe.report.wording import QUANTITIES, method
 from repobe.verdicts.collection import judged, side_by_side
-from repobe.verdicts.words import size_of
+from repobe.verdicts.verdict_text import size_of
 
 NUMBERS = ("id", "Fig.", "what", "paper", "ours", "measured at", "verdict")
 CLAIMS = ("id", "claim", "measured at", "verdict")

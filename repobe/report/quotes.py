@@ -50,13 +50,6 @@ def refresh(text: str, reference: Path = REFERENCE) -> str:
     return TABLE.sub(lambda found: _table(found, reference), NUMBER.sub(number, text))
 
 
-def unmarked(text: str) -> str:
-    """The document without marked numbers, marked tables and code."""
-    text = TABLE.sub(_labels, NUMBER.sub("", WHOLE.sub("", text)))
-    text = re.sub(r"^    .*$", "", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL), flags=re.MULTILINE)
-    return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-
-
 def quoted(query: str, reference: Path = REFERENCE):
     """The cell that a query names: <table> <column> <name>=<value> …
 
@@ -143,18 +136,6 @@ def _spec(text: str) -> tuple[str, list[str], list[str]]:
     first, _, rest = text.partition("columns:")
     columns, _, rows = rest.partition("rows:")
     return " ".join(first.split()), *([" ".join(one.split()) for one in part.split(";")] for part in (columns, rows))
-
-
-def _labels(found: re.Match) -> str:
-    """A marked table without the cells that its comment covers."""
-    _, columns, rows = _spec(found["query"])
-    lines = found["body"].splitlines()
-    kept = lines[:2]
-    for line, row in zip(lines[2:], rows, strict=True):
-        cells = line.strip().strip("|").split("|")
-        values = [cell for cell, column in zip(cells[-len(columns) :], columns, strict=True) if "-" in (column, row)]
-        kept.append("|".join([*cells[: -len(columns)], *values]))
-    return "\n".join(kept) + "\n"
 
 
 def _like(shown: str, value) -> str:

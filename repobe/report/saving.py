@@ -21,7 +21,7 @@ from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.runs.grid import HALF
 from repobe.tables.results import read, write
-from repobe.tables.schema import RUN
+from repobe.tables.schema import CONFIGURATION
 
 NUMBERS = "SHA-256 of the plotted numbers"  # the name of a PNG's text
 
@@ -90,7 +90,7 @@ def on_one_device(cost: pd.DataFrame) -> pd.DataFrame:
     cost = cost.copy()
     cost.loc[elsewhere, ["train_seconds", "images_per_second"]] = np.nan
     usual_first = elsewhere.sort_values(kind="stable").index  # a method that ran on both keeps the usual one's row
-    return cost.loc[usual_first].drop_duplicates(RUN).sort_index()
+    return cost.loc[usual_first].drop_duplicates(CONFIGURATION).sort_index()
 
 
 def with_titles(svg: str) -> str:

@@ -5,11 +5,11 @@ import pandas as pd
 from repobe.cipher.keyspace import log2_keys_effective
 from repobe.report.cells import VERDICTS, number, shortened, table
 from repobe.report.channel_uses import over_channel_uses
+from repobe.report.display_names import joined
 from repobe.report.headings import datasets_in_order, panel_title
-from repobe.report.wording import joined
 from repobe.runs.grid import HALF
 from repobe.tables.schema import family
-from repobe.verdicts.words import plain, size_of
+from repobe.verdicts.verdict_text import plain, size_of
 
 SHARED = ["commit", "device", "threads", "python", "torch", "torchvision"]  # of a run, told once for all runs
 

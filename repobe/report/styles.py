@@ -85,7 +85,7 @@ def methods_in_order(methods) -> list[str]:
     return sorted(set(methods), key=place)
 
 
-def of_ones_own(methods) -> list[str]:
+def user_methods(methods) -> list[str]:
     """The methods that neither the suite nor its decisions and readings know: figures show them beside the paper's."""
     base = {name: family(name.removesuffix("_reconstruction")) for name in methods}
     return [name for name in methods_in_order(base) if base[name] not in STYLE and name not in paper.variants()]

@@ -15,13 +15,13 @@ from repobe.runs.files import about, arrays, table
 from repobe.runs.locks import alone
 from repobe.runs.spec import Spec
 from repobe.runs.status import STAGES
-from repobe.tables.schema import KEYS, VALUES
+from repobe.tables.schema import columns
 
 if TYPE_CHECKING:
     from repobe.stages.opening import Opened
 
 # The columns of tables that may have no rows.
-AUDIT, INVERSION = (KEYS[name] + VALUES[name] for name in ("audit", "inversion"))
+AUDIT, INVERSION = (columns(name) for name in ("audit", "inversion"))
 
 
 def train(spec_file: Path, device: str) -> None:

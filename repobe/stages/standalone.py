@@ -10,7 +10,7 @@ from repobe.runs import checksums, code_digest
 from repobe.runs.files import replace, table
 from repobe.runs.locks import alone
 from repobe.runs.spec import Audit, Spec
-from repobe.tables.schema import KEYS, VALUES
+from repobe.tables.schema import columns
 
 
 def train_classifier(data_file: Path, out: Path, epochs: int | None, device: str, threads: int) -> None:
@@ -44,7 +44,7 @@ def cipher_audit(described: Audit, out: Path) -> None:
     from repobe.runs.devices import choose
 
     choose("cpu", 1)
-    table(out, cryptanalysis.cipher_audit(described), KEYS["audit"] + VALUES["audit"])
+    table(out, cryptanalysis.cipher_audit(described), columns("audit"))
     checksums.record(out.parent, out.stem, [out.name])
 
 

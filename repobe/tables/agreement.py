@@ -12,7 +12,7 @@ OWN = ("seconds", "code")
 UNCOMPARED = "cost.csv"  # nearly all seconds and memory
 
 
-def marks(frame: pd.DataFrame, number: np.ndarray, runs: list[str]) -> dict[str, int]:
+def run_hashes(frame: pd.DataFrame, number: np.ndarray, runs: list[str]) -> dict[str, int]:
     """A number for each run; another cell or one more row changes it, another order of rows does not.
 
     number: int [rows], the index in `runs` of each row's run.

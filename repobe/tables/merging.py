@@ -12,11 +12,11 @@ from repobe.runs.files import whole_folder
 from repobe.runs.grid import matches, name_of, refuse_idle_patterns
 from repobe.runs.names import run_name
 from repobe.tables import agreement, outcomes, results
-from repobe.tables.schema import KEYS
+from repobe.tables.schema import RAW_TABLES
 
 # The columns that name a run. They include snr_train_db, because matched training has one model per SNR.
-RUN = ["dataset", "channel", "method", "seed", "snr_train_db"]
-CSV = [*(f"{name}.csv" for name in KEYS), "history.csv"]
+RUN_COLUMNS = ["dataset", "channel", "method", "seed", "snr_train_db"]
+CSV = [*(f"{name}.csv" for name in RAW_TABLES), "history.csv"]
 
 
 def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
@@ -49,7 +49,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
             named = {run: run_name(*run.split("/")[:4]) for run in _runs(cells["cost.csv"])[1]}
             left = {run for run, name in named.items() if matches(without, name)}
             cells = {name: frame[_others(frame, left)] for name, frame in cells.items()}
-            images = images.filter(pa.array(_others(images.select(RUN).to_pandas(), left)))
+            images = images.filter(pa.array(_others(images.select(RUN_COLUMNS).to_pandas(), left)))
             entries = {run: entry for run, entry in entries.items() if not matches(without, name_of(run))}
         costs.append(cells["cost.csv"])
         trained = set(_runs(cells["history.csv"])[1])
@@ -65,7 +65,7 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
             frames[name] = pd.concat([old[others], new], ignore_index=True).fillna("")
         # Avoids pandas for these millions of rows, except for the columns that name the run and for runs in two
         # folders.
-        mask = pa.array(_others(counted.select(RUN).to_pandas(), made))
+        mask = pa.array(_others(counted.select(RUN_COLUMNS).to_pandas(), made))
         if twice:
             before, after = (_text(part) for part in (counted.filter(pc.invert(mask)), images))
             _compare("outcomes.parquet", before, after, twice, differing)
@@ -93,8 +93,8 @@ def merge(out: Path, sources: list[Path], without: str = "") -> list[str]:
 
 def _refuse_two_lengths(history: pd.DataFrame) -> None:
     """ValueError if a method has trainings of several lengths, which tables would take for seeds of one training."""
-    lengths = history.assign(epoch=pd.to_numeric(history["epoch"])).groupby(RUN, sort=False)["epoch"].max()
-    for place, mine in lengths.groupby(RUN[:3], sort=False):
+    lengths = history.assign(epoch=pd.to_numeric(history["epoch"])).groupby(RUN_COLUMNS, sort=False)["epoch"].max()
+    for place, mine in lengths.groupby(RUN_COLUMNS[:3], sort=False):
         if mine.nunique() > 1:
             method, said = "/".join(map(str, place)), " and ".join(f"{epochs:g}" for epochs in mine.unique())
             raise ValueError(f"{method} has trainings of {said} epochs; leave the older ones out by --without")
@@ -102,7 +102,7 @@ def _refuse_two_lengths(history: pd.DataFrame) -> None:
 
 def _refuse_two_mixtures(cost: pd.DataFrame, made_in: dict[str, Path]) -> None:
     """ValueError if one seed of a method was trained on a mixture of SNRs and on one SNR alone: no claim means both."""
-    for place, trained_at in cost.groupby(RUN[:4], sort=False)["snr_train_db"]:
+    for place, trained_at in cost.groupby(RUN_COLUMNS[:4], sort=False)["snr_train_db"]:
         if trained_at.nunique() > 1 and "mixed" in set(trained_at):
             raise ValueError(_two_trainings(place, trained_at, made_in))
 
@@ -110,7 +110,7 @@ def _refuse_two_mixtures(cost: pd.DataFrame, made_in: dict[str, Path]) -> None:
 def _refuse_two_models(evasion: pd.DataFrame, made_in: dict[str, Path]) -> None:
     """ValueError if a run has two trainings, each at one SNR, that were tested at the same SNR."""
     tested = evasion.assign(snr_test_db=pd.to_numeric(evasion["snr_test_db"]))
-    for (*place, snr_db), trained_at in tested.groupby([*RUN[:4], "snr_test_db"], sort=False)["snr_train_db"]:
+    for (*place, snr_db), trained_at in tested.groupby([*RUN_COLUMNS[:4], "snr_test_db"], sort=False)["snr_train_db"]:
         if trained_at.nunique() > 1:
             raise ValueError(_two_trainings(place, trained_at, made_in, f", each tested at {snr_db:g} dB"))
 
@@ -144,14 +144,14 @@ def _cells(path: Path) -> pd.DataFrame:
 
 def _text(images: pa.Table) -> pd.DataFrame:
     """The outcomes, with the columns that name a run as text, as in the CSVs."""
-    return images.to_pandas().astype(dict.fromkeys(RUN, str))
+    return images.to_pandas().astype(dict.fromkeys(RUN_COLUMNS, str))
 
 
 def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], differing: dict[str, list[str]]) -> None:
     """Adds the table's name to each run of `twice` whose rows differ."""
     every = old.columns.union(new.columns)  # an empty column, such as other runs' losses, is no difference
     both = (frame.reindex(columns=every, fill_value="") for frame in (old, new))
-    before, after = (agreement.marks(frame, *_runs(frame)) for frame in both)
+    before, after = (agreement.run_hashes(frame, *_runs(frame)) for frame in both)
     for run in twice:
         if before.get(run) != after.get(run):
             differing.setdefault(run, []).append(name)
@@ -159,8 +159,8 @@ def _compare(name: str, old: pd.DataFrame, new: pd.DataFrame, twice: set[str], d
 
 def _runs(frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """(the number of each row's run, the name of each run); makes only one row per run into text."""
-    number = frame.groupby(RUN, sort=False, observed=True, dropna=False).ngroup().to_numpy()
-    first = frame[RUN].iloc[np.unique(number, return_index=True)[1]]
+    number = frame.groupby(RUN_COLUMNS, sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    first = frame[RUN_COLUMNS].iloc[np.unique(number, return_index=True)[1]]
     return number, ["/".join(map(str, run)) for run in first.itertuples(index=False, name=None)]
 
 

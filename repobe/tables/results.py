@@ -17,9 +17,9 @@ from repobe.runs.names import run_name
 from repobe.runs.spec import Spec
 from repobe.tables import outcomes
 from repobe.tables.agreement import refuse_two_data
-from repobe.tables.schema import KEYS, OPTIONAL, TEXT, VALUES, is_proportion
+from repobe.tables.schema import KEYS, OPTIONAL, RAW_TABLES, TEXT, columns, is_proportion
 
-GATHERED = [*(f"{table}.csv" for table in KEYS), "history.csv", "outcomes.parquet", "provenance.json"]
+GATHERED = [*(f"{table}.csv" for table in RAW_TABLES), "history.csv", "outcomes.parquet", "provenance.json"]
 GATHERED += ["reconstructions.npz"]
 
 
@@ -44,7 +44,7 @@ def read(path: Path, table: str | None = None) -> pd.DataFrame:
 
 def check(frame: pd.DataFrame, table: str, path: Path) -> None:
     """ValueError for unknown or missing columns, empty cells, repeated keys, accuracies outside [0, 1]."""
-    expected = KEYS[table] + VALUES[table]
+    expected = columns(table)
     if odd := sorted(set(frame.columns) ^ set(expected)):
         raise ValueError(f"{path}: columns missing or unknown: {', '.join(odd)}; it should have {', '.join(expected)}")
     for column in [c for c in expected if c not in OPTIONAL]:
@@ -87,7 +87,7 @@ def tables(results: Path, specs: list[Path], config: str = "") -> None:
             "`python -m repobe status` with your config names them; delete their spec.yaml and training.json, run again"
         )
         raise ValueError(f"{results}/runs holds runs of another config; {said}")
-    for table in KEYS:
+    for table in RAW_TABLES:
         frames = [_of_run(path.parent / f"{table}.csv", table, spec) for path, spec in described.items()]
         if table == "audit":
             frames.insert(0, read(results / "cipher_audit.csv", table))
@@ -150,7 +150,7 @@ def _provenance(path: Path, spec: Spec) -> dict:
 def mixed_code(folder: Path) -> list[str]:
     """A line for each raw table whose runs were made by different code; it names the runs that differ."""
     lines = []
-    for table in KEYS:
+    for table in RAW_TABLES:
         frame = read(folder / f"{table}.csv", table)
         frame = frame[frame["code"].notna()].drop_duplicates(["dataset", "channel", "method", "seed"])
         runs = frame[["dataset", "channel", "method", "seed", "code"]].itertuples(index=False, name=None)

@@ -1,13 +1,15 @@
 """The columns of the raw tables: the key and the values of each table, and their kinds. Imports nothing."""
 
-RUN = ["method", "dataset", "image_size", "channel", "snr_train_db"]
+# What the seeds of a run share.
+CONFIGURATION = ["method", "dataset", "image_size", "channel", "snr_train_db"]
 # The key of each table: the columns that identify a row.
 KEYS = {
-    "evasion": [*RUN, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
-    "inversion": [*RUN, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
-    "audit": [*RUN, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
-    "cost": [*RUN, "seed"],
+    "evasion": [*CONFIGURATION, "snr_test_db", "attack", "eps", "seed", "split", "metric"],
+    "inversion": [*CONFIGURATION, "snr_tap_db", "attacker", "knowledge", "seed", "metric"],
+    "audit": [*CONFIGURATION, "quantity", "grid", "schedule", "known_messages", "snr_db", "seed"],
+    "cost": [*CONFIGURATION, "seed"],
 }
+RAW_TABLES = tuple(KEYS)
 # Columns that may be empty: an audit row may concern no message; one draw or a proportion has no sd.
 OPTIONAL = {"schedule", "known_messages", "snr_db", "images_sd", "draws_sd", "keys_sd", "code"}
 # Columns of words; all others hold numbers.
@@ -29,6 +31,11 @@ READ = {"wrong_key_accuracy", "right_key_accuracy", "ciphertext_only_accuracy"} 
 AUDITED = 500  # those images, the first of the test split; the whole split where it is smaller
 FRACTIONS = READ | {"ciphertext_only_places", "places_recovered"}
 OVER_KEYS = FRACTIONS | {"recovery_seconds"}
+
+
+def columns(table: str) -> list[str]:
+    """All columns of a raw table, in order."""
+    return KEYS[table] + VALUES[table]
 
 
 def is_proportion(name: str) -> bool:

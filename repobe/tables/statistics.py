@@ -9,7 +9,7 @@ from scipy.special import bdtr, ndtri, stdtr, stdtrit  # scipy.stats takes a sec
 
 LEVEL = 0.95
 Z = ndtri((1 + LEVEL) / 2)
-SURE = -700.0  # log p; below it, p counts as 0
+MIN_LOG_P = -700.0  # log p; below it, p counts as 0
 UNKNOWN = "none known"  # the source of a spread between seeds, where no training has a second seed
 ENOUGH = 4  # degrees of freedom from which a spread stands alone (D34): with 2 Student's t is 4.3, and Holm makes it 40
 
@@ -203,4 +203,4 @@ def _p(distance: float, parts: list[tuple[float, float]]) -> float:
     def lacking(log_p: float) -> float:
         return _half_width(np.exp(log_p), parts) - abs(distance)
 
-    return 0.0 if lacking(SURE) < 0 else float(np.exp(brentq(lacking, SURE, 0.0, xtol=1e-13)))
+    return 0.0 if lacking(MIN_LOG_P) < 0 else float(np.exp(brentq(lacking, MIN_LOG_P, 0.0, xtol=1e-13)))

@@ -11,7 +11,18 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.runs.files import replace
 from repobe.tables.results import read, write_derived
-from repobe.tables.schema import AUDITED, COST_NUMBERS, FRACTIONS, KEYS, OVER_KEYS, READ, RUN, VALUES, is_proportion
+from repobe.tables.schema import (
+    AUDITED,
+    CONFIGURATION,
+    COST_NUMBERS,
+    FRACTIONS,
+    KEYS,
+    OVER_KEYS,
+    RAW_TABLES,
+    READ,
+    VALUES,
+    is_proportion,
+)
 from repobe.tables.statistics import interval
 
 
@@ -19,19 +30,19 @@ def summary(results: Path) -> None:
     """Writes <results>/summary: for each key without the seed, the mean and its 95 % interval."""
     source, out = results / "tables", results / "summary"
     out.mkdir(parents=True, exist_ok=True)
-    every = {table: read(source / f"{table}.csv", table) for table in ("evasion", "inversion", "audit")}
+    every = {table: read(source / f"{table}.csv", table) for table in RAW_TABLES if table != "cost"}
     natural = every["evasion"].query("metric == 'natural_accuracy'")
     tested = {str(dataset): int(n) for dataset, n in natural.groupby("dataset")["n"].max().items()}
     for table, frame in every.items():
         write_derived(summarise(frame, table, tested), out / f"{table}.csv")
     cost = read(source / "cost.csv", "cost")
-    group = cost.groupby([*RUN, "device", "threads", "precision"], sort=False)
+    group = cost.groupby([*CONFIGURATION, "device", "threads", "precision"], sort=False)
     mean = group[COST_NUMBERS].mean()
     write_derived(mean.assign(seeds=group.size()).reset_index(), out / "cost.csv")
     for name in ("reconstructions.npz", "provenance.json"):
         checksums.check(source / name)
         replace(out / name, (source / name).read_bytes())
-    names = [*(f"{table}.csv" for table in KEYS), "reconstructions.npz", "provenance.json"]
+    names = [*(f"{table}.csv" for table in RAW_TABLES), "reconstructions.npz", "provenance.json"]
     checksums.record(out, "summary", names)
 
 

@@ -48,7 +48,7 @@ def ahead(tables: Tables, claim: dict) -> list[dict]:
 
 def rises(tables: Tables, claim: dict) -> list[dict]:
     """Accuracy at the last SNR exceeds that at the first."""
-    return _against_itself(tables, claim, lambda snrs: [(snrs[-1], snrs[0], 0)])
+    return _across_snrs(tables, claim, lambda snrs: [(snrs[-1], snrs[0], 0)])
 
 
 def rising(tables: Tables, claim: dict) -> list[dict]:
@@ -58,15 +58,15 @@ def rising(tables: Tables, claim: dict) -> list[dict]:
     def steps(snrs: list[float]) -> list[tuple]:
         return [(snrs[-1], snrs[0], 0), *((after, before, fall) for before, after in pairwise(snrs))]
 
-    return _against_itself(tables, claim, steps)
+    return _across_snrs(tables, claim, steps)
 
 
 def levels_off(tables: Tables, claim: dict) -> list[dict]:
     """From the second-highest SNR to the highest, accuracy rises by less than −margin."""
-    return _against_itself(tables, claim, lambda snrs: [(snrs[-2], snrs[-1], claim["margin"])])
+    return _across_snrs(tables, claim, lambda snrs: [(snrs[-2], snrs[-1], claim["margin"])])
 
 
-def _against_itself(tables: Tables, claim: dict, steps: Callable[[list[float]], list[tuple]]) -> list[dict]:
+def _across_snrs(tables: Tables, claim: dict, steps: Callable[[list[float]], list[tuple]]) -> list[dict]:
     """Compares the method at one SNR with itself at another; `steps` turns the claim's SNRs into (snr, other, margin).
 
     If both accuracies come from one training, the spread between seeds is that of the step. A model for each SNR (r09)

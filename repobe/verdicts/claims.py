@@ -15,7 +15,7 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.tables.results import write_derived
 from repobe.tables.statistics import LEVEL, UNKNOWN, holm, holm_factors
-from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, words
+from repobe.verdicts import accuracy_checks, gates, paper, secrecy_checks, verdict_text
 from repobe.verdicts.evidence import Tables
 
 # Columns of a comparison, empty for evidence without one (an enumeration). Accuracies and SSIM are fractions.
@@ -112,7 +112,7 @@ def _unless_trained_on(one: dict) -> dict:
 
 
 def _together(comparisons: list[dict]) -> str:
-    """The verdict in words, with what limits it (`words.qualified`), or the gate that leaves it inconclusive."""
+    """The verdict in words, with what limits it (`verdict_text.qualified`), or the gate that leaves it inconclusive."""
     ran = dict.fromkeys(one["dataset"] for one in comparisons if one["outcome"] != "not run")
     judged = [one for one in comparisons if one["dataset"] in ran]
     found = {one["outcome"] for one in judged}
@@ -126,9 +126,9 @@ def _together(comparisons: list[dict]) -> str:
             spreads = spreads - {UNKNOWN} or spreads
         # One failure on any dataset is enough.
         alone = ran if decided == "yes" and len(judged) < len(comparisons) else ()
-        return words.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
+        return verdict_text.qualified({"no": "not reproduced", "yes": "reproduced"}[decided], sizes, spreads, alone)
     if "no" in found:
-        return f"inconclusive: {words.REBUILT_ALONE}"
+        return f"inconclusive: {verdict_text.REBUILT_ALONE}"
     return "inconclusive" + next((f": {gate}" for gate in GATED if gate in found), "")
 
 

@@ -13,13 +13,14 @@ import pandas as pd
 
 from repobe.runs.files import arrays, replace, text_of
 from repobe.tables.results import pictures_of, read, read_json, write_derived
+from repobe.tables.schema import RAW_TABLES
 from repobe.verdicts.paper import STAND_INS
-from repobe.verdicts.readings import JUDGED
-from repobe.verdicts.words import of_a_part, plain
+from repobe.verdicts.readings import PASSED_GATES
+from repobe.verdicts.verdict_text import of_a_part, plain
 
-SUMMARIES = ["summary/evasion", "summary/inversion", "summary/audit", "summary/cost"]
+SUMMARIES = [f"summary/{table}" for table in RAW_TABLES]
 DECIDED = ["reproduced", "not reproduced", "agrees", "differs"]
-SETS = "sets.json"  # {name: folder, seen from this one}, in a folder that `collect` made
+SOURCES_FILE = "sets.json"  # {name: folder, seen from this one}, in a folder that `collect` made
 CHANGE = ["id", "change", "dataset", "channel", "quantity"]  # the key of decisions.csv
 
 
@@ -57,9 +58,9 @@ def collect(out: Path, folders: list[Path]) -> None:
     _beside(out / "summary", folders, leader)
 
 
-def sets_of(results: Path) -> dict[str, str]:
+def source_folders(results: Path) -> dict[str, str]:
     """{name: folder} of the folders that `collect` put side by side here; empty for any other results folder."""
-    path = results / SETS
+    path = results / SOURCES_FILE
     return {
         name: os.path.relpath(results / folder) for name, folder in (read_json(path) if path.is_file() else {}).items()
     }
@@ -109,7 +110,7 @@ def most_judged(readings: pd.DataFrame) -> pd.DataFrame:
 
     It is the folder in which the most readings pass the gates; of equals, the one with the most readings.
     """
-    counted = readings.assign(_judged=readings["outcome"].isin(JUDGED))
+    counted = readings.assign(_judged=readings["outcome"].isin(PASSED_GATES))
     groups = counted.groupby(["claim", "dataset", "set"])
     counted = counted.assign(_judged=groups["_judged"].transform("sum"), _ran=groups["reading"].transform("nunique"))
     best = counted.sort_values(["_judged", "_ran"], ascending=False, kind="stable")
@@ -132,4 +133,5 @@ def _beside(summary: Path, folders: list[Path], leader: dict[str, str]) -> None:
     replace(summary / "provenance.json", json.dumps(entries, indent=1) + "\n")
     replace(summary / "layer_table.csv", text_of(folders[0] / "summary" / "layer_table.csv"))
     out = summary.parent
-    replace(out / SETS, json.dumps({folder.name: os.path.relpath(folder, out) for folder in folders}, indent=1) + "\n")
+    places = {folder.name: os.path.relpath(folder, out) for folder in folders}
+    replace(out / SOURCES_FILE, json.dumps(places, indent=1) + "\n")

@@ -10,12 +10,12 @@ from repobe.tables.results import read, write_derived
 from repobe.tables.selection import at
 from repobe.tables.statistics import UNKNOWN, between_seeds, widened, wilson
 from repobe.verdicts import paper
-from repobe.verdicts.commands import at_papers_size
 from repobe.verdicts.evidence import Tables
 from repobe.verdicts.gates import COLUMNS, not_trained, reach
+from repobe.verdicts.rerun_commands import at_papers_size
 from repobe.verdicts.spread import binomial_sd
 from repobe.verdicts.tolerances import tolerance
-from repobe.verdicts.words import qualified
+from repobe.verdicts.verdict_text import qualified
 
 OURS = ["ours", "low", "high", "difference", "tolerance", "gain", "seeds", "n", "spread", *COLUMNS, "why"]
 

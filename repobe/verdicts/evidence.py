@@ -8,6 +8,7 @@ import pandas as pd
 
 from repobe.tables import outcomes
 from repobe.tables.results import read
+from repobe.tables.schema import RAW_TABLES
 from repobe.tables.statistics import Difference, Spread
 from repobe.verdicts.gates import Gates
 from repobe.verdicts.spread import accuracies, pooled, relative, scaled
@@ -31,11 +32,9 @@ class Tables:
     def of(cls, results: Path) -> "Tables":
         """Reads <results>/tables; ValueError names a file that is missing or damaged."""
         folder = results / "tables"
-        evasion, inversion, audit, cost = (
-            read(folder / f"{name}.csv", name) for name in ("evasion", "inversion", "audit", "cost")
-        )
+        raw = {name: read(folder / f"{name}.csv", name) for name in RAW_TABLES}
         kept = outcomes.read(folder / "outcomes.parquet")
-        return cls(kept, evasion, inversion, audit, read(folder / "history.csv"), cost)
+        return cls(outcomes=kept, history=read(folder / "history.csv"), **raw)
 
     def fractions(self, dataset: str, channel: str, method: str, quantity: str) -> pd.DataFrame:
         """`outcomes.fractions` of these tables; not to be changed, because each setting is made once."""

@@ -15,7 +15,7 @@ from repobe.tables.selection import at
 from repobe.verdicts import paper
 from repobe.verdicts.tolerances import COMPETENT, DECIBEL_TOLERANCE, ROUNDING, tolerance
 
-RUN = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
+TRAINING_KEY = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
 TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # D32; without the validation images (images.datasets.VALIDATION)
 COLUMNS = ["trained", "competent", "scale"]
 GAINS = ["gain", "rival_gain"]  # what the second half of its training brought each side of a comparison
@@ -93,8 +93,10 @@ class Gates:
             return 0.0
         tested = {"attack": ATTACKS[quantity], "snr_test_db": snr_db}
         both = [place | {"method": one} | tested for one in (method, method + HALF)]
-        whole, half = (at(self.evasion, one | {"metric": quantity}).groupby(RUN)["value"].mean() for one in both)
-        seen, again = (at(self.images, one).set_index(RUN)["images"].reindex(whole.index) for one in both)
+        whole, half = (
+            at(self.evasion, one | {"metric": quantity}).groupby(TRAINING_KEY)["value"].mean() for one in both
+        )
+        seen, again = (at(self.images, one).set_index(TRAINING_KEY)["images"].reindex(whole.index) for one in both)
         return _mean_gain(whole[seen == again], half)
 
     def _nothing_to_train(self, place: dict) -> bool:
@@ -195,13 +197,13 @@ class Gates:
 
 
 def _runs(history: pd.DataFrame, cost: pd.DataFrame, place: dict) -> pd.DataFrame:
-    """The trainings at a place, by RUN: epochs, images an epoch, the best validation score, whether that is in dB."""
+    """The trainings at a place, by TRAINING_KEY: epochs, images an epoch, best validation score, and if in dB."""
     rows, costs = at(history, place), at(cost, place)
-    runs = rows.groupby(RUN).agg(epochs=("epoch", "max"), score=("validation_score", "max"))
-    runs["decibels"] = rows.groupby(RUN)["validation_score"].agg(_is_error)
+    runs = rows.groupby(TRAINING_KEY).agg(epochs=("epoch", "max"), score=("validation_score", "max"))
+    runs["decibels"] = rows.groupby(TRAINING_KEY)["validation_score"].agg(_is_error)
     runs["score"] = runs["score"].where(~runs["decibels"], -10 * np.log10(np.maximum(-runs["score"], 1e-12)))
     passes = costs["images_per_second"] * costs["train_seconds"]  # images, one count for each epoch
-    passes = passes.groupby([costs[name] for name in RUN]).min()
+    passes = passes.groupby([costs[name] for name in TRAINING_KEY]).min()
     runs["images"] = (passes.reindex(runs.index) / runs["epochs"]).round()
     return runs
 

@@ -12,6 +12,12 @@ FOLDER = ROOT / "workflow" / "paper"
 PRINTED = 31  # numbers that the paper prints
 SIZE, K = 224, 1568  # Sec. 3.1: S, and 4×28×28 real features as 1,568 complex symbols (D13)
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}  # its datasets
+CHANNEL_TITLES = {  # its channels, and the readings of Rayleigh fading that it allows
+    "awgn": "AWGN",
+    "rayleigh": "Rayleigh fading",
+    "rayleigh_fast": "Rayleigh fading of each symbol",
+    "rayleigh_blind": "Rayleigh fading, gain unknown",
+}
 STAND_INS = {"mnist": "digits", "cifar10": "digits_rgb"}  # D15: the suite's replacements for them
 SNR_DB = (7.0, 11.0, 15.0, 19.0, 23.0)  # the points of its curves in Figs. 3 and 4
 END = "\n..."
@@ -19,8 +25,8 @@ RESTORE = "restore it: git checkout -- workflow/paper"
 NEEDED = {  # keys of every entry
     "claims": {"id", "where", "figure", "claim", "parts"},
     "decisions": {"id", "paper", "decision", "why"},
-    "readings": {"id", "reading", "paper", "bears_on"},
-    "against_itself": {"id", "where", "says", "but", "see"},
+    "readings": {"id", "reading", "paper", "claims"},
+    "contradictions": {"id", "where", "says", "but", "see"},
 }
 
 
@@ -77,14 +83,14 @@ def decisions() -> list[dict]:
 
 @cache
 def readings() -> list[dict]:
-    """All readings that the paper allows: id, reading, paper, bears_on, and the changes; the first is ours."""
+    """All readings that the paper allows: id, reading, paper, claims, and the changes; the first is ours."""
     return _yaml("readings")
 
 
 @cache
-def against_itself() -> list[dict]:
+def contradictions() -> list[dict]:
     """Where the paper contradicts itself: id, where, says, but (with words in braces to compute), and see."""
-    return _yaml("against_itself")
+    return _yaml("contradictions")
 
 
 @cache

@@ -14,16 +14,16 @@ from repobe.tables.results import write_derived
 from repobe.verdicts import paper
 from repobe.verdicts.claims import GATED, refuting, verdict
 from repobe.verdicts.evidence import Tables
-from repobe.verdicts.words import REBUILT_ALONE
+from repobe.verdicts.verdict_text import REBUILT_ALONE
 
 COLUMNS = ["claim", "reading", "dataset", "outcome", "lead", "low", "high", "lowest", "lowest_high"]
 COLUMNS += ["quantity", "method", "rival", "channel", "snr_db", "margin", "difference", "p_holm"]
 COLUMNS += ["seeds", "images", "size", "hold", "fail", "undecided", "not_run"]
-HEADLINE = ["claim", "kindest", "outcome", "lead", "low", "high", "as_decided"]
+HEADLINE = ["claim", "most_favourable", "outcome", "lead", "low", "high", "as_decided"]
 HEADLINE += ["quantity", "size", "not_run", "set", "holds", "fails", "open", "ahead", "readings"]
 OUTCOMES = ["fails", "open", "holds"]  # by how well they suit the paper, the best last
 AS_DECIDED = "r00"
-JUDGED = ("holds", "fails", "open", f"open: {REBUILT_ALONE}")  # of every outcome, those that passed the gates
+PASSED_GATES = ("holds", "fails", "open", f"open: {REBUILT_ALONE}")  # of every outcome, those that passed the gates
 
 
 def judge(results: Path, tables: Tables | None = None) -> None:
@@ -38,7 +38,7 @@ def judge(results: Path, tables: Tables | None = None) -> None:
         {"claim": claim["id"], "reading": reading["id"]} | row
         for claim in paper.claims()
         for reading in paper.readings()
-        if claim["id"] in reading["bears_on"]
+        if claim["id"] in reading["claims"]
         for row in judged(tables, claim, reading)
     ]
     write_derived(pd.DataFrame(rows, columns=COLUMNS), results / "readings.csv")
@@ -98,8 +98,8 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
         ahead = mine.groupby("reading")["lowest"].min() > 0
         counts |= {"ahead": int(ahead.sum()), "readings": len(each)}
         told = ["outcome", "lead", "low", "high", "quantity", "size", "not_run", "set"]
-        kindest = {"kindest": best.name} | {name: best.get(name) for name in told}
-        found.append({"claim": claim} | kindest | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
+        most_favourable = {"most_favourable": best.name} | {name: best.get(name) for name in told}
+        found.append({"claim": claim} | most_favourable | {"as_decided": each["outcome"].get(AS_DECIDED)} | counts)
     return pd.DataFrame(found, columns=HEADLINE)
 
 

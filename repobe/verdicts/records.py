@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from repobe.verdicts.comparison import chosen
-from repobe.verdicts.show import set_of, stated, table_if_there
+from repobe.verdicts.show import source_folder, stated, table_if_there
 
 # For each kind of entry: its derived tables, each with the column that names the entry.
 TABLES = {
@@ -29,7 +29,7 @@ def record(name: str, results: Path) -> dict[str, Any]:
         path = results / f"{table}.csv"
         found[table] = _rows(frame[frame[column] == one["id"]]) if (frame := table_if_there(path)) is not None else None
     if kind == "number":
-        folder = set_of(found["comparison"][0], results) if found["comparison"] else results
+        folder = source_folder(found["comparison"][0], results) if found["comparison"] else results
         raw = table_if_there(folder / "tables" / "evasion.csv")
         found["rows"] = _rows(chosen(raw, one)) if raw is not None else None
     return found

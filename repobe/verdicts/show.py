@@ -12,12 +12,12 @@ from repobe.runs.names import run_name
 from repobe.tables.results import read, read_json
 from repobe.tables.statistics import interval
 from repobe.verdicts import paper
-from repobe.verdicts.against_itself import entries
-from repobe.verdicts.collection import sets_of
-from repobe.verdicts.commands import at_papers_size, for_change, runs_of
+from repobe.verdicts.collection import source_folders
 from repobe.verdicts.comparison import chosen
+from repobe.verdicts.contradictions import entries
 from repobe.verdicts.decisions import differences
 from repobe.verdicts.readings import headline
+from repobe.verdicts.rerun_commands import at_papers_size, for_change, runs_of
 
 WIDTH = 110
 
@@ -25,7 +25,7 @@ WIDTH = 110
 def show(name: str, results: Path) -> str:
     """The text for n01 …, c01 …, D1 … or p01 …, from the tables in `results`; ValueError for an unknown name."""
     kind, one = stated(name, results)
-    tell = {"number": _number, "claim": _claim, "decision": _decision, "contradiction": _against_itself}[kind]
+    tell = {"number": _number, "claim": _claim, "decision": _decision, "contradiction": _contradiction}[kind]
     return "\n".join(tell(one, results))
 
 
@@ -70,7 +70,7 @@ def _number(number: dict, results: Path) -> list[str]:
         lines.append(_pair("gates", f"trained: {mine['trained']}; competent: {mine['competent']}"))
         lines += [_pair("", mine["why"])] if isinstance(mine["why"], str) else []
     lines += [_pair("verdict", mine["verdict"]), ""]
-    results = set_of(mine, results)
+    results = source_folder(mine, results)
     rows = chosen(read(results / "tables" / "evasion.csv"), number)
     if len(rows):
         lines.insert(-1, _pair("ours is at", _scale(results, rows)))
@@ -91,9 +91,9 @@ def _number(number: dict, results: Path) -> list[str]:
     return [*lines, "run it at the paper's size", mine["command"]]
 
 
-def set_of(mine: dict, results: Path) -> Path:
+def source_folder(mine: dict, results: Path) -> Path:
     """The folder whose tables a row comes from: where several folders are on one page, the row names it."""
-    sets = sets_of(results)
+    sets = source_folders(results)
     return Path(sets[mine["set"]]) if sets else results
 
 
@@ -165,7 +165,10 @@ def _readings(claim: dict, results: Path) -> list[str]:
     for one in headline(mine).to_dict("records"):
         told = f"holds under {one['holds']} of {one['readings']} readings, fails under {one['fails']}"
         told += f"; the whole interval is ahead under {one['ahead']}"
-        lines += [_pair("kindest", f"{one['kindest']}, {names[one['kindest']]}: {one['outcome']}"), _pair("", told)]
+        lines += [
+            _pair("most favourable", f"{one['most_favourable']}, {names[one['most_favourable']]}: {one['outcome']}"),
+            _pair("", told),
+        ]
     shown = mine.assign(reading=mine["reading"] + " " + mine["reading"].map(names))
     columns = ["reading", "dataset", "outcome", "lead", "low", "high", "method", "rival", "channel", "snr_db"]
     return [*lines, *_columns(shown[columns]), ""]
@@ -188,8 +191,8 @@ def _decision(decision: dict, results: Path) -> list[str]:
     return [*lines, "", "run it again", *dict.fromkeys(map(for_change, decision["weighed_by"]))]
 
 
-def _against_itself(one: dict, results: Path) -> list[str]:
-    lines = [f"{one['id']}  {one['where']}: the paper against itself", ""]
+def _contradiction(one: dict, results: Path) -> list[str]:
+    lines = [f"{one['id']}  {one['where']}: a contradiction in the paper", ""]
     for key, what in (("says", "it says"), ("but", "but"), ("see", "see")):
         lines += _paragraph(what, one[key])
     return lines

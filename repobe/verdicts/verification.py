@@ -11,13 +11,14 @@ from repobe.runs.files import cells
 from repobe.runs.folders import run_folder
 from repobe.tables import outcomes, summaries
 from repobe.tables import results as tables
+from repobe.tables.schema import RAW_TABLES
 from repobe.verdicts import claims, comparison, decisions, readings
-from repobe.verdicts.collection import sets_of
+from repobe.verdicts.collection import source_folders
 from repobe.verdicts.evidence import Tables
 
-SUMMARY = [f"summary/{table}.csv" for table in ("evasion", "inversion", "audit", "cost")]
+SUMMARY = [f"summary/{table}.csv" for table in RAW_TABLES]
 SUMMARY += ["summary/reconstructions.npz", "summary/provenance.json"]
-JUDGED = {  # from the tables and the summary, by what makes them
+RECOMPUTED = {  # from the tables and the summary, by what makes them
     comparison.compare: ("comparison.csv",),
     claims.judge: ("claims.csv", "evidence.csv"),
     decisions.weigh: ("decisions.csv",),
@@ -33,7 +34,7 @@ def verify(results: Path) -> Iterator[tuple[str, bool]]:
     if there are no tables.
     """
     raw = results / "tables"
-    if sets := sets_of(results):
+    if sets := source_folders(results):
         every = "; ".join(f"python -m repobe verify {folder}" for folder in sets.values())
         raise ValueError(f"{results} shows several folders on one page; verify each: {every}")
     if not raw.is_dir():
@@ -70,7 +71,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
     summaries.summary(again)
     for name in SUMMARY:
         yield _same(results / name, again / name, name)
-    for make, names in JUDGED.items():
+    for make, names in RECOMPUTED.items():
         make(again, held)
         for name in names:
             yield _same(results / name, again / name, name)
@@ -79,7 +80,7 @@ def _recomputed(results: Path, again: Path) -> Iterator[tuple[str, bool]]:
 def _as_written(results: Path, provenance: Path) -> Iterator[tuple[str, bool]]:
     """Compares the runs' files, and those they were measured with, with the checksums that their stages recorded."""
     runs = [run_folder(results, entry["run"]) for entry in tables.read_json(provenance)]
-    derived = {*SUMMARY, *(name for names in JUDGED.values() for name in names)}  # these are computed again
+    derived = {*SUMMARY, *(name for names in RECOMPUTED.values() for name in names)}  # these are computed again
     words = {False: "CHANGED since it was written", None: "is missing"}
     count = 0
     for folder in (results, results / "data", *runs):

@@ -30,7 +30,7 @@ from repobe.runs.seeds import seed
 from repobe.runs.spec import Spec, Training
 from repobe.training import method
 from repobe.training.method import Problem
-from repobe.verdicts.commands import Commands
+from repobe.verdicts.rerun_commands import Commands
 
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 

@@ -7,7 +7,7 @@ import pytest
 from repobe.report.drawings import drawing
 from repobe.verdicts import paper
 
-YAML = ("claims", "decisions", "readings", "against_itself")
+YAML = ("claims", "decisions", "readings", "contradictions")
 
 
 @pytest.fixture

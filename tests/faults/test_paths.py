@@ -15,7 +15,7 @@ import yaml
 from repobe.runs import provenance
 from repobe.runs.folders import results_of
 from repobe.runs.spec import Spec
-from repobe.verdicts.commands import Commands
+from repobe.verdicts.rerun_commands import Commands
 
 ROOT = Path(__file__).parents[2]
 

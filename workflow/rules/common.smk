@@ -52,7 +52,7 @@ DRAWN = config["figures_dir"]
 def closing_lines():
     """What the terminal says at the end of a workflow that succeeded."""
     # Imports pandas: half a second that a dry run need not wait.
-    from repobe.report.closing import lines
+    from repobe.report.final_message import lines
 
     return lines(Path(RESULTS), Path(DRAWN))
 
@@ -69,8 +69,8 @@ DRAWING = [
         "styles",
         "headings",
         "canvas",
-        "beaten",
-        "wording",
+        "attacker_above_receiver",
+        "display_names",
         "channel_uses",
         "curves",
         "galleries",

@@ -12,7 +12,7 @@ rule report:
         f"{RESULTS}/summary/provenance.json",
         PAGE,
         of_suite("workflow/paper/decisions.yaml"),
-        of_suite("workflow/paper/against_itself.yaml"),
+        of_suite("workflow/paper/contradictions.yaml"),
         figures=expand(f"{DRAWN}/{{figure}}.svg", figure=FIGURES),
     output:
         f"{RESULTS}/report.html",

@@ -25,9 +25,9 @@ import pandas as pd
 from repobe.runs import checksums
 from repobe.runs.spec import Spec
 from repobe.tables.results import read, read_json
-from repobe.tables.schema import COST_NUMBERS
+from repobe.tables.schema import COST_NUMBERS, RAW_TABLES
 
-TABLES = ("evasion.csv", "inversion.csv", "audit.csv", "cost.csv", "history.csv")
+TABLES = (*(f"{table}.csv" for table in RAW_TABLES), "history.csv")
 EMPTY = hashlib.sha256().hexdigest()
 IDENTITY = ("spec.yaml", *TABLES, "reconstructions.npz", "provenance.json")
 
@@ -194,7 +194,7 @@ def _dataset(spec: Spec, sha256: str | None) -> dict[str, str]:
 
 
 def _tables(run: Path) -> dict[str, pd.DataFrame]:
-    return {table: read(run / f"{table}.csv", table) for table in ("evasion", "inversion", "audit", "cost")}
+    return {table: read(run / f"{table}.csv", table) for table in RAW_TABLES}
 
 
 def _training(history: pd.DataFrame, ended_ms: int) -> Iterator[Metric]:
@@ -208,9 +208,8 @@ def _training(history: pd.DataFrame, ended_ms: int) -> Iterator[Metric]:
 def _evasion(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
     for row in frame.to_dict("records"):
         attack = row["attack"] if row["attack"] != "none" else ""
-        split = row["split"] if row["split"] != "test" else ""
         radius = f"eps{row['eps']:g}" if row["eps"] else ""
-        yield _name(row["metric"], split, attack, radius, _db(row["snr_test_db"])), row["value"]
+        yield _name(row["metric"], attack, radius, _db(row["snr_test_db"])), row["value"]
 
 
 def _inversion(frame: pd.DataFrame) -> Iterator[tuple[str, float]]:

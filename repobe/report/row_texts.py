@@ -3,8 +3,8 @@
 import pandas as pd
 
 from repobe.report.cards import compared
+from repobe.report.display_names import SPELLED, spelled
 from repobe.report.headings import over_channel
-from repobe.report.wording import SPELLED, spelled
 from repobe.verdicts import paper
 
 RELATIONS = {"equals": "", "minimum": ", its minimum", "maximum": ", its maximum"}

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from repobe.report.display_names import method
 from repobe.report.headings import channel_title, panel_title
-from repobe.report.wording import method
 from repobe.tables.schema import NO_ATTACKER
 
 KEY = ["dataset", "channel", "method", "snr_tap_db", "metric"]
@@ -14,8 +14,8 @@ WHY = (
 )
 
 
-def beaten(inversion: pd.DataFrame) -> pd.DataFrame:
-    """For each system whose receiver is beaten, the best attacker's row and the column `mean_receiver`."""
+def above_receiver(inversion: pd.DataFrame) -> pd.DataFrame:
+    """For each system whose receiver an attacker exceeds, the best attacker's row and the column `mean_receiver`."""
     rows = inversion[inversion["metric"].isin(METRICS)]
     receiver = rows[rows["attacker"] == "legitimate"][[*KEY, "mean"]]
     attackers = rows[~rows["attacker"].isin(NO_ATTACKER)].sort_values("mean", ascending=False).drop_duplicates(KEY)
@@ -29,6 +29,6 @@ def sentence(inversion: pd.DataFrame) -> str:
         f"{row['attacker'].replace('_', ' ')} on {method(row['method'])} "
         f"({panel_title(row['dataset'])}, {channel_title(row['channel'])}): "
         f"{METRICS[row['metric']]} {row['mean']:.3f}, receiver {row['mean_receiver']:.3f}"
-        for row in beaten(inversion).to_dict("records")
+        for row in above_receiver(inversion).to_dict("records")
     ]
     return f"Attackers that rebuild better than the receiver: {'; '.join(said)}. {WHY}" if said else ""

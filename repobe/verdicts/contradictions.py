@@ -1,4 +1,4 @@
-"""The paper against itself: its statements beside what follows from its own numbers and equations."""
+"""Contradictions in the paper: its statements beside what follows from its own numbers and equations."""
 
 import math
 
@@ -9,15 +9,14 @@ from repobe.verdicts import paper
 
 PLACES = 28  # H' = W' of the feature map at 224×224 pixels (Sec. 3.1)
 NAMES = {"adversarial_training": "AT", "trades": "TRADES"}
-AIR = {"awgn": "AWGN", "rayleigh": "Rayleigh"}
 # The figures whose gains the paper calls steady, and the ids of the two printed points of each curve.
 STEADY = [("3c", "n05", "n06"), ("4c", "n23", "n24"), ("4d", "n27", "n28")]
 
 
 def entries(cost: pd.DataFrame | None = None) -> list[dict]:
-    """The entries of against_itself.yaml with the words in braces computed; cost: table that gives our k."""
+    """The entries of contradictions.yaml with the words in braces computed; cost: table that gives our k."""
     words = facts() | {"k_ours": _k_ours(cost)}
-    return [one | {"but": one["but"].format(**words)} for one in paper.against_itself()]
+    return [one | {"but": one["but"].format(**words)} for one in paper.contradictions()]
 
 
 def facts() -> dict[str, str]:
@@ -60,7 +59,7 @@ def _gaps() -> list[tuple[str, float]]:
     pairs = ours.merge(rows[rows["method"].isin(NAMES)], on=["channel", "snr_db"], suffixes=("", "_rival"))
     return [
         (
-            f"{NAMES[row['method_rival']]}, {AIR[row['channel']]}, {row['snr_db']} dB",
+            f"{NAMES[row['method_rival']]}, {paper.CHANNEL_TITLES[row['channel']]}, {row['snr_db']} dB",
             100 * (row["value"] - row["value_rival"]),
         )
         for row in pairs.to_dict("records")

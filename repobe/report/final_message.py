@@ -1,6 +1,6 @@
 """The last lines of a workflow on the terminal: what was found, where it is, what to try next.
 
-python -m repobe.report.closing results figures
+python -m repobe.report.final_message results figures
 """
 
 import collections
@@ -12,10 +12,10 @@ from pathlib import Path
 from repobe.report.headings import datasets_in_order, panel_title
 from repobe.tables.results import read_json
 from repobe.verdicts import paper
-from repobe.verdicts.collection import sets_of
-from repobe.verdicts.words import plain
+from repobe.verdicts.collection import source_folders
+from repobe.verdicts.verdict_text import plain
 
-JUDGED = ("reproduced", "not reproduced", "inconclusive", "not run")
+VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
 def lines(results: Path, figures: Path) -> list[str]:
@@ -26,7 +26,7 @@ def lines(results: Path, figures: Path) -> list[str]:
     with claims.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     verdicts = collections.Counter(plain(row["verdict"]) for row in rows)
-    found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in JUDGED if verdicts[verdict])
+    found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
     said = [
         f"Found: of {len(rows)} claims and questions {found}.{_why(rows)}",
         f"Report: {report}; the figures are in {figures}/.",
@@ -39,7 +39,7 @@ def lines(results: Path, figures: Path) -> list[str]:
             "Next: `make tables` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it.",
         ]
     # A page of several folders (see `collect`) holds no raw tables; `show` reads those of the folder that judged.
-    folder = sets_of(results).get(rows[0].get("set"), str(results))
+    folder = source_folders(results).get(rows[0].get("set"), str(results))
     where = "" if folder == "results" else f" --results {shlex.quote(folder)}"
     return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
 

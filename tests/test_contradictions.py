@@ -1,16 +1,16 @@
 import pandas as pd
 import pytest
 
-from repobe.verdicts import against_itself, paper
-from repobe.verdicts.against_itself import entries, facts, weight
+from repobe.verdicts import contradictions, paper
+from repobe.verdicts.contradictions import entries, facts, weight
 
 
 def test_the_papers_gaps_are_mostly_not_between_3_and_5_points():
     # By hand from Sec. 4.2: 0.7296 − 0.6756, 0.7296 − 0.6669, 0.6849 − 0.5654, 0.7099 − 0.5943, 0.7099 − 0.6656.
     said = facts()
-    for gap in ("5.40 (AT, AWGN, 23 dB)", "6.27 (TRADES, AWGN, 23 dB)", "11.95 (AT, Rayleigh, 7 dB)"):
+    for gap in ("5.40 (AT, AWGN, 23 dB)", "6.27 (TRADES, AWGN, 23 dB)", "11.95 (AT, Rayleigh fading, 7 dB)"):
         assert gap in said["gaps"]
-    assert "11.56 (AT, Rayleigh, 23 dB), 4.43 (TRADES, Rayleigh, 23 dB)" in said["gaps"]
+    assert "11.56 (AT, Rayleigh fading, 23 dB), 4.43 (TRADES, Rayleigh fading, 23 dB)" in said["gaps"]
     assert (said["gaps_within"], said["gaps_count"]) == ("1", "5")
 
 
@@ -44,4 +44,4 @@ def test_every_entry_is_complete_and_names_what_there_is():
         assert set(one["see"].split(", ")) <= known
     assert "In these tables k is 32 (repobe, escst); 100 (necst)" in said[5]["but"]
     assert "k is not known" in entries()[5]["but"]
-    assert against_itself.PLACES * 8 == paper.SIZE
+    assert contradictions.PLACES * 8 == paper.SIZE

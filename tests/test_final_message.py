@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repobe.report.closing import lines
+from repobe.report.final_message import lines
 
 CLAIMS = """id,verdict
 c01,"reproduced, at 64×64"
