@@ -6,7 +6,7 @@ from test_gates import cost, history
 from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
 from repobe.tables import summaries
-from repobe.verdicts import commands, comparison, paper
+from repobe.verdicts import comparison, paper, rerun_commands
 from repobe.verdicts.evidence import Tables
 
 
@@ -165,13 +165,13 @@ def test_every_printed_number_is_a_value_a_maximum_or_a_minimum():
 def test_the_command_at_the_papers_size_runs_what_the_gates_need_and_all_of_it_exists():
     runs = {f"{s.dataset}/{s.channel}/{s.label}" for s in grid(load(ROOT / "config" / "paper.yaml"))}
     asked = [[f"{n['dataset']}/{n['channel']}/{n['method']}"] for n in paper.numbers().to_dict("records")]
-    for wanted in [*asked, *map(commands.runs_of, paper.claims())]:
-        needed = commands.with_gates(wanted)
+    for wanted in [*asked, *map(rerun_commands.runs_of, paper.claims())]:
+        needed = rerun_commands.with_gates(wanted)
         assert set(needed) <= runs
         for run in wanted:
             place = run.rpartition("/")[0]
             assert {run, f"{run}_half", f"{place}/undefended"} <= set(needed)
-    assert commands.at_papers_size(["mnist/awgn/necst"]) == (
+    assert rerun_commands.at_papers_size(["mnist/awgn/necst"]) == (
         "snakemake --cores all --configfile config/paper.yaml "
         '--config only="mnist/awgn/necst mnist/awgn/necst_half mnist/awgn/undefended"'
     )

@@ -100,7 +100,7 @@ def test_a_measurement_that_ended_is_not_measured_again_if_its_last_step_fails(r
 def test_other_code_does_not_go_on_with_what_earlier_code_began(run, finished, monkeypatch, capsys):
     as_snakemake_does(run, TRAINED)
     shutil.copy(finished.parent / "resume.pt", run)
-    monkeypatch.setattr("repobe.training.loop.code.trained_by", lambda method: "other-code")
+    monkeypatch.setattr("repobe.training.loop.code_digest.trained_by", lambda method: "other-code")
     assert main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
     assert "was saved by another training or by other code: this one begins anew" in capsys.readouterr().err
 
