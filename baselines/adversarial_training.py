@@ -40,7 +40,7 @@ class Method(method.Method):
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         loss = cross_entropy(self.system(self.craft(image, label, n0), n0), label)
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {"loss": loss.detach()}
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):

@@ -171,7 +171,7 @@ class Method(method.Method):
 
         overheard = sent[: len(image)]
         eve = self.loss(self.listen(overheard.detach(), n0), image, label)
-        self.descend(eve, turn=1)
+        self.optimizer_step(eve, turn=1)
         torch.clear_autocast_cache()  # else bfloat16 would listen again with Eve's weights from before her step
 
         encrypted, plain = system.decode(system.channel(sent, n0), modes).chunk(2)
@@ -181,7 +181,7 @@ class Method(method.Method):
             "eve": self.loss(self.listen(overheard, n0), image, label),
         }
         loss = terms["encrypted"] + terms["plain"] + (terms["eve"] - self.ignorance).abs()
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def listen(self, sent: Tensor, n0: float) -> Tensor:

@@ -41,13 +41,13 @@ from repobe.attacks.decoders import Convolutional
 from repobe.images.resizing import resize
 from repobe.phy.channels import noise_power
 from repobe.phy.mapping import features, symbols
-from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.networks import ResidualBlock, ScaleToSymmetric, convolution
 from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
 
 FEATURES = 64  # Wang et al. 2024: real numbers on the air
-UNSAID = noise_power(15)  # n0 that the classifier assumes if it is not told: the middle of D2's grid
+DEFAULT_N0 = noise_power(15)  # n0 that the classifier assumes if it is not told: the middle of D2's grid
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,13 @@ class GainedRows(nn.Linear):
 
 def grey_encoder(last: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """Image [b, 1, 28, 28] to Float[b, 64]: one linear layer, tanh."""
-    return nn.Sequential(Standardise(), nn.Flatten(), last(28 * 28, FEATURES), nn.Tanh())
+    return nn.Sequential(ScaleToSymmetric(), nn.Flatten(), last(28 * 28, FEATURES), nn.Tanh())
 
 
 def colour_encoder(last: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """Image [b, 3, 32, 32] to Float[b, 64]: 64, 128, a residual block, 256, 256, 512 channels on 4×4, tanh."""
     return nn.Sequential(
-        Standardise(),
+        ScaleToSymmetric(),
         convolution(3, 64),
         convolution(64, 128),
         nn.MaxPool2d(2),
@@ -150,7 +150,7 @@ class Bottleneck(System):
     def receive(self, symbols, key=None, n0=None) -> Tensor:
         if self.reconstruct:
             return resize(torch.sigmoid(self.decoder(symbols)), self.image_size)
-        return self.decoder(features(symbols, self.grid).flatten(1), UNSAID if n0 is None else n0)
+        return self.decoder(features(symbols, self.grid).flatten(1), DEFAULT_N0 if n0 is None else n0)
 
 
 class Method(method.Method):
@@ -171,7 +171,7 @@ class Method(method.Method):
         first = image[: len(image) - half]  # in an odd batch, the middle image is in both halves
         with torch.no_grad():
             sent = system.transmit(first)
-        self.descend(self.inversion_error(sent, first, n0), turn=1)
+        self.optimizer_step(self.inversion_error(sent, first, n0), turn=1)
 
         image, label = image[half:], label[half:]
         sent = system.transmit(image)
@@ -180,7 +180,7 @@ class Method(method.Method):
         terms = {"task": task, "kl": self.kl(sent, n0), "adversary": self.inversion_error(sent, image, n0)}
         lamda = 1 / (1 + (n0 / 2) ** 0.5)
         loss = task + hyper.beta * self.anneal() * terms["kl"] - lamda * terms["adversary"]
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def inversion_error(self, sent: Tensor, image: Tensor, n0: float) -> Tensor:

@@ -39,7 +39,6 @@ Gradients: the codec counts as the identity (BPDA, Athalye et al. 2018); the mea
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -50,6 +49,7 @@ from repobe.images import metrics
 from repobe.images.resizing import Resized, resize
 from repobe.phy import block_errors
 from repobe.phy.links import Coded, Ideal
+from repobe.runs.plugins import ROOT
 from repobe.systems.jpeg2000 import Codec
 from repobe.systems.networks import ClassDecoder, encoder
 from repobe.systems.system import System
@@ -59,7 +59,6 @@ from repobe.training.method import Problem
 # Message sizes in bytes at which the curve A is measured, up to a raw image; densest where the curve bends.
 SIZES = (0, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 512, 768)
 NATIVE = {1: 28, 3: 32}  # pixels by colour channels: MNIST and similar sets are grey, CIFAR is in colour
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class Method(method.Method):
         with torch.no_grad():
             seen = self.system.transmit(image, n0=n0) if tuning else self.system.native(image)
         loss = cross_entropy(self.system.receive(seen), label)
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -220,7 +219,7 @@ class Method(method.Method):
                 native = system.native(image[p])
                 decoded, _ = system.coded(native, [int(size)] * len(native))
                 if self.problem.reconstruct:
-                    scores[p] = -(decoded - native).square().mean(dim=(1, 2, 3))
+                    scores[p] = -metrics.mse(decoded, native)
                 else:
                     scores[p] = metrics.correct(system.receive(decoded), label[p])
             system.curve[1, place] = scores.double().mean()

@@ -94,5 +94,5 @@ class Method(method.Method):
 
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         loss = self.system.loss(image, label, self.rate(n0), self.hyper.samples, self.hyper.released_sign)
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {"loss": loss.detach()}

@@ -43,7 +43,7 @@ class Method(method.Method):
         adversarial = self.craft(image, label, n0)
         nat, adv = self.system(torch.cat([image, adversarial]), n0).chunk(2)
         loss = losses.trades(nat, adv, label, self.hyper.beta)
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {"loss": loss.detach()}
 
     def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):

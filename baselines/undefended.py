@@ -30,5 +30,5 @@ class Method(method.Method):
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
         output = self.system(image, n0)
         loss = mse_loss(output, image) if self.problem.reconstruct else cross_entropy(output, label)
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {"loss": loss.detach()}

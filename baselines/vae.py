@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from repobe.images.resizing import resize
 from repobe.phy.mapping import features, symbols
-from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.networks import ResidualBlock, ScaleToSymmetric, convolution
 from repobe.systems.system import System
 from repobe.training import method
 from repobe.training.method import Problem
@@ -54,7 +54,7 @@ class VariationalCode(System):
         self.image_size, self.k, self.channel = problem.image_size, k, problem.channel
         self.reconstruct = problem.reconstruct
         self.encoder = nn.Sequential(
-            Standardise(),
+            ScaleToSymmetric(),
             convolution(problem.colours, 32, stride=2),
             ResidualBlock(32, 64, 2),
             ResidualBlock(64, 64),
@@ -137,7 +137,7 @@ class Method(method.Method):
             "kl": kl_to_standard_normal(mu, log_var).mean(),
         }
         loss = terms["cross_entropy"] + terms["mse"] + self.hyper.beta * terms["kl"]
-        self.descend(loss)
+        self.optimizer_step(loss)
         return {name: value.detach() for name, value in ({"loss": loss} | terms).items()}
 
     def optimise(self) -> None:

@@ -17,16 +17,16 @@ from repobe.attacks import inversion as attackers
 from repobe.attacks.evasion import SELECTION
 from repobe.images.datasets import AUGMENTED, CLASSES, VALIDATION, Data, build
 from repobe.images.published import IDX
-from repobe.images.resizing import at_once
+from repobe.images.resizing import batch_size_for
 from repobe.images.sources import CIFAR
 from repobe.runs.folders import data_file
 from repobe.runs.spec import Attack, Spec
-from repobe.stages.audit import AUDITED, KEYS
-from repobe.stages.evaluate import SCORED_DRAWS, due
+from repobe.stages.audit import AUDITED, KEY_TRIALS
+from repobe.stages.evaluate import SCORED_DRAWS, attacks_at
 from repobe.stages.invert import OVERHEARD
 from repobe.stages.transmission import BATCH
-from repobe.training.looks import looks_an_epoch
 from repobe.training.loop import VALIDATED
+from repobe.training.validation_schedule import validations_per_epoch
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ class Counted:
     def selection(self, spec: Spec) -> float:
         """The rest of a training: preparation (prototypes …), validation, last measurements, one image for cost.csv."""
         piece, train = self.pieces(spec), self._train(spec)
-        looks = spec.training.epochs * looks_an_epoch(spec.training.epochs, -(-train // spec.training.batch_size))
+        looks = spec.training.epochs * validations_per_epoch(
+            spec.training.epochs, -(-train // spec.training.batch_size)
+        )
         validated = min(VALIDATED, self.shapes[spec.dataset].validation)
         one = piece.of(Passes(1, 1))
         return train * piece.prepared + validated * (looks * piece.score + piece.finished) + one
@@ -124,7 +126,7 @@ class Counted:
         sends an image otherwise at each, each has its own.
         """
         piece, shape, draws = self.pieces(spec), self.shapes[spec.dataset], spec.evaluation.draws
-        link, first, others = piece.link, at_once(spec.image_size, BATCH), len(spec.snr_db) - 1
+        link, first, others = piece.link, batch_size_for(spec.image_size, BATCH), len(spec.snr_db) - 1
         again = shape.test if link.own_keys or link.random or link.digital else min(first, shape.test)
         sent = _sent(piece, draws).sent * (shape.test + others * again)
         heard = draws * shape.test * len(spec.snr_db)
@@ -137,7 +139,7 @@ class Counted:
         """(name, FLOP) of each attack at each SNR and radius; at a radius of 0 the images are scored only."""
         test = self.shapes[spec.dataset].test
         for snr_db in spec.snr_db:
-            attacks = due(spec, snr_db)
+            attacks = attacks_at(spec, snr_db)
             common = min([test, *(attack.images for _, attack, _ in attacks)])
             for name, attack, eps in attacks:
                 images = min(attack.images, test)
@@ -158,7 +160,7 @@ class Counted:
         if attack.kind == "eot_pgd" and name != "paper":
             rivals = 1
             paper = spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
-            size = at_once(spec.image_size, BATCH)
+            size = batch_size_for(spec.image_size, BATCH)
             whole = min(max(min(paper.images, -(-images // size) * size), images), self.shapes[spec.dataset].test)
             work += whole * piece.of(crafting(piece.link, paper, classes))
         return work + images * attacked.of(crafting(attacked.link, attack, classes, rivals))
@@ -197,7 +199,7 @@ class Counted:
         places = piece.grid[0] * piece.grid[1]
         work = (overheard + min(AUDITED, self._train(spec)) + known + shape.test) * piece.sent
         if spec.task == "classification" and piece.grid != (1, 1):
-            work += overheard * piece.of(Passes(1, KEYS * (2 + len(cryptanalysis.counts(overheard)))))
+            work += overheard * piece.of(Passes(1, KEY_TRIALS * (2 + len(cryptanalysis.counts(overheard)))))
         update, looked = pieces.reading(places, 2 * piece.k // places, shape.classes)
         return work + spec.inversion.epochs * known * update + shape.test * looked
 
@@ -221,10 +223,10 @@ def _sent(piece: Pieces, draws: int) -> Passes:
 
 def _decoder(network: Callable, known: int, epochs: int, update: float, rebuilt: float) -> float:
     """FLOP of an attacker's decoder: whole passes over its pairs, a part of one, and looks at the held-back pairs."""
-    learned = known - max(1, int(attackers.HELD * known))
+    learned = known - max(1, int(attackers.VALIDATION_FRACTION * known))
     a_pass = -(-learned // attackers.BATCH)
     _, least = attackers.CONVOLVED if network is attackers.Convolutional else attackers.DENSE
     updates = epochs * max(a_pass, least)
     passes, rest = divmod(updates, a_pass)
-    looks = min(attackers.LOOKS, updates) * (known - learned)
+    looks = min(attackers.VALIDATIONS, updates) * (known - learned)
     return (passes * learned + rest * attackers.BATCH) * update + looks * rebuilt

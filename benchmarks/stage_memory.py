@@ -20,7 +20,7 @@ from benchmarks.setup import SHAPES
 from repobe.attacks import inversion as attackers
 from repobe.attacks.evasion import KINDS, pgd5
 from repobe.images.datasets import AUGMENTED, Data
-from repobe.images.resizing import at_once
+from repobe.images.resizing import batch_size_for
 from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
 from repobe.runs.memory import Peak
@@ -65,7 +65,7 @@ def measured(dataset: str, label: str, size: int, stage: str, device: torch.devi
 
 def _training(spec: Spec, device: torch.device) -> int:
     batch = spec.training.batch_size
-    data = _data(spec.dataset, device, train=batch + 2, validation=at_once(spec.image_size, BATCH) + 1)
+    data = _data(spec.dataset, device, train=batch + 2, validation=batch_size_for(spec.image_size, BATCH) + 1)
     teacher = _trained(specs()[spec.dataset, spec.after], spec.image_size, data) if spec.after else None
     with tempfile.TemporaryDirectory() as folder:
         peak = Peak(device)
@@ -84,7 +84,7 @@ def _weights(spec: Spec, data: Data) -> int:
 
 
 def _evaluation(spec: Spec, stage: str, device: torch.device) -> int:
-    images = 2 * at_once(spec.image_size, BATCH)
+    images = 2 * batch_size_for(spec.image_size, BATCH)
     attacks = {}
     if stage != "evaluate":
         attack = spec.evaluation.attacks[stage]
@@ -121,7 +121,7 @@ def _audit(spec: Spec, device: torch.device) -> int:
     spec = replace(spec, inversion=replace(spec.inversion, epochs=1), audit=replace(spec.audit, trials=1))
     data = _data(spec.dataset, device, train=TRAINING_IMAGES[spec.dataset], test=TEST)
     trained = _sparing(_trained(spec, spec.image_size, data))
-    audit.KEYS = 2
+    audit.KEY_TRIALS = 2
     import sklearn.linear_model  # noqa: F401  as torchattacks
 
     peak = Peak(device)

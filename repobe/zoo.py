@@ -15,6 +15,7 @@ from repobe.runs import checksums
 from repobe.runs.console import tell
 from repobe.runs.files import about, replace
 from repobe.runs.folders import data_file, results_of, run_folder, zoo_models
+from repobe.runs.plugins import ROOT
 from repobe.runs.spec import Spec
 from repobe.runs.status import STAGES
 from repobe.runs.values import whole
@@ -22,7 +23,7 @@ from repobe.runs.values import whole
 if TYPE_CHECKING:
     from torch import Tensor
 
-ZOO = Path(__file__).parents[1] / "results" / "zoo"
+ZOO = ROOT / "results" / "zoo"
 SLACK = 1e-5  # of a radius, for images that were stored in single precision
 
 
@@ -129,8 +130,8 @@ def rescored(folder: Path, adversarial: "Tensor", eps: float, snr_db: float, dev
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
 
     def receiver(session: str) -> Draws:
-        airs = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
-        return Draws(trained, noise_power(snr_db), airs, session, eps, *place)
+        channel_generators = [generator_for(data.device, "scored", *place, draw) for draw in range(draws)]
+        return Draws(trained, noise_power(snr_db), channel_generators, session, eps, *place)
 
     def read(heard: Draws, image: "Tensor", p: slice) -> float:
         return sum(metrics.correct(output, label[p]).sum().item() for output in heard(image))

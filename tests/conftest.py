@@ -199,10 +199,10 @@ def uncached(name: str, compute: Callable[[], dict], **settings: object) -> dict
 
 def step_not_taken(student, image, label, term: str) -> float:
     """A term of the loss of an update that moves no weight, with the same draws each time."""
-    descend, student.descend = student.descend, lambda *_, **__: None
+    optimizer_step, student.optimizer_step = student.optimizer_step, lambda *_, **__: None
     torch.manual_seed(1)
     terms = student.update(image, label, 0.01)
-    student.descend = descend
+    student.optimizer_step = optimizer_step
     return terms[term].item()
 
 

@@ -13,7 +13,7 @@ from repobe.runs.config import ROOT, load
 from repobe.runs.grid import grid
 from repobe.runs.spec import Inversion, Training
 from repobe.stages import pipeline, standalone
-from repobe.stages.evaluate import due, ensemble_name
+from repobe.stages.evaluate import attacks_at, ensemble_name
 
 
 def test_hours_are_flop_over_the_rate_of_the_step_that_is_most_like_a_part():
@@ -78,7 +78,7 @@ def test_the_papers_config_costs_less_than_six_and_a_half_exaflop():
     trained = {(row["dataset"], row["method"]): int(row["runs"]) for row in rows if row["part"] == "training"}
     stale = "run `python -m benchmarks.cost config/paper.yaml` and `python -m benchmarks --readme`"
     assert trained == runs, stale
-    expected = {(s.dataset, s.label, name) for s in grid(config) for db in s.snr_db for name, _, _ in due(s, db)}
+    expected = {(s.dataset, s.label, name) for s in grid(config) for db in s.snr_db for name, _, _ in attacks_at(s, db)}
     attacks = config["evaluation"]["attacks"]
     assert {(r["dataset"], r["method"], r["part"]) for r in rows if r["part"] in attacks} == expected, stale
 
@@ -98,5 +98,5 @@ def test_the_papers_config_attacks_all_that_a_claim_compares_and_completes_the_w
         paper = runs[place].evaluation.attacks["paper"]
         assert (paper.kind, paper.eps, paper.snr_db, paper.images) == ("pgd", (0.016,), None, 2000)
         for snr_db in (7, 23):
-            kinds = {attack.kind for _, attack, eps in due(runs[place], snr_db) if eps == 0.016}
+            kinds = {attack.kind for _, attack, eps in attacks_at(runs[place], snr_db) if eps == 0.016}
             assert ensemble_name(kinds) == "worst"

@@ -185,7 +185,7 @@ def build_of(specs, data, label: str, schedule: str):
 
 @pytest.mark.parametrize("schedule", ["fixed", pytest.param("per_message", marks=pytest.mark.slow)])
 def test_the_audit_finds_what_it_finds_on_a_cpu(schedule, specs, digits_file, monkeypatch):
-    monkeypatch.setattr("repobe.stages.audit.KEYS", 2)
+    monkeypatch.setattr("repobe.stages.audit.KEY_TRIALS", 2)
 
     def rows(where) -> list[dict]:
         data = data_on(where, digits_file)

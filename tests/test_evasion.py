@@ -22,7 +22,7 @@ from repobe.runs.spec import UNREAD, Attack
 from repobe.stages import crafting
 from repobe.stages import evaluate as evaluation
 from repobe.stages.crafting import GlobalStream, Victim, regrouped
-from repobe.stages.evaluate import attacked, due, ensemble, ensemble_name, evasion_steps, unattacked
+from repobe.stages.evaluate import attacked, attacks_at, ensemble, ensemble_name, evasion_steps, unattacked
 from repobe.stages.transmission import Draws
 from repobe.training.loop import build, train
 
@@ -333,7 +333,7 @@ def test_what_is_crafted_on_a_run_itself_transfers_nothing(specs):
     attacks = {"transfer": Attack("transfer", 5, surrogate="undefended"), "paper": Attack("pgd", 5)}
     for label, names in (("undefended", ["paper"]), ("repobe", ["paper", "transfer"])):
         spec = replace(specs[label], evaluation=replace(specs[label].evaluation, attacks=attacks))
-        assert [name for name, _, _ in due(spec, 7)] == names
+        assert [name for name, _, _ in attacks_at(spec, 7)] == names
         assert evasion_steps(spec) == 2 * (1 + len(names))
         assert set(spec.surrogates) == set() if label == "undefended" else {"undefended"}
 

@@ -175,7 +175,7 @@ def test_an_attack_that_breaks_the_rules_stops_the_evaluation(returned, line, tm
     from repobe.attacks.evasion import of_kind
 
     path = tmp_path / "bad.py"
-    path.write_text(f"def attack(model, image, label, eps, attack):\n    return {returned}\n")
+    path.write_text(f"def attack(model, image, label, eps, settings):\n    return {returned}\n")
     with pytest.raises(ValueError, match=line) as raised:
         of_kind(str(path))(None, torch.zeros(2, 1, 4, 4), None, 0.1, None)
     assert str(path) in str(raised.value)
@@ -465,15 +465,15 @@ class Mine(Fading):
             "def attack(model, image): ...",
             attacked_by("FILE"),
             "evaluation.attacks.a.kind: FILE, line 1: attack(model, image) must take (model, image, label, eps, "
-            "attack)",
+            "settings)",
         ),
         (
-            "def attack(model, image, label, eps, attack, steps): ...",
+            "def attack(model, image, label, eps, settings, steps): ...",
             attacked_by("FILE"),
-            "evaluation.attacks.a.kind: FILE, line 1: attack(model, image, label, eps, attack, steps) must take (",
+            "evaluation.attacks.a.kind: FILE, line 1: attack(model, image, label, eps, settings, steps) must take (",
         ),
         (
-            "def attack(model, image, label, eps, attack, *, steps): ...",
+            "def attack(model, image, label, eps, settings, *, steps): ...",
             attacked_by("FILE"),
             "evaluation.attacks.a.kind: FILE, line 1: attack(",
         ),
@@ -538,7 +538,7 @@ def test_a_wrong_signature_is_refused_with_the_config_in_one_line(text, departur
     "text",
     [
         "def attack(a, b, c, d, e): ...",
-        "def attack(model, image, label, eps, attack, steps=7): ...",
+        "def attack(model, image, label, eps, settings, steps=7): ...",
         "def attack(model, *rest): ...",
         "import functools\n@functools.cache\ndef attack(*asked): ...",
     ],
@@ -567,7 +567,7 @@ def test_the_suites_own_methods_have_the_signatures_that_are_asked(name):
 )
 def test_what_a_file_raises_while_it_runs_names_the_key_the_file_and_the_line(body, line, folder, results, capfd):
     config = config_of(folder, "evaluation")
-    (folder / "fgsm.py").write_text(f"def attack(model, image, label, eps, attack):\n    {body}\n")
+    (folder / "fgsm.py").write_text(f"def attack(model, image, label, eps, settings):\n    {body}\n")
     (spec,) = grid(config)
     path = results / "runs" / spec.path / "spec.yaml"
     assert main(["spec", json.dumps(spec.as_dict()), str(path)]) == 0

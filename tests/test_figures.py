@@ -421,7 +421,7 @@ def test_the_layer_table_names_the_kind_of_a_layer_that_is_the_suite_s_own():
     rows = pd.DataFrame(layers.layers(16))
     last = [rows[rows["part"] == part]["kind"].iloc[-1] for part in ("class decoder", "image decoder")]
     assert last == ["linear", "sigmoid"]
-    assert list(rows[rows["kind"] == "normalisation"]["layer"]) == ["Standardise"]
+    assert list(rows[rows["kind"] == "normalisation"]["layer"]) == ["ScaleToSymmetric"]
 
 
 def test_the_specification_curve_runs_from_the_least_to_the_most_favourable_reading_on_one_dataset():

@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import quad
 from torch.nn.functional import interpolate
 
-from baselines.ibal import UNSAID, GainedRows, kl_to_log_uniform
+from baselines.ibal import DEFAULT_N0, GainedRows, kl_to_log_uniform
 from repobe.phy.channels import AWGN
 from repobe.phy.mapping import features
 from repobe.training import loop as training
@@ -139,8 +139,8 @@ def test_the_receiver_knows_the_snr():
     by_float, by_image = system.receive(symbols, n0=0.01), system.receive(symbols, n0=torch.tensor([0.01, 0.2]))
     torch.testing.assert_close(by_float[0], by_image[0])
     assert not torch.allclose(by_float[1], by_image[1])
-    torch.testing.assert_close(system.receive(symbols), system.receive(symbols, n0=UNSAID))
-    assert pytest.approx(10**-1.5) == UNSAID
+    torch.testing.assert_close(system.receive(symbols), system.receive(symbols, n0=DEFAULT_N0))
+    assert pytest.approx(10**-1.5) == DEFAULT_N0
 
 
 @pytest.mark.parametrize("channel", ["awgn", "rayleigh"])

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
+from conftest import uncached
 from torch.utils.flop_counter import FlopCounterMode
 
 from repobe.attacks import inversion as attackers
@@ -42,16 +43,12 @@ def hasty(monkeypatch):
     monkeypatch.setattr(attackers, "CONVOLVED", (1e-3, 2))
 
 
-def at_once(_, compute, **settings):
-    return compute()
-
-
 def run_of(specs, label, **hyper):
     spec = replace(specs[label], inversion=Inversion(EVERY, (23,), epochs=1, images=100))
     return replace(spec, hyper=spec.hyper | hyper)
 
 
-def rows_of(spec, digits, cached=at_once):
+def rows_of(spec, digits, cached=uncached):
     trained = build(spec, digits).eval()
     return inversion(trained, spec, digits, network(1, 10).eval(), cached)
 

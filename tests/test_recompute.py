@@ -7,7 +7,7 @@ from torch import nn
 from repobe.images.resizing import Resized
 from repobe.runs.memory import Peak
 from repobe.systems.precision import autocast
-from repobe.systems.recompute import Stages, recompute
+from repobe.systems.recompute import CheckpointedSequential, recompute
 from repobe.training.loop import build, train
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def test_a_training_that_recomputes_is_bit_identical_running_statistics_included
             losses = [student.update(split[p], digits.train[1][p], 0.1)["loss"] for p in (slice(40), slice(40, 80))]
         found.append([*losses, *student.parameters(), *student.buffers()])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
-    assert any(isinstance(m, Stages) and m.recompute for m in student.modules())
+    assert any(isinstance(m, CheckpointedSequential) and m.recompute for m in student.modules())
 
 
 def test_recomputing_keeps_less_and_computes_more():
@@ -45,7 +45,9 @@ def test_recomputing_keeps_less_and_computes_more():
     """
     image, calls, peaks = torch.rand(128, 16, 64, 64), [], []
     for again in (False, True):
-        network = Stages(*(nn.Sequential(nn.Conv2d(16, 16, 1), *(nn.ReLU() for _ in range(6))) for _ in range(4)))
+        network = CheckpointedSequential(
+            *(nn.Sequential(nn.Conv2d(16, 16, 1), *(nn.ReLU() for _ in range(6))) for _ in range(4))
+        )
         for stage in network:
             stage.register_forward_pre_hook(lambda *_: calls.append(1))
         if again:

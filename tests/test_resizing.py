@@ -9,7 +9,7 @@ from conftest import uncached
 
 from repobe.attacks import inversion as attackers
 from repobe.images import resizing
-from repobe.images.resizing import PIXELS, Resized, at_once, gathered, images, scored
+from repobe.images.resizing import MAX_BATCH_PIXELS, Resized, batch_size_for, gathered, images, scored
 from repobe.runs.memory import Peak
 from repobe.runs.spec import Attack, Inversion
 from repobe.stages.audit import audit
@@ -31,16 +31,16 @@ def test_an_image_is_the_same_whether_it_is_made_alone_in_a_batch_or_with_all_ot
 
 
 def test_what_is_compared_at_32_pixels_has_been_through_the_size_that_is_sent(monkeypatch):
-    monkeypatch.setattr(resizing, "PIXELS", FEW * 64**2)
+    monkeypatch.setattr(resizing, "MAX_BATCH_PIXELS", FEW * 64**2)
     pixels = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8)
     assert torch.equal(scored(pixels, 64), resizing.resize(images(pixels, 64), 32).clamp(0, 1))
 
 
 def test_a_batch_is_whole_up_to_100_pixels_a_side_and_never_empty():
-    assert [at_once(size, 250) for size in (16, 32, 64, 96, 100)] == 5 * [250]
-    assert at_once(224, 250) * 224**2 <= PIXELS < (at_once(224, 250) + 1) * 224**2
-    assert at_once(224, 25, copies=20) * 20 * 224**2 <= PIXELS
-    assert at_once(8000, 250) == 1
+    assert [batch_size_for(size, 250) for size in (16, 32, 64, 96, 100)] == 5 * [250]
+    assert batch_size_for(224, 250) * 224**2 <= MAX_BATCH_PIXELS < (batch_size_for(224, 250) + 1) * 224**2
+    assert batch_size_for(224, 25, copies=20) * 20 * 224**2 <= MAX_BATCH_PIXELS
+    assert batch_size_for(8000, 250) == 1
 
 
 def test_what_batches_give_stands_in_one_tensor_in_their_order():
@@ -69,7 +69,7 @@ def test_memory_does_not_grow_with_the_number_of_batches():
 def made(monkeypatch) -> list[int]:
     """How many images are made at S×S each time, where memory has room for FEW of 16×16."""
     counts, real = [], resizing.images
-    monkeypatch.setattr(resizing, "PIXELS", FEW * 16**2)
+    monkeypatch.setattr(resizing, "MAX_BATCH_PIXELS", FEW * 16**2)
     monkeypatch.setattr(resizing, "images", lambda pixels, size: counts.append(len(pixels)) or real(pixels, size))
     monkeypatch.setattr("repobe.training.loop.images", resizing.images)
     return counts

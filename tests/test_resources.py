@@ -164,6 +164,6 @@ def test_an_attacks_steps_and_draws_are_planned_as_it_runs_them(kind):
     inner = {"autoattack_rand": evasion.rand, "autoattack_standard": evasion.standard}
     sources = {inspect.getsource(function) for function in (evasion.KINDS[kind], inner.get(kind, evasion.KINDS[kind]))}
     text = "".join(sources)
-    assert re.findall(r"attack\.steps or (\d+)", text) == [str(resources.DEFAULT_STEPS[kind])]
-    assert set(re.findall(r"attack\.eot or (\d+)", text)) <= {str(resources.DEFAULT_DRAWS)}
+    assert re.findall(r"settings\.steps or (\d+)", text) == [str(resources.DEFAULT_STEPS[kind])]
+    assert set(re.findall(r"settings\.eot or (\d+)", text)) <= {str(resources.DEFAULT_DRAWS)}
     assert resources.SELECTION_DRAWS == evasion.SELECTION

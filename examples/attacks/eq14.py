@@ -14,7 +14,7 @@ from repobe.training.losses import kl_divergence
 START = 0.001
 
 
-def attack(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def attack(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """PGD of 5 steps of eps/steps; image: Float[b, c, S, S] in [0, 1]. The label is not used."""
-    steps = attack.steps or 5
+    steps = settings.steps or 5
     return [craft(model.over(1), kl_divergence, image, START, eps, eps / steps, steps)]

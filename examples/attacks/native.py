@@ -16,12 +16,12 @@ from repobe.runs.spec import Attack
 GREY = 0.5  # `pgd` keeps images in [0, 1], so it changes a grey one, whose change is added to the image
 
 
-def attack(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def attack(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """PGD of 5 steps of eps/steps, cross-entropy, uniform start; image: Float[b, c, S, S] in [0, 1], label: Int64[b].
 
     Resizing is linear, and its weights add up to 1. So no pixel at S×S changes by more than eps.
     """
-    steps, model = attack.steps or 5, model.over(1)
+    steps, model = settings.steps or 5, model.over(1)
     pixels = min(NATIVE[image.shape[1]], image.shape[-1])
     grey = torch.full((*image.shape[:2], pixels, pixels), GREY, device=image.device)
 

@@ -173,7 +173,9 @@ def over_keys(each: Tensor) -> dict:
     return {"value": each.mean().item(), "keys_sd": sd, "n": len(each)}
 
 
-def _overheard(pool: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator):
+def _overheard(
+    pool: Tensor, size: int, channel: Channel, schedule: str, messages: int, snr_db: float, generator: torch.Generator
+):
     """(messages of the pool Complex[p, k], what was heard of them, the key of the message to decrypt), a new key."""
     sent = pool[torch.randperm(len(pool), generator=generator)[:messages]]
     if schedule == "fixed":
@@ -203,10 +205,8 @@ def cipher_audit(audit: Audit, size: int = 28) -> list[dict]:
     for n in sorted({4, 8, size}):
         rows.append({"quantity": "log2_keys_printed", "grid": f"{n}x{n}", "value": log2_keys_printed(n, n), "n": 1})
         rows.append({"quantity": "log2_keys_effective", "grid": f"{n}x{n}", "value": log2_keys_effective(n), "n": 1})
-    grid, generator = (
-        f"{size}x{size}",
-        torch.Generator().manual_seed(seed("white")),
-    )  # the name of a random stream, as below
+    grid = f"{size}x{size}"
+    generator = torch.Generator().manual_seed(seed("white"))  # the name of a random stream, as below
     errors = roundtrip_errors(size, size, audit.trials, generator)
     rows.append({"quantity": "roundtrip_errors", "grid": grid, "value": errors, "n": audit.trials})
     bound = chosen_messages_bound(size * size, 256)

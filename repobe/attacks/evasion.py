@@ -16,63 +16,64 @@ COMPARED = {"autoattack_rand": 3, "autoattack_standard": 4}  # classes that the 
 SELECTION = 20  # fresh draws, at least, that decide which attack on an image is the most harmful
 
 
-def pgd5(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def pgd5(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """The paper's attack: PGD of 5 steps of eps/steps (0.0032 at 0.016), cross-entropy (Sec. 4.2, D11)."""
     import torchattacks
 
-    steps = attack.steps or 5
+    steps = settings.steps or 5
     return [torchattacks.PGD(model.over(1), eps=eps, alpha=eps / steps, steps=steps, random_start=True)(image, label)]
 
 
-def eot_pgd(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def eot_pgd(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """PGD with 50 steps, each along the gradient of the log of the mean probability over `eot` (20) channel draws
     (Athalye et al. 2018; Salman et al. 2019). Each restart gives one candidate.
     """
     import torchattacks
 
-    steps = attack.steps or 50
+    steps = settings.steps or 50
     step = 2.5 * eps / steps  # Madry et al. 2018: reaches the border from any start, then moves along it
-    strong = torchattacks.PGD(model.over(attack.eot or 20), eps=eps, alpha=step, steps=steps, random_start=True)
-    return [strong(image, label) for _ in range(attack.restarts)]
+    strong = torchattacks.PGD(model.over(settings.eot or 20), eps=eps, alpha=step, steps=steps, random_start=True)
+    return [strong(image, label) for _ in range(settings.restarts)]
 
 
-def autoattack_rand(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def autoattack_rand(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """AutoAttack `rand` (Croce & Hein 2020): APGD on cross-entropy and on DLR, 100 iterations, 20 draws a step.
 
     Each returns its image of highest mean loss. One draw that is misread may be chance, so it does not end the search.
     """
-    model = model.over(attack.eot or 20)
-    return [image, *(apgd.perturb(image, label, best_loss=True)[1] for apgd in rand(model, eps, attack))]
+    model = model.over(settings.eot or 20)
+    return [image, *(apgd.perturb(image, label, best_loss=True)[1] for apgd in rand(model, eps, settings))]
 
 
-def rand(model: nn.Module, eps: float, attack: Attack) -> list:
+def rand(model: nn.Module, eps: float, settings: Attack) -> list:
     """torchattacks' `rand` with the published 100 steps; its own APGD takes 10."""
     import torchattacks
 
-    steps = attack.steps or 100
+    steps = settings.steps or 100
     return [
-        torchattacks.APGD(model, eps=eps, steps=steps, n_restarts=attack.restarts, loss=loss) for loss in ("ce", "dlr")
+        torchattacks.APGD(model, eps=eps, steps=steps, n_restarts=settings.restarts, loss=loss)
+        for loss in ("ce", "dlr")
     ]
 
 
 def autoattack_standard(
-    model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack
+    model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack
 ) -> list[Tensor]:
     """AutoAttack `standard` (Croce & Hein 2020), each image against its own frozen draw."""
     import torchattacks
 
     def attacker(deterministic):
-        return torchattacks.MultiAttack(standard(deterministic, eps, attack, classes_of(deterministic, image)))
+        return torchattacks.MultiAttack(standard(deterministic, eps, settings, classes_of(deterministic, image)))
 
     return [image, frozen(attacker, model, image, label, eps, 1)]
 
 
-def standard(model: nn.Module, eps: float, attack: Attack, classes: int) -> list:
+def standard(model: nn.Module, eps: float, settings: Attack, classes: int) -> list:
     """torchattacks' `standard` with the published 100 steps (its own APGD, APGD-T, FAB take 10) and 5000 queries."""
     import torchattacks
 
-    steps = attack.steps or 100
-    common = {"eps": eps, "n_restarts": attack.restarts}
+    steps = settings.steps or 100
+    common = {"eps": eps, "n_restarts": settings.restarts}
     return [
         torchattacks.APGD(model, steps=steps, loss="ce", seed=fresh(), **common),
         torchattacks.APGDT(model, steps=steps, n_classes=classes, seed=fresh(), **common),
@@ -81,7 +82,7 @@ def standard(model: nn.Module, eps: float, attack: Attack, classes: int) -> list
     ]
 
 
-def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, attack: Attack) -> list[Tensor]:
+def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, settings: Attack) -> list[Tensor]:
     """Square (Andriushchenko et al. 2020) with `steps` (5000) queries. Masked gradients do not stop it.
 
     It stops once the mean probability over the image's own `eot` (20) frozen draws favours a wrong class. If that
@@ -91,7 +92,7 @@ def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, att
     import torchattacks
 
     def attacker(deterministic):
-        search = torchattacks.Square(deterministic, eps=eps, n_queries=attack.steps or 5000)
+        search = torchattacks.Square(deterministic, eps=eps, n_queries=settings.steps or 5000)
 
         @torch.no_grad()
         def searched(x, y):
@@ -100,8 +101,8 @@ def square(model: NoisyClassifier, image: Tensor, label: Tensor, eps: float, att
 
         return searched
 
-    draws = attack.eot or 20
-    return [image, *(frozen(attacker, model, image, label, eps, draws) for _ in range(attack.restarts))]
+    draws = settings.eot or 20
+    return [image, *(frozen(attacker, model, image, label, eps, draws) for _ in range(settings.restarts))]
 
 
 def fresh() -> int:
@@ -157,7 +158,7 @@ def of_kind(kind: str) -> Candidates:
     return lambda *asked: _allowed(kind, found(*asked), *asked)
 
 
-def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, attack) -> list[Tensor]:
+def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, settings) -> list[Tensor]:
     """The candidates of a user's own attack; ValueError where one is outside the ball or is no image."""
     if not candidates:
         raise ValueError(f"{kind}: `attack` returned no images; return a list with one image batch or more")

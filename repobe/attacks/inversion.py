@@ -17,7 +17,7 @@ from repobe.attacks.decoders import Attention, Convolutional, Decoder, FullyConn
 from repobe.cipher.keys import Key, PerMessageKeys
 from repobe.cipher.obfuscation import decrypt, shuffle
 from repobe.runs.devices import forked_random
-from repobe.systems.fitting import descend
+from repobe.systems.optimizer_step import optimizer_step
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Tap:
 
 
 Reconstruct = Callable[[Tensor], Tensor]  # Symbols to Image [b, c, 32, 32]
-BATCH, HELD = 64, 0.1  # an attacker holds back a tenth of its pairs to choose among its decoders
-LOOKS = 8  # validations on the held-back pairs during a training; the best weights are kept
+BATCH, VALIDATION_FRACTION = 64, 0.1  # an attacker holds back a tenth of its pairs to choose among its decoders
+VALIDATIONS = 8  # validations on the held-back pairs during a training; the best weights are kept
 # (peak learning rate, fewest updates per epoch; few pairs are repeated to reach them). Dense layers need some hundreds
 # of updates in all; convolutions need half as many, but each costs three times as much.
 DENSE, CONVOLVED = (3e-3, 40), (2e-3, 20)
@@ -66,7 +66,7 @@ def train_decoder(
 
     Every update sends its messages through fresh channel draws. Adam, one cycle.
     """
-    learned = len(known.image) - max(1, int(HELD * len(known.image)))
+    learned = len(known.image) - max(1, int(VALIDATION_FRACTION * len(known.image)))
     with forked_random(known.image.device):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         decoder = Decoder(network, known.image[:learned].mean(dim=0), known.sent.shape[1], known.grid)
@@ -89,8 +89,8 @@ def train_decoder(
             batches = iter(torch.randperm(learned, generator=generator).to(known.image.device).split(BATCH))
             index = next(batches)
         loss = mse_loss(decoder(known.air(known.sent[index])), known.image[index])
-        descend(loss, optimiser, schedule)
-        if update * LOOKS // updates > (update - 1) * LOOKS // updates:
+        optimizer_step(loss, optimiser, schedule)
+        if update * VALIDATIONS // updates > (update - 1) * VALIDATIONS // updates:
             decoder.eval()
             error = mse_loss(reconstruct(held), known.image[learned:]).item()
             if error < least:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from repobe.phy.mapping import features
 from repobe.runs.devices import forked_random
-from repobe.systems.fitting import descend
+from repobe.systems.optimizer_step import optimizer_step
 
 BINS = 16
 
@@ -45,7 +45,7 @@ def from_multiset(train: Tensor, label: Tensor, test: Tensor, classes: int, epoc
     for _ in range(epochs):
         for index in torch.randperm(len(train), generator=generator).to(train.device).split(batch):
             loss = cross_entropy(network(train[index]), label[index])
-            descend(loss, optimiser, schedule)
+            optimizer_step(loss, optimiser, schedule)
     with torch.no_grad():
         return torch.cat([network(part) for part in test.split(500)])
 

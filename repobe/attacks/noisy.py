@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from repobe.cipher.interface import Keys
+from repobe.cipher.interface import Keys, MessageKeys
 from repobe.cipher.keys import FixedKey
 from repobe.systems.system import System
 
@@ -53,7 +53,7 @@ class FrozenClassifier(nn.Module):
     [n, c, S, S] that is nearest in L∞. That is the right one if the balls do not meet (`apart`).
     """
 
-    def __init__(self, system: System, n0: float, keys, seed: int, image: Tensor, draws: int) -> None:
+    def __init__(self, system: System, n0: float, keys: Keys, seed: int, image: Tensor, draws: int) -> None:
         super().__init__()
         self.system, self.n0, self.seed, self.draws, self.known = system, n0, seed, draws, image.flatten(1)
         self.fixed, key = isinstance(keys, FixedKey), keys.receiving(0, len(image))
@@ -107,7 +107,15 @@ def frozen(
     return torch.cat([attacker(model.frozen(x, draws))(x, y) for x, y in each])
 
 
-def through(system: System, image: Tensor, n0: float, key, fixed: bool, generator, draws: int) -> Tensor:
+def through(
+    system: System,
+    image: Tensor,
+    n0: float,
+    key: MessageKeys | None,
+    fixed: bool,
+    generator: torch.Generator,
+    draws: int,
+) -> Tensor:
     """Logits [draws, b, classes]: each image is sent once for all draws, or once per draw if key or transmitter differ.
 
     key: one key for all (`fixed`, or None), or the keys of draws·b messages.

@@ -16,6 +16,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from repobe.images.sources import Split
 from repobe.images.subsets import stratified
 from repobe.runs import custom_data_checks
 
@@ -23,8 +24,6 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # no format that Pillow
 GREY = ("1", "L", "LA")
 COLOURED = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 TEST = 1 / 5  # of every class, if the source has no test split; as in the digits
-
-Split = tuple[Tensor, Tensor]
 
 
 def read(name: str, source: Path) -> tuple[Split, Split, int]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from repobe.images import custom, sources
+from repobe.images.sources import Split
 from repobe.images.subsets import stratified
 from repobe.runs import files
 from repobe.runs.seeds import seed
@@ -23,8 +24,6 @@ from repobe.runs.seeds import seed
 CLASSES = {"cifar100": 100}  # all others have ten
 AUGMENTED = ("cifar10", "cifar100")  # crop and flip; flipping would change what a digit means (D10)
 VALIDATION = 5000  # images kept from the training split of the downloaded datasets
-
-Split = tuple[Tensor, Tensor]  # uint8 [n, c, h, w], int64 [n]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 SCORED = 32  # pixels: every reconstruction is compared at this size (D14)
-PIXELS = 2_500_000  # in a batch that may be split: 250 images up to S = 100, 49 at 224
+MAX_BATCH_PIXELS = 2_500_000  # in a batch that may be split: 250 images up to S = 100, 49 at 224
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -22,13 +22,13 @@ def images(pixels: Tensor, size: int) -> Tensor:
     return resize(pixels.float() / 255, size).clamp(0, 1)
 
 
-def at_once(size: int, most: int, copies: int = 1) -> int:
+def batch_size_for(size: int, most: int, copies: int = 1) -> int:
     """The batch size for S×S images: `most`, or as many as memory has room for; each image counts `copies` times.
 
     Memory grows with the pixels: a white-box attack takes 22 MB for an image at S = 224. The batch size does not depend
     on the device, because the noise of an image depends on its batch.
     """
-    return max(1, min(most, PIXELS // (size**2 * copies)))
+    return max(1, min(most, MAX_BATCH_PIXELS // (size**2 * copies)))
 
 
 def gathered(parts: Iterable[Tensor], count: int) -> Tensor:
@@ -76,7 +76,7 @@ class Resized:
 
 def through(pixels: Tensor, size: int, side: int) -> Tensor:
     """Float[n, c, side, side]: the S×S images of a split, resized again to side×side pixels."""
-    parts = pixels.split(at_once(size, 1000))
+    parts = pixels.split(batch_size_for(size, 1000))
     return gathered((resize(images(part, size), side) for part in parts), len(pixels))
 
 

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-SUITE = Path(__file__).parents[2]
+from repobe.runs.plugins import ROOT
 
 
 def speak_utf8() -> None:
@@ -22,7 +22,7 @@ def refuse_shadows() -> None:
     environment = sysconfig.get_path("purelib")
     ours = sys.stdlib_module_names | _modules(environment)
     for folder in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
-        if Path(folder).absolute() not in (SUITE, Path(environment)) and (shadows := sorted(ours & _modules(folder))):
+        if Path(folder).absolute() not in (ROOT, Path(environment)) and (shadows := sorted(ours & _modules(folder))):
             what = f"PYTHONPATH names {folder}, whose {shadows[0]} would replace the environment's"
             raise ValueError(f"{what}; unset PYTHONPATH and run again")
 

@@ -15,7 +15,7 @@ from repobe.stages.transmission import generator_for, on_air, received, stolen
 from repobe.tables.schema import AUDITED
 from repobe.training.method import Method
 
-KEYS = 20  # for the accuracy of a receiver without the sender's key
+KEY_TRIALS = 20  # for the accuracy of a receiver without the sender's key
 
 
 def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
@@ -60,10 +60,10 @@ def audit(trained: Method, spec: Spec, data: Data) -> list[dict]:
 
 
 def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generator: torch.Generator) -> Tensor:
-    """Float[KEYS]: the receiver's accuracy with each of KEYS random keys that are not the sender's."""
+    """Float[KEY_TRIALS]: the receiver's accuracy with each of KEY_TRIALS random keys that are not the sender's."""
     symbols, sender = on_air(trained, image, n0, "wrong key")
     outcomes = []
-    for number in range(KEYS):
+    for number in range(KEY_TRIALS):
         air = generator_for(image.device, "wrong key", number)
         outcomes.append(_accuracy(trained, symbols, another(sender, generator), label, n0, air))
     return torch.tensor(outcomes, dtype=torch.float64)
@@ -72,20 +72,20 @@ def wrong_key(trained: Method, image: Resized, label: Tensor, n0: float, generat
 def found_keys(
     trained: Method, own: Tensor, plain: Tensor, label: Tensor, n0: float
 ) -> tuple[Tensor, dict[int, Tensor]]:
-    """The receiver's accuracy Float[KEYS] with the right key, and, by the number of overheard messages, with the key
-    that an eavesdropper finds from them. Images, keys and noise are the same for all of these.
+    """The receiver's accuracy Float[KEY_TRIALS] with the right key, and, by the number of overheard messages, with the
+    key that an eavesdropper finds from them. Images, keys and noise are the same for all of these.
 
-    own, plain: Symbols Complex[n, k], unshuffled: of the eavesdropper's own images, and of those sent. For each of KEYS
-    fixed keys it overhears some of the messages and knows none (`cryptanalysis.recover_from_moments`).
+    own, plain: Symbols Complex[n, k], unshuffled: of the eavesdropper's own images, and of those sent. For each of
+    KEY_TRIALS fixed keys it overhears some of the messages and knows none (`cryptanalysis.recover_from_moments`).
     """
     grid, channel, counts = trained.system.grid, trained.system.channel, cryptanalysis.counts(len(plain))
-    read = torch.zeros(1 + len(counts), KEYS, dtype=torch.float64)
+    read = torch.zeros(1 + len(counts), KEY_TRIALS, dtype=torch.float64)
 
     def heard(symbols: Tensor, air: torch.Generator) -> Tensor:
         return cryptanalysis.moments(cryptanalysis.maps(channel(symbols, n0, air), grid)).cpu()
 
     mine = heard(own, generator_for(plain.device, "the eavesdropper's own air"))
-    for number in range(KEYS):
+    for number in range(KEY_TRIALS):
         draw = generator_for(torch.device("cpu"), "found key", number)
         key, order = Key.random(*grid, draw), torch.randperm(len(plain), generator=draw).to(plain.device)
         sent, tap = shuffle(plain, key), generator_for(plain.device, "overheard", number)

@@ -10,7 +10,7 @@ from torch import Tensor
 from repobe.attacks.evasion import SELECTION, most_harmful, of_kind, pgd5
 from repobe.attacks.noisy import NoisyClassifier
 from repobe.cipher.keys import FixedKey
-from repobe.images.resizing import Resized, at_once
+from repobe.images.resizing import Resized, batch_size_for
 from repobe.phy.channels import noise_power
 from repobe.runs.devices import forked_random, random_state, set_random_state
 from repobe.runs.seeds import seed
@@ -46,7 +46,7 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     """
     spec, image, label = victim.spec, victim.image, victim.label
     if eps == 0:
-        yield from (image[p] for p in parts(min(attack.images, len(image)), at_once(image.size, BATCH)))
+        yield from (image[p] for p in parts(min(attack.images, len(image)), batch_size_for(image.size, BATCH)))
         return
     stream = (name, eps, spec.dataset, spec.channel, spec.seed, snr_db)
     run = victim.surrogates[attack.surrogate] if attack.kind == "transfer" else victim.trained
@@ -57,13 +57,13 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
     drawn = GlobalStream(seed("start", *stream), image.device)
     candidates_of = of_kind(attack.kind)
     if candidates_of is pgd5:
-        size = at_once(image.size, BATCH)
+        size = batch_size_for(image.size, BATCH)
     else:  # if key or transmitter differ between draws, each draw sends the image again
         fresh = run.system.random_transmitter or not isinstance(keys, FixedKey)
-        size = at_once(image.size, CANDIDATES, max(SELECTION, attack.eot or 0) if fresh else 1)
+        size = batch_size_for(image.size, CANDIDATES, max(SELECTION, attack.eot or 0) if fresh else 1)
     cut = list(parts(min(attack.images, len(image)), size))
     with_paper = attack.kind == "eot_pgd" and name != "paper"
-    weak = _papers(victim, name, attack, eps, snr_db, cut) if with_paper else None
+    weak = _paper_attack_images(victim, name, attack, eps, snr_db, cut) if with_paper else None
     for p in cut:
         x, y = image[p], label[p]
         first = [] if weak is None else [next(weak)]
@@ -73,11 +73,13 @@ def crafted(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float
         yield best
 
 
-def _papers(victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, cut: list[slice]) -> Iterator[Tensor]:
+def _paper_attack_images(
+    victim: Victim, name: str, attack: Attack, eps: float, snr_db: float, cut: list[slice]
+) -> Iterator[Tensor]:
     """The images of the paper's attack at radius eps, in the batches `cut` of `attack`."""
     paper = victim.spec.evaluation.attacks.get("paper", Attack("pgd", attack.images))
     # Whole batches, because the noise of an image depends on the size of its batch.
-    size = at_once(victim.image.size, BATCH)
+    size = batch_size_for(victim.image.size, BATCH)
     whole = min(paper.images, -(-attack.images // size) * size)
     paper = replace(paper, images=max(whole, attack.images))
     return regrouped(crafted(victim, "paper", paper, eps, snr_db, within=name), (p.stop - p.start for p in cut))

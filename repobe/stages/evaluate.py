@@ -23,7 +23,7 @@ COMMON = "paper_common"  # the paper's attack, on the images of the ensemble
 SCORED_DRAWS = 5  # least number of channel draws that score an adversarial image
 
 
-def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
+def attacks_at(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
     """(name, attack, eps) of a run's attacks at an SNR; skips transfer attacks whose surrogate is this run."""
     if spec.task == "reconstruction":
         return []
@@ -33,7 +33,7 @@ def due(spec: Spec, snr_db: float) -> list[tuple[str, Attack, float]]:
 
 def evasion_steps(spec: Spec) -> int:
     """The number of parts that `evasion` keeps."""
-    return sum(1 + len(due(spec, snr_db)) for snr_db in spec.snr_db)
+    return sum(1 + len(attacks_at(spec, snr_db)) for snr_db in spec.snr_db)
 
 
 def evasion(
@@ -74,7 +74,7 @@ def evasion(
         if trained.system.digital and snr_db == max(spec.snr_db):
             clean = clean_accuracy(trained, image, label)
             rows.append(_evasion_row(spec, snr_db, "none", 0.0, "clean_accuracy", clean, trained.system.k))
-        attacks = due(spec, snr_db)
+        attacks = attacks_at(spec, snr_db)
         common = min([len(label), *(attack.images for _, attack, _ in attacks)])
         survived: dict[float, list[dict]] = {}
         kinds: dict[float, set[str]] = {}
@@ -137,8 +137,10 @@ def unattacked(
     """Float[draws, n] by metric: the receiver's results on the whole test split. sent: see `Draws`, `kept`."""
     # The name leaves out the method, so all methods with the same k see the same channel draws.
     stream = (spec.dataset, spec.channel, spec.seed, snr_db)
-    airs = [generator_for(image.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws)]
-    heard = Draws(trained, noise_power(snr_db), airs, "evaluate", snr_db, kept=sent)
+    channel_generators = [
+        generator_for(image.device, "evaluate", *stream, draw) for draw in range(spec.evaluation.draws)
+    ]
+    heard = Draws(trained, noise_power(snr_db), channel_generators, "evaluate", snr_db, kept=sent)
 
     def measured(output: Tensor, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         if spec.task == "reconstruction":
@@ -150,7 +152,7 @@ def unattacked(
         x = image[p]
         for draw, output in enumerate(heard(x)):
             for metric, value in measured(output, x, label[p]).items():
-                found.setdefault(metric, value.new_empty(len(airs), len(image)))[draw, p] = value
+                found.setdefault(metric, value.new_empty(len(channel_generators), len(image)))[draw, p] = value
     return found
 
 
@@ -165,8 +167,8 @@ def attacked(victim: Victim, name: str, attack: Attack, eps: float, snr_db: floa
     place = (spec.dataset, spec.channel, spec.seed, snr_db)
 
     def through(purpose: str, draws: int) -> Draws:
-        airs = [generator_for(label.device, purpose, *place, draw) for draw in range(draws)]
-        return Draws(victim.trained, noise_power(snr_db), airs, purpose, name, eps, *place)
+        channel_generators = [generator_for(label.device, purpose, *place, draw) for draw in range(draws)]
+        return Draws(victim.trained, noise_power(snr_db), channel_generators, purpose, name, eps, *place)
 
     draws, images = max(SCORED_DRAWS, spec.evaluation.draws), min(attack.images, len(label))
     first = {"scored": through("scored", draws), "selected": through("selected", SELECTION)}

@@ -8,7 +8,7 @@ from repobe.images.datasets import Data, load
 from repobe.runs.devices import choose
 from repobe.runs.folders import data_file, results_of, run_folder
 from repobe.runs.spec import Spec
-from repobe.stages.evaluate import due
+from repobe.stages.evaluate import attacks_at
 from repobe.training.loop import restore
 from repobe.training.method import Method
 
@@ -50,7 +50,7 @@ def open_run(spec_file: Path, device: str) -> Opened:
     data = load(file, chosen).limit(spec.train_images)
     if data.name != spec.dataset:
         raise ValueError(f"{file} holds the dataset {data.name}; delete it and run again")
-    for name, attack, _ in (one for snr_db in spec.snr_db for one in due(spec, snr_db)):
+    for name, attack, _ in (one for snr_db in spec.snr_db for one in attacks_at(spec, snr_db)):
         if data.classes < COMPARED.get(attack.kind, 0):
             least = f"{attack.kind} compares {COMPARED[attack.kind]} classes, and {spec.dataset} has {data.classes}"
             raise ValueError(f"evaluation.attacks.{name}: {least}; leave it out for this dataset (`only`)")

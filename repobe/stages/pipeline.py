@@ -111,7 +111,7 @@ def _evaluate(run: "Opened") -> None:
             lost = trained.system.codec.failures
             tell(f"{spec.path}: {lost} messages that the codec could not decode")
         outcomes.write(outcomes.rows(spec, counts, run.data.test_number.numpy()), folder / "outcomes.parquet")
-        table(folder / "evasion.csv", _signed(rows, spec))
+        table(folder / "evasion.csv", _with_code(rows, spec))
         checksums.record(folder, "evaluate", ("evasion.csv", "outcomes.parquet"))
         cache.pack()
 
@@ -131,7 +131,9 @@ def _invert(run: "Opened") -> None:
             sources = (run.model_file(spec.path), weights)
             cache = ResultCache(folder / "partial_inversion", *sources, code=_measuring(run), told=progress.step)
             rows, pictures = measuring.inversion(trained, spec, run.data, classifier, cache)
-    _write_inversion(folder, _signed(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()})
+    _write_inversion(
+        folder, _with_code(rows, spec), {name: picture.cpu().numpy() for name, picture in pictures.items()}
+    )
     if spec.inversion.attackers:
         cache.pack()
 
@@ -153,7 +155,7 @@ def _audit(run: "Opened") -> None:
         inversion = {name: value for name, value in asdict(spec.inversion).items() if name != "attackers"}
         settings = asdict(spec.audit) | {"inversion": inversion}
         rows = cache("audit", lambda: {"rows": measuring.audit(run.trained(), spec, run.data)}, **settings)["rows"]
-    _write_audit(folder, _signed(rows, spec))
+    _write_audit(folder, _with_code(rows, spec))
     if shuffles:
         cache.pack()
 
@@ -179,7 +181,7 @@ def _measuring(run: "Opened") -> str:
     return json.dumps([measured_by(spec.method), spec.as_trained(), run.data.sha256, channel, run.data.device.type])
 
 
-def _signed(rows: list[dict], spec: Spec) -> list[dict]:
+def _with_code(rows: list[dict], spec: Spec) -> list[dict]:
     """Each row with the digest of the code that measured it."""
     code = measured_by(spec.method)
     return [row | {"code": code} for row in rows]

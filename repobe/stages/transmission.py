@@ -8,7 +8,7 @@ from torch import Tensor
 from repobe.cipher.interface import MessageKeys
 from repobe.cipher.keys import Key
 from repobe.images import metrics
-from repobe.images.resizing import SCORED, Resized, at_once, gathered, resize
+from repobe.images.resizing import SCORED, Resized, batch_size_for, gathered, resize
 from repobe.runs.seeds import seed
 from repobe.tables.schema import is_proportion
 from repobe.training.method import Method, parts
@@ -23,7 +23,7 @@ def generator_for(device: torch.device, *parts) -> torch.Generator:
 
 def batches(trained: Method, count: int, first: int = 0) -> Iterator[slice]:
     """Slices of images `first` … `count` − 1 for sending and receiving; their size depends on the system's S."""
-    return parts(count, at_once(trained.system.image_size, BATCH), first)
+    return parts(count, batch_size_for(trained.system.image_size, BATCH), first)
 
 
 @torch.no_grad()
@@ -56,8 +56,8 @@ class Draws:
     """Sends a split through several channel draws, batch by batch.
 
     Each draw's generator and keys continue from batch to batch, so an image sees the same channel whether memory holds
-    the whole split or not. airs: one generator per draw. An image is sent once for all draws, but a random transmitter
-    sends it again for each draw, under that draw's own keys.
+    the whole split or not. channel_generators: one for each draw. An image is sent once for all draws, but a random
+    transmitter sends it again for each draw, under that draw's own keys.
 
     kept: symbols that the same split's pass at another SNR has sent, by the number of their first image. Encoding is
     most of what a pass costs. A transmitter may know the SNR, or a key may be another's; so the first batch is always
@@ -65,20 +65,25 @@ class Draws:
     """
 
     def __init__(
-        self, trained: Method, n0: float, airs: list[torch.Generator], *session, kept: dict[int, Tensor] | None = None
+        self,
+        trained: Method,
+        n0: float,
+        channel_generators: list[torch.Generator],
+        *session,
+        kept: dict[int, Tensor] | None = None,
     ) -> None:
-        self.system, self.n0, self.airs, self.sent = trained.system, n0, airs, 0
+        self.system, self.n0, self.channel_generators, self.sent = trained.system, n0, channel_generators, 0
         random = trained.system.random_transmitter
-        sessions = [(*session, draw) for draw in range(len(airs))] if random else [session]
+        sessions = [(*session, draw) for draw in range(len(channel_generators))] if random else [session]
         self.keys = [trained.keys.session(*one) for one in sessions]
-        self.own = [generator_for(airs[0].device, "transmitter", *one) for one in sessions]
+        self.own = [generator_for(channel_generators[0].device, "transmitter", *one) for one in sessions]
         # What a digital transmitter returns are images at S×S, of which memory holds no split.
         self.kept = None if random or trained.system.digital else kept
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Iterator[Tensor]:
         """Sends the split's next batch, Image [b, c, S, S]; yields each draw's logits or images in turn."""
-        for draw, air in enumerate(self.airs):
+        for draw, air in enumerate(self.channel_generators):
             if draw < len(self.keys):
                 key = self.keys[draw].sending(self.sent, len(image))
                 symbols = self._symbols(image, key, draw)

@@ -5,12 +5,12 @@ from torch import Tensor, nn
 
 from repobe.cipher.keys import FixedKey
 from repobe.phy.channels import AWGN, noise_power
-from repobe.systems.networks import FEATURES, ResidualBlock, SqueezeExcitation, Standardise
+from repobe.systems.networks import FEATURES, ResidualBlock, ScaleToSymmetric, SqueezeExcitation
 from repobe.systems.system import SemanticSystem
 
 COLUMNS = ["part", "layer", "kind", "size", "stride", "channels", "height", "width", "parameters"]
 LAYER_NAMES = {
-    Standardise: "normalisation",
+    ScaleToSymmetric: "normalisation",
     nn.Conv2d: "convolution",
     nn.ConvTranspose2d: "transposed convolution",
     nn.MaxPool2d: "max pooling",
@@ -18,6 +18,7 @@ LAYER_NAMES = {
     nn.Sigmoid: "sigmoid",
     SqueezeExcitation: "squeeze and excitation",
 }
+SHOWN_NAMES: dict[type, str] = {ScaleToSymmetric: "Standardise"}  # as the committed tables have it
 
 
 def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[dict]:
@@ -58,7 +59,8 @@ def _recorder(part: str, module: nn.Module, rows: list[dict]):
         (given,) = inputs
         if isinstance(module, nn.Linear):  # the mean over places is a function, so no hook sees it
             rows.append(_row(part, "global average pool", given))
-        rows.append(_row(part, type(module).__name__, output, module))
+        kind = type(module)
+        rows.append(_row(part, SHOWN_NAMES.get(kind, kind.__name__), output, module))
 
     return record
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, relu
 
 from repobe.systems.precision import Float32Linear
-from repobe.systems.recompute import Stages
+from repobe.systems.recompute import CheckpointedSequential
 from repobe.systems.stem import Stem
 
 FEATURES = 4  # channels of the transmitted feature map: 4×28×28 at S = 224 (Sec. 3.1)
@@ -83,7 +83,7 @@ def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn
     return nn.Sequential(bare_conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-class Standardise(nn.Module):
+class ScaleToSymmetric(nn.Module):
     """Pixels in [0, 1] to [-1, 1]. A layer of the network, so that images are in [0, 1] everywhere else."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ class Standardise(nn.Module):
 
 def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequential:
     """Image [b, C, S, S] to features [b, 4, S/8, S/8]; the last convolution has a bias and no batch norm."""
-    return Stages(
-        Standardise(),
+    return CheckpointedSequential(
+        ScaleToSymmetric(),
         nn.Sequential(Stem(colours, 64), nn.BatchNorm2d(64)),
         nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.ReLU(inplace=True)),  # same result, with ReLU on a quarter of the map
         ResidualBlock(64, 64),
@@ -104,7 +104,7 @@ def encoder(colours: int, attention_blocks: int = ATTENTION_BLOCKS) -> nn.Sequen
         convolution(4, 32),
         SqueezeExcitation(32),
         nn.Conv2d(32, FEATURES, 3, padding=1),
-        together=3,
+        stem_modules=3,
     )
 
 
@@ -113,7 +113,7 @@ class ClassDecoder(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.trunk = Stages(
+        self.trunk = CheckpointedSequential(
             ResidualBlock(FEATURES, 64, 2),
             ResidualBlock(64, 64),
             ResidualBlock(64, 128, 2),
@@ -150,4 +150,4 @@ def image_decoder(colours: int, inputs: int = FEATURES, doublings: int = 3) -> n
             layers.append(nn.Sequential(up, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)))
         layers += [ResidualBlock(inputs, outputs), ResidualBlock(outputs, outputs)]
         inputs = outputs
-    return Stages(*layers, nn.ConvTranspose2d(inputs, colours, 4, 2, 1), Float32Sigmoid())
+    return CheckpointedSequential(*layers, nn.ConvTranspose2d(inputs, colours, 4, 2, 1), Float32Sigmoid())

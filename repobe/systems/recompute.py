@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-class Stages(nn.Sequential):
+class CheckpointedSequential(nn.Sequential):
     """Modules one after another. With `recompute`, a training step keeps only the activations between stages.
 
     The backward pass computes the inside of each stage again, bit for bit; a natural step then costs a third more. The
-    first `together` modules form one stage, the stem, whose maps are the largest.
+    first `stem_modules` modules form one stage, the stem, whose maps are the largest.
     """
 
     recompute = False
 
-    def __init__(self, *modules: nn.Module, together: int = 1) -> None:
+    def __init__(self, *modules: nn.Module, stem_modules: int = 1) -> None:
         super().__init__(*modules)
-        self.together = together
+        self.stem_modules = stem_modules
 
     def forward(self, x: Tensor) -> Tensor:
         """The output of nn.Sequential."""
         if not (self.recompute and self.training and torch.is_grad_enabled()):
             return super().forward(x)
         modules = list(self)
-        for stage in (nn.Sequential(*modules[: self.together]), *modules[self.together :]):
+        for stage in (nn.Sequential(*modules[: self.stem_modules]), *modules[self.stem_modules :]):
             again = _CountedOnce(stage)
             # No stage draws random numbers.
             x = checkpoint(
@@ -36,9 +36,9 @@ class Stages(nn.Sequential):
 
 
 def recompute(module: nn.Module) -> None:
-    """From now on, all `Stages` in a module recompute."""
+    """From now on, all `CheckpointedSequential` in a module recompute."""
     for one in module.modules():
-        if isinstance(one, Stages):
+        if isinstance(one, CheckpointedSequential):
             one.recompute = True
 
 

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from repobe.attacks.pgd import craft
 from repobe.cipher.keys import FixedKey, PerMessageKeys
+from repobe.images import metrics
 from repobe.images.resizing import Resized, gathered
 from repobe.runs.seeds import secret, seed
 from repobe.systems.folding import folded
@@ -99,10 +100,12 @@ class Method(method.Method):
             terms = self.l_class(image, self.craft(image, label, n0), label, n0)
         else:
             terms = {"loss": cross_entropy(self.system(image, n0, self.next_key(len(image))), label)}
-        self.descend(terms["loss"])  # line 9
+        self.optimizer_step(terms["loss"])  # line 9
         return {name: value.detach() for name, value in terms.items()}
 
-    def craft(self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None):
+    def craft(
+        self, image: Tensor, label: Tensor, n0: float | Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Line 4: I_adv that maximises D_KL(M(I_nat) ‖ M(I_adv)) by PGD (Eq. 14, D7), or cross-entropy: Image.
 
         For reconstruction, I_adv maximises L_rec, the squared distance of the output from I_nat. PGD's trial
@@ -117,7 +120,7 @@ class Method(method.Method):
 
         def divergence(natural: Tensor, logits: Tensor) -> Tensor:
             if self.problem.reconstruct:
-                return (logits - image).square().mean(dim=(1, 2, 3))
+                return metrics.mse(logits, image)
             if hyper.inner == "cross_entropy":
                 return cross_entropy(logits, label, reduction="none")
             return losses.kl_divergence(natural, logits)

@@ -14,15 +14,15 @@ from repobe.images.datasets import Data, augment, batches
 from repobe.images.resizing import SCORED, images
 from repobe.runs import checksums
 from repobe.runs.seeds import seed
-from repobe.systems.fitting import descend
-from repobe.systems.networks import ResidualBlock, Standardise, convolution
+from repobe.systems.networks import ResidualBlock, ScaleToSymmetric, convolution
+from repobe.systems.optimizer_step import optimizer_step
 from repobe.systems.precision import Float32Linear
 
 
 def network(colours: int, classes: int) -> nn.Sequential:
     """Image [b, C, 32, 32] in [0, 1] to Logits [b, classes]: a small residual network."""
     return nn.Sequential(
-        Standardise(),
+        ScaleToSymmetric(),
         convolution(colours, 16),
         ResidualBlock(16, 32, 2),
         ResidualBlock(32, 64, 2),
@@ -59,7 +59,7 @@ def train(data: Data, epochs: int) -> nn.Sequential:
         for pixels, label in batches(*data.train, batch_size):
             pixels = augment(pixels) if data.augmented else pixels
             loss = cross_entropy(classifier(degrade(images(pixels, SCORED))), label)
-            descend(loss, optimiser, schedule)
+            optimizer_step(loss, optimiser, schedule)
     return classifier.eval()
 
 

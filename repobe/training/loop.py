@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from repobe.images.datasets import Data, augment, shuffled
-from repobe.images.resizing import Resized, at_once, gathered, images, through
+from repobe.images.resizing import Resized, batch_size_for, gathered, images, through
 from repobe.phy import channels
 from repobe.runs import checksums, code_digest, plugins
 from repobe.runs.devices import called
@@ -24,8 +24,8 @@ from repobe.runs.spec import Spec
 from repobe.systems.precision import autocast, warn_where_emulated
 from repobe.systems.recompute import recompute
 from repobe.training import method, resuming
-from repobe.training.looks import looks_an_epoch, part
 from repobe.training.method import Method, Problem
+from repobe.training.validation_schedule import part, validations_per_epoch
 
 VALIDATED = 2000  # at most; the standard error is then about 0.3 points at 0.98
 
@@ -101,16 +101,16 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
         return {"seconds": seconds, "bytes": max(state.bytes, peak.bytes()), "devices": devices}
 
     epochs, count = spec.training.epochs, len(data.train[1])
-    looks = looks_an_epoch(epochs, -(-count // spec.training.batch_size))
-    progress = Progress(spec, run, "train", epochs * looks, len(history))
+    validations = validations_per_epoch(epochs, -(-count // spec.training.batch_size))
+    progress = Progress(spec, run, "train", epochs * validations, len(history))
     # Algorithm 1: line 2 starts the counter, line 3 stops after the last epoch, lines 10-11 end the loop.
-    for step in range(len(history), epochs * looks):
+    for step in range(len(history), epochs * validations):
         started = time.perf_counter()
         student.train()
         total: dict[str, Tensor] = {}
-        if step % looks == 0:
+        if step % validations == 0:
             order = shuffled(count, spec.training.batch_size, device)
-        batches = part(order, step % looks, looks)
+        batches = part(order, step % validations, validations)
         for index in batches:
             pixels, label = data.train[0][index], data.train[1][index]
             pixels = augment(pixels) if data.augmented else pixels
@@ -121,7 +121,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
                 total[name] = total.get(name, 0) + value.double() * len(label)
         seen = sum(len(index) for index in batches)
         terms = {name: (value / seen).item() for name, value in total.items()}
-        epoch = (step + 1) / looks
+        epoch = (step + 1) / validations
         if bad := [name for name, value in terms.items() if value != value or abs(value) == float("inf")]:
             raise ValueError(
                 f"{run}: the term '{bad[0]}' is {terms[bad[0]]} by epoch {epoch:g}; "
@@ -130,7 +130,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
         seconds = time.perf_counter() - started
         score = validate(student, spec, data)
         history.append(
-            {"epoch": int(epoch) if looks == 1 else epoch, **terms, "validation_score": score, "seconds": seconds}
+            {"epoch": int(epoch) if validations == 1 else epoch, **terms, "validation_score": score, "seconds": seconds}
         )
         if score >= best["score"]:  # on a tie the later epoch wins, because its learning rate is lower
             best["score"] = score
@@ -166,7 +166,7 @@ def validate(student: Method, spec: Spec, data: Data) -> float:
     pixels, label = (tensor[:VALIDATED] for tensor in data.validation)
     generator = torch.Generator(data.device).manual_seed(seed("validate", spec.dataset, spec.channel, spec.seed))
     n0 = torch.tensor([channels.noise_power(snr) for snr in spec.snr_train_db], device=data.device)
-    n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], at_once(spec.image_size, 250)
+    n0, size = n0[torch.arange(len(label), device=data.device) % len(n0)], batch_size_for(spec.image_size, 250)
     student.eval()
     scores = (
         student.score(images(p, spec.image_size), y, n, generator)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from repobe.cipher.interface import Keys
+from repobe.cipher.interface import Keys, MessageKeys
 from repobe.cipher.keys import FixedKey, Key
-from repobe.images.resizing import Resized, at_once
+from repobe.images import metrics
+from repobe.images.resizing import Resized, batch_size_for
 from repobe.phy.channel import Channel
 from repobe.runs import plugins
 from repobe.runs.spec import from_plain
-from repobe.systems.fitting import descend
+from repobe.systems.optimizer_step import optimizer_step
 from repobe.systems.system import System
 
 MAX_GRADIENT_NORM = 1.0  # D19: without it Eq. 16 diverges in its first epochs
@@ -49,7 +50,7 @@ class Method(nn.Module, ABC):
 
     Registered buffers survive an interruption of the training.
     keys: keys of the messages; FixedKey(None) if the method has no key.
-    max_gradient_norm: the norm at which `descend` clips; None if the published recipe does not clip.
+    max_gradient_norm: the norm at which `optimizer_step` clips; None if the published recipe does not clip.
     autocasts: whether `update` may run convolutions in bfloat16; False if the method needs float32 throughout.
     side: `update` resizes its images to side×side pixels and uses no others, so that the training may resize each image
     once and not in every epoch; None if it uses S×S pixels.
@@ -88,7 +89,7 @@ class Method(nn.Module, ABC):
 
     def parts(self, count: int) -> Iterator[slice]:
         """Slices that split `count` S×S images into batches of at most 500."""
-        return parts(count, at_once(self.problem.image_size, 500))
+        return parts(count, batch_size_for(self.problem.image_size, 500))
 
     @abstractmethod
     def update(self, image: Tensor, label: Tensor, n0: float) -> dict[str, Tensor]:
@@ -106,10 +107,10 @@ class Method(nn.Module, ABC):
         with torch.no_grad():
             output = self.system(image, n0, key, generator)
         if self.problem.reconstruct:
-            return -(output - image).square().mean(dim=(1, 2, 3))
-        return (output.argmax(dim=1) == label).float()
+            return -metrics.mse(output, image)
+        return metrics.correct(output, label)
 
-    def next_key(self, messages: int, purpose: str = ""):
+    def next_key(self, messages: int, purpose: str = "") -> MessageKeys | None:
         """The keys of the next `messages` messages of a purpose ("" is training itself); None without a key.
 
         A killed training resumes from its checkpoint and sends the later messages again, under the same keys.
@@ -129,9 +130,9 @@ class Method(nn.Module, ABC):
         """Restores both from a checkpoint."""
         self.sent, self.updated = dict(state["sent"]), state["updated"]
 
-    def descend(self, loss: Tensor, turn: int = 0) -> None:
+    def optimizer_step(self, loss: Tensor, turn: int = 0) -> None:
         """One step of optimiser `turn` (one for each player of a method) with clipped gradients (D19)."""
-        descend(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
+        optimizer_step(loss, self.optimisers[turn], self.schedulers[turn], self.max_gradient_norm)
         self.updated += turn == 0
 
     def optimise(self) -> None:

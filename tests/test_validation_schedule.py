@@ -6,18 +6,22 @@ import pandas as pd
 import pytest
 import torch
 
-from repobe.training import looks, loop, resuming
-from repobe.training.looks import looks_an_epoch, part
+from repobe.training import loop, resuming, validation_schedule
 from repobe.training.loop import restore, train
+from repobe.training.validation_schedule import part, validations_per_epoch
 
 
 @pytest.mark.parametrize(
     ("epochs", "batches", "expected"),
     [(3, 430, 4), (1, 430, 10), (10, 430, 1), (100, 430, 1), (1, 39, 1), (1, 100, 3), (1, 1, 1)],
 )
-def test_ten_looks_in_a_training_and_thirty_batches_between_two(epochs, batches, expected):
-    assert looks_an_epoch(epochs, batches) == expected
-    assert expected == 1 or epochs * expected >= looks.LOOKS or batches // expected >= looks.BATCHES
+def test_ten_validations_in_a_training_and_thirty_batches_between_two(epochs, batches, expected):
+    assert validations_per_epoch(epochs, batches) == expected
+    assert (
+        expected == 1
+        or epochs * expected >= validation_schedule.MIN_VALIDATIONS
+        or batches // expected >= validation_schedule.MIN_BATCHES
+    )
 
 
 @pytest.mark.parametrize(("count", "parts"), [(430, 4), (7, 3), (5, 5)])
@@ -44,7 +48,7 @@ def test_looking_more_often_trains_the_same_weights(spec, digits, tmp_path, monk
     monkeypatch.setattr(loop, "validate", lambda *_: 0.5)  # so that the last weights are kept
     found = {}
     for batches in (30, 1):
-        monkeypatch.setattr(looks, "BATCHES", batches)
+        monkeypatch.setattr(validation_schedule, "MIN_BATCHES", batches)
         run = tmp_path / str(batches)
         run.mkdir()
         train(spec, digits, run)
@@ -60,7 +64,7 @@ def test_looking_more_often_trains_the_same_weights(spec, digits, tmp_path, monk
 
 def test_a_training_killed_within_an_epoch_goes_on_within_it(spec, digits, tmp_path, monkeypatch):
     """Killed three times: after its first look, at the end of the first epoch, and in the middle of the second."""
-    monkeypatch.setattr(looks, "BATCHES", 1)
+    monkeypatch.setattr(validation_schedule, "MIN_BATCHES", 1)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()
     train(spec, digits, whole)

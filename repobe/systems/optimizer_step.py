@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 
-def descend(loss: Tensor, optimiser: Optimizer, scheduler: LRScheduler, max_norm: float | None = None) -> None:
+def optimizer_step(loss: Tensor, optimiser: Optimizer, scheduler: LRScheduler, max_norm: float | None = None) -> None:
     """One step down the gradient of `loss`, its norm over all of the optimiser's parameters clipped at `max_norm`."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

@@ -5,13 +5,13 @@ At 224×224 an epoch takes half an hour.
 
 from torch import Tensor
 
-LOOKS = 10  # validations per training, at least
-BATCHES = 30  # batches between two validations, at least: a short epoch is not split
+MIN_VALIDATIONS = 10  # validations per training, at least
+MIN_BATCHES = 30  # batches between two validations, at least: a short epoch is not split
 
 
-def looks_an_epoch(epochs: int, batches: int) -> int:
+def validations_per_epoch(epochs: int, batches: int) -> int:
     """The number of parts that an epoch is split into, with a validation after each; 1 from ten epochs on."""
-    return max(1, min(-(-LOOKS // epochs), batches // BATCHES))
+    return max(1, min(-(-MIN_VALIDATIONS // epochs), batches // MIN_BATCHES))
 
 
 def part(order: list[Tensor], number: int, parts: int) -> list[Tensor]:
