@@ -16,7 +16,10 @@ from repobe.verdicts import paper
 from repobe.verdicts.tolerances import COMPETENT, DECIBEL_TOLERANCE, ROUNDING, tolerance
 
 TRAINING_KEY = ["snr_train_db", "seed"]  # what tells the trainings of one method apart
-TRAINING_IMAGES = {"mnist": 55_000, "cifar10": 45_000}  # D32; without the validation images (images.datasets.VALIDATION)
+TRAINING_IMAGES = {
+    "mnist": 55_000,
+    "cifar10": 45_000,
+}  # D32; without validation images (images.datasets.VALIDATION)
 COLUMNS = ["trained", "competent", "scale"]
 GAINS = ["gain", "rival_gain"]  # what the second half of its training brought each side of a comparison
 
