@@ -16,6 +16,8 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/run.smk"
 include: "workflow/rules/tables.smk"
@@ -46,4 +48,5 @@ rule all:
     input:
         f"{RESULTS}/report.html",
         tracked_runs,
+        lost_files,
         expand(f"{DRAWN}/{{figure}}.{{kind}}", figure=FIGURES, kind=["pdf", "png"]),

@@ -140,17 +140,6 @@ def test_the_curve_over_eps_is_of_each_images_most_harmful_attack_alone(drawn):
     assert "100 images" in (drawn[0] / "fig_eps.svg").read_text()
 
 
-def test_an_edit_of_any_drawing_module_draws_the_figures_again():
-    """Snakemake sees no imports: the rule lists each module of the report that figures import, directly or not."""
-    folder, todo, found = ROOT / "repobe" / "report", sorted((ROOT / "figures").glob("*.py")), set()
-    while todo:
-        names = set(re.findall(r"^from repobe\.report\.(\w+) import", todo.pop().read_text(), re.MULTILINE)) - found
-        found |= names
-        todo += [folder / f"{name}.py" for name in names]
-    listed = re.search(r"^DRAWING = .*? in \((.*?)\)", (ROOT / "workflow/rules/common.smk").read_text(), re.M | re.S)
-    assert set(re.findall(r"\w+", listed.group(1))) == found
-
-
 def test_a_figure_that_cannot_be_drawn_is_named_and_the_others_are_drawn(results, tmp_path, monkeypatch, capsys):
     spoilt = tmp_path / "results"
     shutil.copytree(results, spoilt)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from repobe.report import final_message
 from repobe.report.final_message import lines
 
 CLAIMS = """id,verdict
@@ -40,12 +41,29 @@ def test_they_say_what_was_found_where_it_is_and_what_to_try_next(results):
     assert f"python -m repobe show c01 --results {results}" in after
 
 
+def test_in_another_folder_the_commands_go_to_the_suites_own(results, monkeypatch, tmp_path):
+    """`python -m repobe` finds the suite in its own folder alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(final_message, "ROOT", Path("/my suite"))
+    ran(results, "mnist")
+    assert f"`cd '/my suite' && python -m repobe show c01 --results {tmp_path}`" in lines(Path(), Path("figures"))[2]
+    ran(results, "digits")
+    assert "`make -C '/my suite' tables`" in lines(Path(), Path("figures"))[2]
+
+
+def test_the_next_step_is_about_a_claim_that_has_run(results):
+    ran(results, "cells")
+    (results / "claims.csv").write_text("id,verdict\nc01,not run\nc11,reproduced\n")
+    assert "show c11" in lines(results, Path("figures"))[2]
+
+
 def test_of_a_page_of_several_folders_the_one_that_judged_is_named(results, monkeypatch):
     """The page's own folder has no raw tables to show a claim from."""
     ran(results, "mnist")
     (results / "claims.csv").write_text("id,verdict,set\nc01,reproduced,mnist32\n")
     (results / "sets.json").write_text(json.dumps({"mnist32": "../reference/mnist32"}))
     monkeypatch.chdir(results.parent)
+    monkeypatch.setattr(final_message, "ROOT", results.parent)
     assert "python -m repobe show c01 --results reference/mnist32" in lines(results, Path("figures"))[2]
 
 

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ from repobe.__main__ import main
 from repobe.runs import devices, gpus, locks, progress
 from repobe.runs.progress import Progress, clock
 from repobe.runs.result_cache import ResultCache
-from repobe.runs.status import FAULT, STAGES, is_finished, state_of
+from repobe.runs.status import FAULT, STAGES, is_finished, lost_files, state_of
 from repobe.stages import pipeline
 from repobe.systems import precision
 
@@ -281,3 +282,13 @@ def test_a_run_is_finished_if_every_file_is_there_and_the_config_is_the_same(spe
     (run / "spec.yaml").write_text(specs["repobe"].dump())
     (run / "audit.csv").unlink()
     assert not is_finished(specs["repobe"], tmp_path)
+
+
+def test_a_file_that_lacks_in_a_runs_folder_is_lost_and_a_folder_that_is_gone_is_not(specs, run, tmp_path):
+    leave(run, *STAGES)
+    assert lost_files(specs["repobe"], tmp_path) == []
+    (run / "model.safetensors").unlink()
+    (run / "audit.csv").unlink()
+    assert lost_files(specs["repobe"], tmp_path) == [str(run / "model.safetensors"), str(run / "audit.csv")]
+    shutil.rmtree(run)
+    assert lost_files(specs["repobe"], tmp_path) == []

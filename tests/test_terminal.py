@@ -126,7 +126,7 @@ def test_what_a_cluster_says_of_a_job_is_told_too_and_a_second_try_counts(tmp_pa
     lines = stream.getvalue().splitlines()
     assert lines[1:4] == [
         "    SLURM-job '7' failed, SLURM status is: 'FAILED'",
-        "    2026-11-24 train: 3 steps",
+        "    no error in its log: was the job killed, perhaps for its memory? The same command goes on from here",
         "    slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0.",
     ]
     assert lines[-1] == "1 failed, see above; the same command tries only these again"
@@ -142,6 +142,18 @@ def test_jobs_that_a_cluster_groups_fail_one_by_one(tmp_path):
     assert stream.getvalue().startswith("failed: train digits/awgn/repobe/seed0")
 
 
+def test_what_a_job_says_of_its_progress_and_its_device_is_no_reason_for_its_end(tmp_path):
+    """A job that is killed says nothing more."""
+    log = tmp_path / "train.log"
+    log.write_text("repobe: --device auto takes cpu\n2026-11-24 17:48:04 train digits/awgn/repobe/seed0: 60 steps\n")
+    stream = io.StringIO()
+    _, logger = spoken(stream, tmp_path)
+    begin(logger, 1, "train")
+    error(logger, 1, "train", log)
+    (reason,) = stream.getvalue().splitlines()[1:]
+    assert reason.startswith("    no error in its log: was the job killed")
+
+
 @pytest.mark.parametrize("content", [None, "", "\n"])
 def test_a_failure_without_a_reason_says_so(content, tmp_path):
     """A full disk takes the log with it."""
@@ -152,7 +164,7 @@ def test_a_failure_without_a_reason_says_so(content, tmp_path):
     _, logger = spoken(stream, tmp_path)
     begin(logger, 1, "train")
     error(logger, 1, "train", log)
-    assert stream.getvalue().splitlines()[1:] == ["    its log says nothing: is the disk full?"]
+    assert stream.getvalue().splitlines()[1:] == ["    its log says nothing: is the disk full, or was the job killed?"]
 
 
 def test_ctrl_c_is_one_line(tmp_path):

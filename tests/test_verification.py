@@ -595,6 +595,8 @@ def test_a_page_of_several_folders_is_not_verified_but_each_folder_is_named(tmp_
 def test_show_without_tables_says_so_and_an_unknown_name_is_refused(tmp_path):
     assert f"Nothing was measured in {tmp_path}" in show("n21", tmp_path)
     assert f"Nothing was measured in {tmp_path}" in show("c04", tmp_path)
+    with pytest.raises(ValueError, match=f"^{tmp_path}/typo does not exist: name a folder of results with --results"):
+        show("c04", tmp_path / "typo")
     with pytest.raises(
         ValueError,
         match="'n99' is not a number, claim, decision or contradiction; known are n01 to n31, c01 to c21, D1",

@@ -4,12 +4,13 @@ python -m repobe.report.final_message results figures
 """
 
 import collections
-import csv
 import shlex
 import sys
 from pathlib import Path
 
 from repobe.report.headings import datasets_in_order, panel_title
+from repobe.runs.files import cells
+from repobe.runs.plugins import ROOT
 from repobe.tables.results import read_json
 from repobe.verdicts import paper
 from repobe.verdicts.collection import source_folders
@@ -19,12 +20,12 @@ VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
 def lines(results: Path, figures: Path) -> list[str]:
-    """Three lines, or none where there is no report yet."""
+    """Three lines, or none where there is no report yet. Their command works in the present folder."""
     report, claims = results / "report.html", results / "claims.csv"
     if not (report.is_file() and claims.is_file()):
         return []
-    with claims.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    head, *body = cells(claims)
+    rows = [dict(zip(head, row, strict=False)) for row in body]
     verdicts = collections.Counter(plain(row["verdict"]) for row in rows)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
     said = [
@@ -34,14 +35,25 @@ def lines(results: Path, figures: Path) -> list[str]:
     runs = read_json(results / "summary" / "provenance.json")
     if {run["run"].split("/")[0] for run in runs} <= set(paper.STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
-        return [
-            *said,
-            "Next: `make tables` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it.",
-        ]
+        make = "make tables" if _at_home() else f"make -C {shlex.quote(str(ROOT))} tables"
+        next_step = f"Next: `{make}` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it."
+        return [*said, next_step]
     # A page of several folders (see `collect`) holds no raw tables; `show` reads those of the folder that judged.
     folder = source_folders(results).get(rows[0].get("set"), str(results))
-    where = "" if folder == "results" else f" --results {shlex.quote(folder)}"
-    return [*said, f"Next: `python -m repobe show {rows[0]['id']}{where}` tells all that is known of one of them."]
+    one = next((row["id"] for row in rows if plain(row["verdict"]) != "not run"), rows[0]["id"])
+    where = "" if folder == "results" and _at_home() else f" --results {shlex.quote(_from_home(folder))}"
+    command = f"python -m repobe show {one}{where}"
+    command = command if _at_home() else f"cd {shlex.quote(str(ROOT))} && {command}"
+    return [*said, f"Next: `{command}` tells all that is known of one of them."]
+
+
+def _at_home() -> bool:
+    """Whether this is the suite's own folder, where `python -m repobe` finds it."""
+    return Path.cwd().resolve() == ROOT
+
+
+def _from_home(folder: str) -> str:
+    return folder if _at_home() else str(Path(folder).resolve())
 
 
 def _why(rows: list[dict]) -> str:

@@ -80,6 +80,16 @@ def is_finished(spec: Spec, results: Path) -> bool:
     return all((run / file).exists() for file in made) and text_of(run / "spec.yaml") == spec.dump()
 
 
+def lost_files(spec: Spec, results: Path) -> list[str]:
+    """The files that the stages of a run write and its folder lacks; none where there is no folder.
+
+    A folder that somebody deleted as a whole stays away, because the gathered tables hold its rows.
+    """
+    run = run_folder(results, spec.path)
+    files = [run / file for files in STAGES.values() for file in files]
+    return [str(file) for file in files if not file.exists()] if (run / "spec.yaml").exists() else []
+
+
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:
     """(one of STATES, a note) of one run. The worst state of its stages counts: failed, interrupted, running."""
     run = run_folder(results, spec.path)

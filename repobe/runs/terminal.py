@@ -102,7 +102,7 @@ class Terminal(logging.Handler):
         self._line(f"failed: {rule} {run}".rstrip() + f" (log: {', '.join(logs)})")
         status = (message or "").split(". ")[0].strip()
         reasons = [line for line in (status, *(_reason(Path(log)) for log in logs)) if line]
-        for line in reasons or ["its log says nothing: is the disk full?"]:
+        for line in reasons or ["its log says nothing: is the disk full, or was the job killed?"]:
             self._line(f"    {line}")
 
     def succeeded(self) -> None:
@@ -149,10 +149,11 @@ class Terminal(logging.Handler):
 
 
 def _reason(log: Path) -> str:
-    """The last line of a log that reports an error, else its last line; empty if there is none."""
+    """The last line of a log that reports an error, else that there is none; empty for an empty log."""
     lines = lines_of(log)
     told = [line for line in lines if FAULT.match(line) or "error" in line.lower()]
-    return next(reversed(told or lines), "")
+    silent = "no error in its log: was the job killed, perhaps for its memory? The same command goes on from here"
+    return told[-1] if told else silent if lines else ""
 
 
 def attach(settings: Any, results: Path, closing: Callable[[], Iterable[str]]) -> Terminal | None:

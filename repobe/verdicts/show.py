@@ -20,6 +20,7 @@ from repobe.verdicts.readings import headline
 from repobe.verdicts.rerun_commands import at_papers_size, for_change, runs_of
 
 WIDTH = 110
+RESULTS = Path("results")  # where nothing else is said
 
 
 def show(name: str, results: Path) -> str:
@@ -30,7 +31,12 @@ def show(name: str, results: Path) -> str:
 
 
 def stated(name: str, results: Path) -> tuple[str, dict]:
-    """(its kind: number, claim, decision or contradiction; what the paper states); ValueError for an unknown name."""
+    """(its kind: number, claim, decision or contradiction; what the paper states).
+
+    ValueError for an unknown name, and for a folder of results that does not exist: before any run, `results` may lack.
+    """
+    if not results.is_dir() and results != RESULTS:
+        raise ValueError(f"{results} does not exist: name a folder of results with --results")
     kinds = {
         "number": paper.numbers().to_dict("records"),
         "claim": paper.claims(),

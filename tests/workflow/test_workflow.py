@@ -270,6 +270,15 @@ def test_every_rule_runs_in_the_miniature_and_a_second_run_does_nothing(tmp_path
     second = snakemake("--configfile", chosen)
     assert "Nothing to be done" in second.stdout, second.stdout[-2000:]
 
+    # A file of a run that is gone is made again; a folder that somebody deleted as a whole is not.
+    run = results / "runs" / "digits" / "awgn" / "repobe_reconstruction" / "seed0"
+    for gone, trains in ((run / "model.safetensors", 1), (run / "audit.csv", 0), (run, 0)):
+        gone.rename(results / "aside")
+        dry = snakemake("-n", "--configfile", chosen).stdout
+        assert dry.count("rule train:") == trains
+        assert ("rule measure:" in dry) == (gone != run)
+        (results / "aside").rename(gone)
+
     _nothing_is_trained_in_another_clone(tmp_path / "clone", results, chosen)
 
     # An MLflow that does not answer stops nothing; the next run tries again, and adds no run.

@@ -29,7 +29,6 @@ rule figures:
         f"{RESULTS}/decisions.csv",
         f"{RESULTS}/readings.csv",
         [of_suite(f"figures/{figure}.py") for figure in FIGURES],
-        DRAWING,
     output:
         report(
             expand(f"{DRAWN}/{{figure}}.png", figure=FIGURES),
@@ -42,6 +41,7 @@ rule figures:
     params:
         results=results_dir,
         figures=figures_dir,
+        code=showing_code,
     log:
         f"{RESULTS}/logs/figures.log",
     conda:

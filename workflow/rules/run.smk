@@ -1,3 +1,8 @@
+import json
+
+from repobe.runs import status
+
+
 rule spec:
     output:
         f"{RUNS}/{{run}}/spec.yaml",
@@ -36,10 +41,7 @@ rule train:
         channel=channel_of,
         teacher=teacher_of,
     output:
-        f"{RUNS}/{{run}}/model.safetensors",
-        f"{RUNS}/{{run}}/history.csv",
-        f"{RUNS}/{{run}}/cost.csv",
-        f"{RUNS}/{{run}}/provenance.json",
+        [f"{RUNS}/{{run}}/{name}" for name in status.STAGES["train"]],
     log:
         f"{RESULTS}/logs/train/{{run}}.log",
     priority: train_priority
@@ -65,11 +67,7 @@ rule measure:
         channel=channel_of,
         classifier=classifier_of,
     output:
-        f"{RUNS}/{{run}}/evasion.csv",
-        f"{RUNS}/{{run}}/outcomes.parquet",
-        f"{RUNS}/{{run}}/inversion.csv",
-        f"{RUNS}/{{run}}/reconstructions.npz",
-        f"{RUNS}/{{run}}/audit.csv",
+        [f"{RUNS}/{{run}}/{name}" for name in status.STAGES["measure"]],
     log:
         f"{RESULTS}/logs/measure/{{run}}.log",
     priority: 1  # when it ends, it removes the checkpoint of the training
