@@ -21,7 +21,7 @@ from repobe.__main__ import main
 from repobe.images import custom, sources
 from repobe.images.datasets import build, load
 from repobe.phy.channels import named, noise_power
-from repobe.runs import names, plugin_signatures
+from repobe.runs import custom_data_checks, names, plugin_signatures
 from repobe.runs.config import ROOT, check, source_of
 from repobe.runs.config import load as load_config
 from repobe.runs.grid import grid
@@ -169,6 +169,8 @@ def test_an_attack_outside_the_repository_is_scored_at_each_radius(folder, resul
         ("[image * float('nan')]", "returned NaN"),
         ("[image[:1]]", r"returned \[1, 1, 4, 4\] for the images \[2, 1, 4, 4\]"),
         ("[]", "returned no images"),
+        ("None", "returned no images"),
+        ("image", "returned a Tensor; return a list of image batches"),
     ],
 )
 def test_an_attack_that_breaks_the_rules_stops_the_evaluation(returned, line, tmp_path):
@@ -334,6 +336,13 @@ def test_a_source_that_is_gone_is_no_mistake_where_its_data_were_made(tmp_path):
     check(config)
 
 
+def test_a_source_that_is_gone_is_told(tmp_path):
+    """A mistyped one would pass for it."""
+    datasets = {"digits": {}, "cells": {"source": str(tmp_path / "typo.npz")}, "leaves": {"source": str(tmp_path)}}
+    told = f"datasets.cells.source: {tmp_path}/typo.npz does not exist; the images that an earlier run read are used"
+    assert custom_data_checks.gone(datasets) == [told]
+
+
 def test_a_source_that_does_not_fit_names_its_key_in_the_data_stage_too(tmp_path, capfd):
     np.savez(tmp_path / "cells.npz", **arrays(train_labels=np.zeros(20, int), test_labels=np.zeros(4, int)))
     assert main(["data", "cells", str(tmp_path / "x"), "--source", str(tmp_path / "cells.npz")]) == 2
@@ -437,6 +446,36 @@ def test_a_mistake_in_naming_a_file_is_one_line_that_names_the_key(departure, li
         check(CONFIG | departure)
     assert str(raised.value).startswith(line.replace("HERE", str(folder)))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "line"),
+    [
+        (
+            "torch.ones(x.shape[0], 2, 1)",
+            r"returns torch.float32\[20000, 2, 1\] for symbols \[20000, 4\]; return None, com",
+        ),
+        ("torch.ones(x.shape[0], 1)", r"returns torch.float32\[20000, 1\]"),
+        ("3", "returns int"),
+        ("2**0.5 * torch.ones_like(x)", r"has a mean \|h\|² of 2; scale it to 1, or every SNR is another than stated"),
+    ],
+)
+def test_a_gain_of_another_shape_or_power_is_refused(returned, line, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("import torch\n" + CHANNEL.replace("generator): ...", f"generator): return {returned}", 1))
+    with pytest.raises(ValueError, match=line) as raised:
+        named("mine", str(path))
+    assert str(raised.value).startswith(f"{path}: Mine.gain ")
+
+
+def test_the_gain_of_ones_own_channel_is_tried_without_a_trace_in_the_random_numbers(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import torch\n" + CHANNEL.replace("generator): ...", "generator): return torch.randn(1) * 0 + x", 1)
+    )
+    before = torch.random.get_rng_state()
+    assert named("mine", str(path)).name == "mine"
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 METHOD = """
@@ -560,8 +599,8 @@ def test_the_suites_own_methods_have_the_signatures_that_are_asked(name):
         ("return 1 / 0", "evaluation.attacks.fgsm.kind, FILE, line 2 in attack: ZeroDivisionError: division by zero"),
         ("raise ValueError('no')", "evaluation.attacks.fgsm.kind, FILE, line 2 in attack: no"),
         (
-            "return image",
-            "RuntimeError: Boolean value of Tensor with more than one value is ambiguous; the suite's code ",
+            "return [3]",
+            "AttributeError: 'int' object has no attribute 'shape'; the suite's code ",
         ),
     ],
 )

@@ -118,6 +118,18 @@ def test_time_memory_and_devices_are_those_of_all_jobs_that_trained(specs, digit
     assert cost["device"] == "GPU and cpu"
 
 
+@pytest.mark.parametrize(
+    ("returned", "kind"), [(torch.zeros(()), "Tensor"), ({"loss": 0.5}, "dict"), (None, "NoneType")]
+)
+def test_an_update_that_returns_no_dict_of_tensors_is_named(returned, kind, specs, digits, tmp_path, monkeypatch):
+    from baselines.undefended import Method
+
+    monkeypatch.setattr(Method, "update", lambda *_: returned)
+    line = f"^undefended: `update` returned a {kind}; return a dict of tensors by name$"
+    with pytest.raises(ValueError, match=line):
+        train(specs["undefended"], digits, tmp_path)
+
+
 @pytest.fixture
 def met(monkeypatch):
     """What `update` and `score` of the undefended meet in a training: lists of (images, noise powers)."""

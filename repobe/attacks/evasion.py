@@ -160,8 +160,10 @@ def of_kind(kind: str) -> Candidates:
 
 def _allowed(kind: str, candidates: list[Tensor], model, image: Tensor, label, eps: float, settings) -> list[Tensor]:
     """The candidates of a user's own attack; ValueError where one is outside the ball or is no image."""
-    if not candidates:
+    if candidates is None or (isinstance(candidates, list) and not candidates):
         raise ValueError(f"{kind}: `attack` returned no images; return a list with one image batch or more")
+    if not isinstance(candidates, list):
+        raise ValueError(f"{kind}: `attack` returned a {type(candidates).__name__}; return a list of image batches")
     for candidate in candidates:
         if candidate.shape != image.shape:
             raise ValueError(f"{kind}: `attack` returned {[*candidate.shape]} for the images {[*image.shape]}")

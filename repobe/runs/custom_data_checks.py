@@ -5,7 +5,7 @@ It reads no image: `images.custom` does that when the data are made, after the s
 
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -81,3 +81,13 @@ def _headers(source: Path) -> dict[str, Header]:
         said = " ".join(str(error).split())
         raise ValueError(f"{source} is not a whole .npz file ({said}); write or copy it again") from None
     return found
+
+
+def gone(datasets: dict[str, dict[str, Any]]) -> list[str]:
+    """A line for each dataset of a config whose source is not there: what was read from a source before is used."""
+    sources = {name: described.get("source") for name, described in datasets.items()}
+    return [
+        f"datasets.{name}.source: {source} does not exist; the images that an earlier run read are used"
+        for name, source in sources.items()
+        if source and not Path(source).exists()
+    ]

@@ -117,7 +117,7 @@ def train(spec: Spec, data: Data, run: Path, teacher: Method | None = None) -> f
             n0 = noise[int(torch.randint(len(noise), ()))]
             with autocast(precision, device):
                 losses = student.update(images(pixels, size) if small is None else small[index], label, n0)
-            for name, value in losses.items():
+            for name, value in _terms(losses, spec.method).items():
                 total[name] = total.get(name, 0) + value.double() * len(label)
         seen = sum(len(index) for index in batches)
         terms = {name: (value / seen).item() for name, value in total.items()}
@@ -159,6 +159,13 @@ def _weights(student: Method) -> dict[str, Tensor]:
 def precision_of(student: Method, spec: Spec) -> str:
     """The precision that the training runs in: float32 if the method does not autocast."""
     return spec.training.precision if student.autocasts else "float32"
+
+
+def _terms(losses: object, method: str) -> dict[str, Tensor]:
+    """What `update` returned, which a method of the user's own may get wrong; ValueError then names its file."""
+    if not isinstance(losses, dict) or not all(isinstance(value, Tensor) for value in losses.values()):
+        raise ValueError(f"{method}: `update` returned a {type(losses).__name__}; return a dict of tensors by name")
+    return losses
 
 
 def validate(student: Method, spec: Spec, data: Data) -> float:

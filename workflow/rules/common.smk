@@ -11,6 +11,8 @@ sys.path.insert(0, str(SUITE))
 from repobe.runs import gpus, terminal
 from repobe.runs.config import check
 from repobe.runs.config_files import merged, read, understood
+from repobe.runs.console import tell
+from repobe.runs.custom_data_checks import gone
 from repobe.runs.grid import every_run, kept
 
 # The user's config files, else that of the Snakefile, for the commands that the report shows.
@@ -30,6 +32,9 @@ try:
 except ValueError as error:
     # One line: a WorkflowError would show this file around it.
     sys.exit(f"config, {error}")
+if workflow.is_main_process:
+    for line in gone(config["datasets"]):
+        tell(f"repobe: {line}")
 
 
 def of_suite(path):
