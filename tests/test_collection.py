@@ -14,7 +14,7 @@ def verdicts(*rows: tuple[str, str, str, int | None]) -> pd.DataFrame:
             {"id": id_, "set": name, "verdict": verdict, "scale": f"{size}×{size}, k = 32; the paper" if size else None}
             for id_, name, verdict, size in rows
         ]
-    )
+    ).assign(competent="yes")
 
 
 def chosen(*rows: tuple[str, str, str, int | None]) -> dict:
@@ -34,6 +34,14 @@ def test_of_two_decided_verdicts_the_one_of_the_larger_images_counts():
     row = chosen(("c01", "small", "reproduced, at 32×32", 32), ("c01", "large", "not reproduced, at 64×64", 64))
     assert row["set"] == "large"
     assert row["elsewhere"] == "reproduced, at 32×32 in small"
+
+
+def test_of_two_open_verdicts_the_one_of_competent_networks_counts_whatever_its_size():
+    """A network that hardly learned at the paper's size tells less of the claim."""
+    open_ = "inconclusive: not trained"
+    rows = verdicts(("c07", "large", open_, 224), ("c07", "small", open_, 32)).assign(competent=["no", "yes"])
+    assert collection.judged(rows)["set"].tolist() == ["small"]
+    assert collection.judged(rows.assign(competent="unknown"))["set"].tolist() == ["large"]
 
 
 def test_a_verdict_on_all_datasets_of_a_claim_counts_before_one_on_a_part_of_them():

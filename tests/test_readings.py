@@ -205,10 +205,11 @@ def test_a_card_names_the_folder_of_readings_that_is_not_the_verdicts_own():
     said = cards._readings(found, words, [], "mnist32")
     assert said == (
         "in readings (32×32, other trainings than above), of 2 it holds under 0, fails under 0, is open under 2. "
-        "Most favourable to the paper: r13 (Fig. 3 shows Eq. 16's RepObE), open: not competent, lead −63.07 points."
+        "Most favourable to the paper: r13 (Fig. 3 shows Eq. 16's RepObE), open: not competent; "
+        "its worst comparison leads by −63.07 points."
     )
     assert cards._readings(found, words, [], "readings").startswith("of 2 it holds under 0")
-    assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("lead −0.6307.")
+    assert cards._readings(found | {"quantity": "ssim"}, words, [], "readings").endswith("leads by −0.6307.")
 
 
 def test_the_reason_of_a_claim_is_of_the_gate_that_it_names():

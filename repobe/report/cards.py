@@ -140,7 +140,7 @@ def _readings(found: dict | None, words: dict[str, str], held: list[str], judged
     which = f" ({joined(held)})" if held else ""
     counts = f"holds under {found['holds']}{which}, fails under {found['fails']}, is open under {found['open']}"
     lead = f"{in_points(found['lead'])} points" if is_proportion(found["quantity"]) else signed(found["lead"])
-    best = f"Most favourable to the paper: {most_favourable}, {found['outcome']}, lead {lead}."
+    best = f"Most favourable to the paper: {most_favourable}, {found['outcome']}; its worst comparison leads by {lead}."
     lacking = f" {found['not_run']:g} of the claim's runs did not run there." if found["not_run"] else ""
     return f"{place}of {found['readings']} it {counts}. {best}{lacking}"
 

@@ -82,15 +82,15 @@ def leaders(cost: pd.DataFrame) -> dict[str, str]:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each id: a decided verdict first, one on all the claim's datasets before one on a part of them, then
-    the larger image size, then the first.
+    """One row for each id: a decided verdict first, one on all the claim's datasets before one on a part of them, one
+    of competent networks (D33) before one of others, then the larger image size, then the first.
     """
     # `scale` begins with the image size: "32×32, k = 32; …". Evidence without images has none and is of every size.
     size = rows["scale"].astype("string").str.partition("×")[0].astype(float).fillna(0)
     ran = rows["verdict"] != "not run"
     decided, whole = rows["verdict"].map(plain).isin(DECIDED), ~rows["verdict"].map(of_a_part)
-    order = rows.assign(_decided=decided, _whole=whole, _ran=ran, _size=size)
-    keys = ["_decided", "_whole", "_ran", "_size"]
+    order = rows.assign(_decided=decided, _whole=whole, _ran=ran, _able=rows["competent"] != "no", _size=size)
+    keys = ["_decided", "_whole", "_ran", "_able", "_size"]
     order = order.sort_values(keys, ascending=False, kind="stable")
     chosen = order.drop_duplicates("id").sort_index()
     others = order.drop(chosen.index)
