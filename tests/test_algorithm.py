@@ -76,6 +76,17 @@ def test_the_loss_is_its_equation_written_out(hyper, combine, specs, digits, bat
     torch.testing.assert_close(loss, combine(*parts), rtol=1e-5, atol=1e-5)
 
 
+def test_the_contrast_looks_for_each_adversarial_embedding_among_the_natural_ones(specs, digits, batch):
+    """An untrained network's embeddings are nearly all alike, so here they are given. Both adversarial ones lie on the
+    first natural one: −(ln e²/(e² + 1) + ln 1/(e² + 1))/2 = 1.1269. The other way round it would be ln 2.
+    """
+    student = method_of(specs, digits)
+    image, adversarial, label = (one[:2] for one in batch)
+    z = torch.tensor([[1.0, 0], [0, 1], [1, 0], [1, 0]])  # natural, then adversarial
+    student.system.embed = lambda *_, **__: (z, torch.randn(4, 10))
+    assert student.l_class(image, adversarial, label, SILENT)["contrast"].item() == pytest.approx(1.1269, abs=1e-4)
+
+
 @pytest.mark.parametrize("inner", ["kl", "cross_entropy"])
 def test_crafting_raises_what_equation_14_maximises_and_stays_in_the_ball(inner, specs, digits, batch):
     student = method_of(specs, digits, inner=inner, eps=0.05, step=0.01)
@@ -128,6 +139,28 @@ def test_a_step_descends_the_gradient_of_equation_16(specs, digits, batch):
     torch.testing.assert_close(told["loss"], loss.detach(), rtol=1e-4, atol=1e-5)
     gradient = torch.cat([p.grad.flatten() for p in weights])  # as it was clipped: its direction
     torch.testing.assert_close(gradient / gradient.norm(), expected / expected.norm(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["repobe_adversarial", "repobe_reconstruction"])
+def test_crafting_leaves_batch_norm_and_the_mode_of_training_alone(task, specs, digits, batch):
+    """Batch norm in evaluation mode while crafting (D7): else each trial of PGD would move the running statistics."""
+    student = build(replace(specs[task], hyper={"adversarial": True}), digits).train()
+    image, _, label = batch
+    before = {name: value.clone() for name, value in student.system.state_dict().items()}
+    student.craft(image, label, SILENT)
+    assert all(torch.equal(before[name], value) for name, value in student.system.state_dict().items())
+    assert student.system.training
+
+
+def test_crafting_is_that_of_d7_unless_the_config_says_otherwise(specs, digits, batch):
+    """x + 0.001 randn, five steps of 0.0032 inside 0.016; β = 6 and λ = 0.5 (D7, D8)."""
+    hyper = algorithm.Hyper(adversarial=True)
+    assert (hyper.start, hyper.step, hyper.steps, hyper.eps) == (0.001, 0.0032, 5, 0.016)
+    assert (hyper.inner, hyper.contrast, hyper.beta, hyper.temperature, hyper.weighted) == ("kl", 1, 6, 0.5, True)
+    image, _, label = batch
+    inside = 0.25 + 0.5 * image  # no border of [0, 1] cuts the ball
+    start = method_of(specs, digits, steps=0).craft(inside, label, SILENT) - inside
+    assert start.std().item() == pytest.approx(0.001, rel=0.06)  # 2048 draws: known to within 2 %
 
 
 def test_prototypes_are_the_mean_logits_of_the_trained_teacher_and_not_of_the_student(specs, digits):

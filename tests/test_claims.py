@@ -454,6 +454,19 @@ def test_the_spread_of_what_leaks_is_that_of_attackers_who_depend_on_a_training(
     assert (found["low"], found["high"]) == pytest.approx((0.7 - half, 0.7 + half), abs=1e-5)
 
 
+def test_the_spread_of_how_often_pictures_are_read_is_on_the_scale_of_each_accuracy():
+    """RepObE's three seeds read 0.28, 0.30 and 0.32 of 400 pictures: p(1 − p), with an image more on either side, is
+    121·281/402². That of 0.2 is 81·321/402², of 0.9 361·41/402². Student's t of two degrees of freedom is 4.303.
+    """
+    part = claim(check="rebuilds_less", method="ours", rivals=["necst"], quantity="attacker_accuracy")
+    every = [leak("ours", "keyless", 0.2), leak("necst", "keyless", 0.9)]
+    every += [leak("repobe", "keyless", value, seed) for seed, value in enumerate((0.28, 0.3, 0.32))]
+    found = judged(tables(inversion=pd.DataFrame(every).assign(metric="attacker_accuracy")), part)
+    trainings = 0.02 * np.sqrt((81 * 321 + 361 * 41) / (121 * 281))
+    half = np.hypot(4.302653 * trainings, 1.959964 * np.sqrt((0.2 * 0.8 + 0.9 * 0.1) / 400))
+    assert (found["low"], found["high"]) == pytest.approx((0.7 - half, 0.7 + half), abs=1e-5)
+
+
 def test_a_picture_shows_nothing_only_where_it_is_surely_within_the_tolerance_of_the_mean_image():
     part = claim(check="shows_nothing", method="ours", quantity="ssim", margin=0.02)
     # The half-width of a difference of two means, each of standard error 0.2/20, is 0.0277; the tolerance is 0.02.
@@ -616,6 +629,25 @@ def test_adversarial_accuracy_may_move_either_way_after_as_much_gain_again():
             accuracy = table.evasion["attack"].map({"paper": "adversarial_accuracy", "none": "natural_accuracy"})
             table = replace(table, evasion=table.evasion.assign(metric=accuracy.fillna("natural_accuracy")))
             assert judged(table, asked)["verdict"] == verdict, (method, points)
+
+
+def test_under_attack_its_own_gain_moves_a_verdict_and_that_of_natural_accuracy_says_whether_training_ended():
+    """A lead of +1.0 points, [+0.36, +1.64], far from a lead of 50; natural accuracy may gain half a point."""
+    attacked = [rows(wrong, method=name, attack="paper") for name, wrong in (("repobe", 0), ("necst", 10))]
+    natural = [rows(0, method=name) for name in ("repobe", "necst")]
+    table = tables(*attacked, *natural)
+    metric = table.evasion["attack"].map({"paper": "adversarial_accuracy"}).fillna("natural_accuracy")
+    for attack, points, margin, verdict in (
+        ("paper", 0.4, 0, "inconclusive: not trained"),
+        ("none", 0.4, 0, "reproduced"),
+        ("paper", 2, 0.5, "not reproduced"),
+        ("none", 0.6, 0.5, "inconclusive: not trained"),
+    ):
+        half = (table.evasion["method"] == "necst_half") & (table.evasion["attack"] == attack)
+        value = table.evasion["value"].where(~half, table.evasion["value"] - points / 100)
+        moved = replace(table, evasion=table.evasion.assign(value=value, metric=metric))
+        asked = claim(quantity="adversarial_accuracy", margin=margin)
+        assert judged(moved, asked)["verdict"] == verdict, (attack, points)
 
 
 def test_a_step_of_one_training_moves_by_what_the_step_itself_gained():

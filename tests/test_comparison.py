@@ -50,6 +50,7 @@ def test_a_number_agrees_inside_the_tolerance_differs_outside_and_is_open_betwee
     assert verdict(0.9900, {"n": 100}) == "inconclusive"
     found = compared(0.9910, {})
     assert (found["low"], found["high"]) == pytest.approx((0.9879, 0.9918), abs=1e-4)
+    assert found["difference"] == pytest.approx(-0.001)  # ours, 0.9900, less the paper's
     assert (found["tolerance"], found["spread"], found["verdict"]) == (0.005, "none known", "agrees, one training")
 
 

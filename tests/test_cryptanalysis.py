@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from repobe.attacks import cryptanalysis
 from repobe.attacks.cryptanalysis import (
     chosen_messages_bound,
     cipher_audit,
@@ -56,6 +57,14 @@ def test_the_bound_of_jolfaei_is_the_logarithm_rounded_up():
 
 def test_decryption_is_exact_over_random_keys():
     assert roundtrip_errors(5, 4, 20, torch.Generator().manual_seed(0)) == 0
+
+
+@pytest.mark.parametrize("broken", ["DECRYPTION", "decrypt"])
+def test_a_decryption_that_inverts_nothing_is_counted_by_the_eight_steps_and_by_the_permutation(broken, monkeypatch):
+    """c12 rests on both: 20 keys of 4×5×4 values, nearly all of which the shuffle moves."""
+    wrong = {"DECRYPTION": (), "decrypt": lambda moved, key: moved}
+    monkeypatch.setattr(cryptanalysis, broken, wrong[broken])
+    assert 20 * 80 / 2 < roundtrip_errors(5, 4, 20, torch.Generator().manual_seed(0)) <= 20 * 80
 
 
 @pytest.mark.parametrize("size", [4, 8, 28])

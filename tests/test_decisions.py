@@ -88,6 +88,16 @@ def test_runs_that_share_a_part_of_their_images_are_not_paired_on_it():
     assert row == unpaired
 
 
+def test_a_variant_on_a_part_of_the_references_images_is_not_paired_on_it():
+    """The difference is of four images and of two; an interval of the two alone would not be its own."""
+    rows = table({"value": 0.5, "n": 4}, {"method": "other", "value": 1.0, "n": 2})
+    apart = pd.concat([images("repobe", 2, 2, 0, 0), images("other", 2, 2)])
+    (row,) = decisions.differences(rows, BOTH, apart)
+    (unpaired,) = decisions.differences(rows, BOTH)
+    assert row == unpaired
+    assert (row["difference"], row["n"]) == (0.5, 2)
+
+
 def test_a_channel_or_an_snr_may_be_what_varies():
     rows = table({"channel": "rayleigh"}, {"channel": "rayleigh_fast", "value": 0.95})
     of, variant = {"method": "repobe", "channel": "rayleigh"}, {"method": "repobe", "channel": "rayleigh_fast"}

@@ -159,6 +159,50 @@ def test_autoattack_takes_its_published_iterations_unless_the_config_says_others
     assert [a.steps for a in standard(classifier, 0.1, ten, 10)[:3]] == [10, 10, 10]
 
 
+def test_the_papers_attack_and_strong_take_their_published_steps_unless_the_config_says_others(monkeypatch):
+    """Sec. 4.2: five steps of 0.0032 inside 0.016, through one draw. EOT-PGD: fifty of 2.5·0.016/50 through twenty."""
+    met = []
+
+    def noting(model, **settings):
+        met.append((model.draws, settings))
+        return lambda image, label: image
+
+    monkeypatch.setattr(torchattacks, "PGD", noting)
+    model = NoisyClassifier(nn.Identity(), 0.1, FixedKey(None), torch.Generator())
+    image, label = torch.zeros(2, 1, 4, 4), torch.arange(2)
+    common = {"eps": 0.016, "random_start": True}
+    for kind, own, draws, steps, step in (
+        ("pgd", {}, 1, 5, 0.0032),
+        ("keyless", {}, 1, 5, 0.0032),
+        ("pgd", {"steps": 10}, 1, 10, 0.0016),
+        ("eot_pgd", {}, 20, 50, 0.0008),
+        ("transfer", {"surrogate": "undefended"}, 20, 50, 0.0008),
+        ("eot_pgd", {"steps": 10, "eot": 3}, 3, 10, 0.004),
+    ):
+        found = KINDS[kind](model, image, label, 0.016, Attack(kind, 8, **own))
+        assert (len(found), len(met)) == (1, 1)
+        assert met.pop() == (draws, common | {"steps": steps, "alpha": pytest.approx(step)}), kind
+    assert len(KINDS["eot_pgd"](model, image, label, 0.016, Attack("eot_pgd", 8, restarts=3))) == 3
+
+
+def test_the_most_harmful_candidate_is_misread_most_often_and_a_greater_loss_breaks_ties_alone():
+    """Of twenty draws, candidate 0 is misread in one, by far: its mean loss is 100/20 = 5. Candidates 1 and 2 are
+    misread in two, by little and by more.
+    """
+    margins = ([-100.0] + 19 * [50], 2 * [-0.1] + 18 * [50], 2 * [-0.3] + 18 * [50])
+
+    class Scripted:
+        def each(self, image, draws):
+            margin = torch.tensor(margins[int(image[0, 0])])
+            assert len(margin) == draws
+            return torch.stack([margin, torch.zeros(20)], dim=1)[:, None]  # the label is class 0
+
+    label = torch.tensor([0])
+    for order, best in (((0, 1), 1), ((1, 0), 1), ((0, 1, 2), 2), ((2, 1, 0), 2), ((1,), 1)):
+        candidates = [torch.tensor([[float(number)]]) for number in order]
+        assert crafting.most_harmful(Scripted(), candidates, label).item() == best, order
+
+
 def test_autoattack_rand_and_square_average_twenty_draws_unless_the_config_says_others(trained, monkeypatch):
     met = []
     monkeypatch.setattr(noisy, "averaged", lambda logits: met.append(len(logits)) or logits.mean(dim=0))

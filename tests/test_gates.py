@@ -71,6 +71,10 @@ def test_a_half_training_has_at_most_half_the_epochs_of_every_seed():
     assert found == gates.Gate("no", "repobe_half is not half as long as repobe: 3 epochs against 5")
     # A second seed of three epochs only: two are more than its half.
     assert trained(whole, history(0.2, 0.7, 0.7, seed=1), half(0.2, 0.6)).state == "no"
+    # Nor may a second seed's half be longer.
+    both = whole, history(0.2, 0.7, 0.7, 0.7, 0.7, seed=1), half(0.2, 0.6)
+    assert trained(*both, half(0.2, 0.6, seed=1)).state == "yes"
+    assert trained(*both, half(0.2, 0.6, 0.7, seed=1)).state == "no"
     assert trained(history(0.7), half(0.7)).state == "no"  # one epoch has no half
 
 
@@ -124,6 +128,14 @@ def test_a_training_on_a_part_of_the_images_needs_one_on_half_of_them():
         assert trained(part, beside, costs=costs) == found
     # All images, and as many epochs on half of them.
     assert trained(part, few, costs=costs_of((part, few), repobe_half=27_500)).state == "yes"
+
+
+def test_a_seed_that_was_trained_on_a_part_of_the_images_needs_one_on_half_of_them_too():
+    """Beside a seed on all 55,000."""
+    runs = [history(0.2, 0.99, 0.99), history(0.2, 0.99, 0.99, seed=1), half(0.985), half(0.985, seed=1)]
+    costs = pd.concat([cost(), cost(20_000, seed=1), *(cost(epochs=1, method="repobe_half", seed=s) for s in (0, 1))])
+    why = "repobe was trained on 20,000 of 55,000 images, with no training on half of them beside it"
+    assert trained(*runs, costs=costs) == gates.Gate("no", why)
 
 
 def test_the_number_of_training_images_is_that_of_the_datasets():

@@ -218,6 +218,19 @@ def test_the_curve_of_rates_is_the_accuracy_on_validation_images_coded_in_so_man
     assert accuracy[sizes.tolist().index(96)].item() == pytest.approx(right)
 
 
+def test_the_curve_of_a_reconstruction_is_its_negative_squared_error_so_that_more_bytes_are_worth_more(specs, digits):
+    trained = build(spec_of(specs, "reconstruction", size=16), digits)
+    pixels, label = (part[:20] for part in digits.validation)
+    trained.finish(Resized(pixels, 16), label)
+    system, native = trained.system, images(pixels, 16)
+    score = system.curve[1]
+    assert score[0].item() == pytest.approx(-(system.mean - native).square().mean().item(), rel=1e-5)
+    assert score[0] < score[-1] <= 0
+    arrives = np.ones(2)
+    few, many = system.worth(np.array([0.0, 256.0]), arrives)
+    assert few < many
+
+
 @pytest.mark.parametrize("link", ["ideal", pytest.param("ldpc", marks=pytest.mark.slow)])
 def test_validation_accuracy_chooses_a_rate_that_beats_the_greatest_payload(link, specs, classifier):
     """Measured over 15 draws of the air on the very validation images: as expected from the curve, and ahead."""

@@ -13,6 +13,14 @@ def test_contrastive_loss_is_equation_13_worked_by_hand():
     assert contrastive(3 * z, z, 0.5).item() == pytest.approx(-math.log(math.e**2 / (math.e**2 + 1)))
 
 
+def test_the_contrastive_loss_looks_for_each_adversarial_embedding_among_the_natural_ones():
+    # Both adversarial embeddings lie on the first natural one, temperature 0.5: similarities 2 and 0 in both rows, the
+    # twin is the first and then the second. The other way round every row would be level, and the loss ln 2 = 0.6931.
+    z_adv, z_nat = torch.tensor([[1.0, 0], [1, 0]]), torch.eye(2)
+    share = math.e**2 / (math.e**2 + 1)
+    assert contrastive(z_adv, z_nat, 0.5).item() == pytest.approx(-(math.log(share) + math.log(1 - share)) / 2)
+
+
 def test_kl_divergence_is_equation_17_and_agrees_with_torch():
     p, q = torch.randn(6, 10), torch.randn(6, 10)
     oracle = torch.distributions.kl_divergence(

@@ -51,6 +51,12 @@ def test_squeeze_and_excitation_is_equation_2_worked_by_hand():
     torch.testing.assert_close(block(x), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("channels", "units"), [(96, 6), (32, 2), (4, 2)])
+def test_the_attention_squeezes_sixteen_channels_into_a_unit_and_has_two_at_least(channels, units):
+    block = SqueezeExcitation(channels)
+    assert (block.w1.out_features, block.w2.in_features) == (units, units)
+
+
 def test_the_layers_are_those_of_section_3_1_at_224():
     """Sizes that the paper prints, in its order: 56×56×64, 28×28×96, 4, 32, 4; 14, 7, 4; 28, 56, 112, 224."""
     shapes = []

@@ -30,6 +30,15 @@ def test_an_image_is_the_same_whether_it_is_made_alone_in_a_batch_or_with_all_ot
     assert torch.equal(split[torch.tensor([3, 11])], whole[[3, 11]])
 
 
+def test_an_image_is_enlarged_around_the_centres_of_its_pixels_worked_by_hand():
+    """Two pixels to four: their centres lie at −1/4, 1/4, 3/4 and 5/4 of the old ones, beyond which nothing changes."""
+    row = torch.tensor([0.0, 1.0]).expand(1, 1, 2, 2)
+    torch.testing.assert_close(resizing.resize(row, 4)[0, 0], torch.tensor([0.0, 0.25, 0.75, 1.0]).expand(4, 4))
+    # Four to two, antialiased: from the first one's centre three pixels lie 1/2, 1/2 and 3/2 away, weigh 3, 3, 1 of 7.
+    four = torch.tensor([0.0, 8, 0, 0]).expand(1, 1, 4, 4)
+    assert resizing.resize(four, 2)[0, 0, 0].tolist() == pytest.approx([24 / 7, 8 / 7])
+
+
 def test_what_is_compared_at_32_pixels_has_been_through_the_size_that_is_sent(monkeypatch):
     monkeypatch.setattr(resizing, "MAX_BATCH_PIXELS", FEW * 64**2)
     pixels = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8)

@@ -115,6 +115,13 @@ def test_images_that_never_disagree_still_leave_some_doubt():
     assert found.high == pytest.approx(1.96 / 102, abs=1e-5)
 
 
+def test_no_interval_of_a_paired_difference_reaches_beyond_1():
+    # Five images won outright: 5/7 around, squared standard error (6/7 − 25/49)/7 = 0.0496, so up to 1.15 by itself.
+    found = statistics.paired(np.ones((5, 1)), 0, None)
+    assert (found.low, found.high) == (pytest.approx(5 / 7 - 1.95996 * np.sqrt(17 / 343), abs=1e-5), 1)
+    assert statistics.paired(-np.ones((5, 1)), 0, None).low == -1
+
+
 @pytest.mark.parametrize("spread", [None, Spread(0.02, 4, "pooled from 2 methods")])
 def test_p_against_a_margin_and_the_interval_agree_on_the_margin(spread):
     each = discordant(20, 40, 160)

@@ -41,6 +41,31 @@ def test_a_checkpoint_is_chosen_on_validation_never_on_test(specs, digits, tmp_p
     assert all(torch.equal(kept[name], weights[1][name]) for name in kept)
 
 
+def test_validation_leaves_batch_norm_alone_and_scores_by_its_running_statistics(specs, digits):
+    """Else the validation images would move the statistics that the weights are stored with."""
+    student = build(specs["undefended"], digits)
+    before = {name: value.clone() for name, value in student.system.state_dict().items()}
+    scores = [training.validate(student.train(mode), specs["undefended"], digits) for mode in (True, False)]
+    assert scores[0] == scores[1]
+    assert all(torch.equal(before[name], value) for name, value in student.system.state_dict().items())
+
+
+def test_a_method_is_prepared_at_the_least_noise_that_it_is_trained_with(specs, digits, tmp_path, monkeypatch):
+    """Eq. 19's prototypes are the teacher's logits at the highest SNR of 7 and 23 dB."""
+    from baselines.undefended import Method
+
+    class Seen(Exception):
+        pass
+
+    def noting(self, teacher, image, label, n0):
+        raise Seen(n0)
+
+    monkeypatch.setattr(Method, "prepare", noting)
+    with pytest.raises(Seen) as seen:
+        train(specs["undefended"], digits, tmp_path)
+    assert seen.value.args[0] == pytest.approx(10**-2.3)
+
+
 def test_a_loss_that_is_not_a_number_stops_with_one_line_and_keeps_the_epochs_before(
     specs, digits, tmp_path, monkeypatch
 ):

@@ -63,3 +63,14 @@ def test_the_loss_is_its_equation_for_either_task(reconstruct):
 def test_a_negative_number_of_symbols_is_refused():
     with pytest.raises(ValueError, match=r"hyper.symbols: -3 is negative"):
         vae(symbols=-3)
+
+
+def test_the_rate_decays_by_a_cosine_from_1e_3_to_1e_4():
+    student = vae()
+    student.optimise()
+    seen = [student.schedulers[0].get_last_lr()[0]]
+    for _ in range(20):  # as many updates as the problem has; half way is the mean of both ends
+        student.optimisers[0].step()
+        student.schedulers[0].step()
+        seen.append(student.schedulers[0].get_last_lr()[0])
+    assert (seen[0], seen[10], seen[-1]) == pytest.approx((1e-3, 0.55e-3, 1e-4), abs=1e-9)
