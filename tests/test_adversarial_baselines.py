@@ -134,3 +134,12 @@ def test_selection_looks_at_adversarial_images(name, batch, monkeypatch):
     assert torch.equal(score, torch.tensor([1.0, 1, 1, 1, 0, 0]))
     assert len(seen) == 1
     assert seen[0] is adversarial
+
+
+def test_trades_sends_natural_and_adversarial_images_through_batch_norm_as_one_batch(batch):
+    """Crafting leaves the statistics alone, so an update counts one batch in every layer."""
+    student = student_of("trades").train()
+    student.update(batch[0], batch[2], SILENT)
+    counted = {name: int(n) for name, n in student.system.state_dict().items() if name.endswith("num_batches_tracked")}
+    assert counted
+    assert set(counted.values()) == {1}

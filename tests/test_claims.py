@@ -6,7 +6,7 @@ import pytest
 from conftest import evasion
 
 from repobe.tables import outcomes, schema
-from repobe.verdicts import claims, paper
+from repobe.verdicts import accuracy_checks, claims, paper
 from repobe.verdicts.evidence import Tables
 
 
@@ -758,3 +758,17 @@ def test_every_claim_of_the_paper_has_a_check_that_runs_on_empty_tables():
     said, nothing = paper.claims(), tables()
     assert [one["id"] for one in said] == [f"c{n:02d}" for n in range(1, 22)]
     assert {claims.verdict(nothing, one)[0]["verdict"] for one in said} == {"not run"}
+
+
+@pytest.mark.parametrize(
+    ("label", "rebuilt"),
+    [("vae", True), ("vae_k128", True), ("vaex", False), ("necst", False), ("necst_dp_09", True), ("escst", True)],
+)
+def test_a_rival_is_rebuilt_by_its_whole_name_with_or_without_settings(label, rebuilt):
+    against = {"outcome": "no", "method": "repobe", "rival": label}
+    assert (claims.refuting([against]) == []) is rebuilt
+
+
+def test_the_scale_of_an_accuracy_counts_images_and_not_their_outcomes_of_every_seed():
+    """1,000 images read by both seeds: 1001 of 1002 with an image more on either side."""
+    assert accuracy_checks._sd(pd.DataFrame(np.ones((1000, 2)))) == pytest.approx(np.sqrt(1001 * 1) / 1002)

@@ -115,6 +115,7 @@ def test_the_spread_of_channel_draws_is_weighed_without_a_second_run():
         table({}, {"snr_test_db": 11.0, "draws_sd": 0.004}), {"spread": "draws_sd", "of": {"method": "repobe"}}
     )
     assert row["difference"] == pytest.approx(0.003)
+    assert row["seeds"] == 1  # at two SNRs
 
 
 def test_other_attacks_and_radii_do_not_weigh_in_unless_they_are_chosen():

@@ -232,3 +232,11 @@ def test_the_tolerances_are_those_of_d31_and_of_the_claims_that_say_slightly():
 def test_a_dataset_without_a_tolerance_is_refused_by_name():
     with pytest.raises(ValueError, match="dataset 'kmnist' has no tolerance; add one to TOLERANCE"):
         tolerances.tolerance("kmnist")
+
+
+@pytest.mark.parametrize(
+    ("score", "error"), [((-0.02, -0.01), True), ((-0.02, 0), True), ((0, 0), False), ((-0.1, 0.1), False)]
+)
+def test_scores_are_errors_of_a_reconstruction_if_some_are_negative_and_none_positive(score, error):
+    """A classifier may read nothing: accuracies of 0 have no decibels."""
+    assert gates._is_error(pd.Series(score)) is error

@@ -124,6 +124,17 @@ def test_messages_alike_on_average_open_one_another_under_one_key_and_not_under_
     assert (opened(Tap(fresh, knowing)) == sent).all(dim=1).sum() <= 1
 
 
+def test_an_attacker_compares_what_it_hears_with_its_own_messages_as_they_would_be_heard(monkeypatch):
+    """Its own noise belongs to the moments. Here the channel adds 1, and nothing else."""
+    own, heard = (torch.randn(20, 4 * 4 * 2, dtype=torch.complex64) for _ in range(2))
+    met = []
+    monkeypatch.setattr(attackers, "moments", lambda side: met.append(side) or side)
+    monkeypatch.setattr(attackers, "recover_from_moments", lambda mine, theirs: Key.random(4, 4, torch.Generator()))
+    opened(Tap(heard, Knowledge(torch.zeros(20, 1, 32, 32), own, (4, 4), lambda x: x + 1, by_moments=True)))
+    torch.testing.assert_close(met[0], attackers.maps(own + 1, (4, 4)))
+    torch.testing.assert_close(met[1], attackers.maps(heard, (4, 4)))
+
+
 def test_a_leaked_key_opens_messages_each_by_its_own():
     message = symbols(torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(2)))
     key = PerMessageKeys(bytes(32), 4, 4).sending(0, 5)
@@ -156,6 +167,22 @@ def test_an_untrained_decoder_shows_the_mean_image_give_or_take_what_its_network
     mean = torch.rand(3, 32, 32)
     decoder = Decoder(lambda *_: lambda symbols: torch.zeros(len(symbols), 3, 32, 32), mean, 18, (3, 3))
     assert (decoder(torch.zeros(2, 18, dtype=torch.complex64)) - mean).abs().max() < 0.0101
+
+
+def test_a_decoder_starts_at_the_mean_of_what_it_learns_from_and_knows_nothing_of_what_it_keeps_back(monkeypatch):
+    """The held-back tenth is white, the rest black."""
+    image, started = torch.zeros(20, 1, 32, 32), []
+    image[18:] = 1
+
+    class Recorded(Decoder):
+        def __init__(self, network, mean, *rest):
+            started.append(mean)
+            super().__init__(network, mean, *rest)
+
+    monkeypatch.setattr(attackers, "Decoder", Recorded)
+    known = Knowledge(image, torch.ones(20, 1, dtype=torch.complex64), (1, 1), lambda x: x)
+    train_decoder(known, FullyConnected, 1, torch.Generator().manual_seed(0))
+    assert started[0].eq(0).all()
 
 
 def test_a_decoder_learns_pairs_and_says_how_well_on_those_it_kept_back():

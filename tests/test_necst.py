@@ -11,6 +11,7 @@ from baselines.necst_dp import flip_probability, gaussian, randomised_response
 from repobe.images.resizing import images
 from repobe.phy.bpsk import bits_to_symbols, symbols_to_bits
 from repobe.phy.channels import AWGN, BY_NAME, BlindRayleigh, FastRayleigh, Rayleigh, noise_power
+from repobe.systems.bitcode import dense
 from repobe.training import method
 from repobe.training.loop import build
 from repobe.training.method import Problem
@@ -256,3 +257,10 @@ def test_necst_learns_the_digits_that_it_is_shown(specs, digits):
 def test_a_wrong_hyperparameter_is_named(name, hyper, message):
     with pytest.raises(ValueError, match=message):
         method_of(name, **hyper)
+
+
+def test_the_leaky_relu_has_the_slope_of_the_released_code():
+    """TensorFlow's default: a fifth of what is negative."""
+    layer = dense(1, 1)
+    layer[0].weight.data.fill_(1)
+    assert layer(torch.tensor([[-1.0], [2.0]])).flatten().tolist() == pytest.approx([-0.2, 2])

@@ -264,3 +264,14 @@ def test_a_claim_that_ran_on_a_stand_in_alone_is_said_not_to_have_run_on_the_pap
     evidence = pd.DataFrame([{"id": "c05", "outcome": "not run", "dataset": "mnist", "evidence": "repobe over awgn"}])
     assert cards.reason(row, evidence, stand_in=True).startswith("Not run on the paper's dataset. A stand-in")
     assert cards.reason(row, evidence).startswith("Nothing of it was measured here: RepObE over AWGN")
+
+
+def test_a_reading_whose_run_is_in_no_comparison_has_no_row():
+    """Its variant of RepObE ran, but none of the rivals: what is left would repeat our own reading."""
+    variant = {"methods": {"undefended": "undefended_matched"}}
+    known = [
+        rows(100),
+        rows(0, method="undefended_matched", dataset="mnist", channel="rayleigh"),
+        rows(60, method="necst"),
+    ]
+    assert judged(variant, *known) == []
