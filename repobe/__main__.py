@@ -1,4 +1,4 @@
-"""The command line: `show`, `status` and `verify` answer you; the others are stages of the workflow, run by hand."""
+"""Runs one stage of the workflow, or answers a question about results: `show`, `status`, `verify`, `zoo`."""
 # PYTHON_ARGCOMPLETE_OK: argcomplete looks for this word before it completes `python -m repobe …`.
 
 import argparse

@@ -77,14 +77,14 @@ def layer_table(o: argparse.Namespace) -> None:
 
 
 def tables(o: argparse.Namespace) -> None:
-    """Gathers the runs' tables."""
+    """Gathers the tables of the runs."""
     from repobe.tables import results
 
     results.tables(o.results, o.specs, o.config_sha256)
 
 
 def merge(o: argparse.Namespace) -> None:
-    """Makes one folder's tables of several folders'; if a run is in more than one, the last wins and a line says so."""
+    """Merges the tables of several folders; if a run is in more than one, the last folder wins and a line says so."""
     from repobe.tables import merging
 
     sys.stderr.writelines(f"{line}\n" for line in merging.merge(o.results, o.sources, " ".join(o.without)))
@@ -98,35 +98,35 @@ def collect(o: argparse.Namespace) -> None:
 
 
 def summary(o: argparse.Namespace) -> None:
-    """Means and 95 % intervals over seeds."""
+    """Writes means and 95 % intervals over seeds."""
     from repobe.tables import summaries
 
     summaries.summary(o.results)
 
 
 def compare(o: argparse.Namespace) -> None:
-    """Ours beside every printed number."""
+    """Compares our numbers with the printed ones."""
     from repobe.verdicts import comparison
 
     comparison.compare(o.results)
 
 
 def claims(o: argparse.Namespace) -> None:
-    """A verdict for every sentence of the paper that claims something."""
+    """Judges each claim of the paper."""
     from repobe.verdicts import claims as verdicts_on_claims
 
     verdicts_on_claims.judge(o.results)
 
 
 def decisions(o: argparse.Namespace) -> None:
-    """The effect of each decision: every variant beside its reference."""
+    """Measures the effect of each decision: every variant is compared with its reference."""
     from repobe.verdicts import decisions as effects_of_decisions
 
     effects_of_decisions.weigh(o.results)
 
 
 def readings(o: argparse.Namespace) -> None:
-    """The claims again, under every reading that the paper allows."""
+    """Judges the claims again, under every reading that the paper allows."""
     from repobe.verdicts import readings as claims_by_reading
 
     claims_by_reading.judge(o.results)
@@ -158,14 +158,14 @@ def rescore(o: argparse.Namespace) -> None:
 
 
 def report(o: argparse.Namespace) -> None:
-    """One self-contained page."""
+    """Writes the report, one self-contained page."""
     from repobe.report import page
 
     page.write(o.results, o.figures, [*map(str, o.configfile)])
 
 
 def track(o: argparse.Namespace) -> None:
-    """Brings the runs to MLflow; docs/tracking.md says how they look there."""
+    """Writes the runs to MLflow; docs/tracking.md says how they look there."""
     from repobe.report.tracking import runs
 
     runs.track(o.results, o.figures, o.specs, o.uri, o.weights, o.lenient)

@@ -46,13 +46,13 @@ def test_show_as_json_has_what_its_text_says(capsys):
     ("name", "kind", "table"),
     [("c01", "claim", "evidence"), ("D1", "decision", "decisions"), ("p01", "contradiction", None)],
 )
-def test_each_kind_has_its_rows(name, kind, table, capsys):
+def test_each_kind_has_its_rows(name, kind, table, capsys, tmp_path):
     assert main(["show", name, "--results", str(TABLES), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["id"], told["kind"]) == (name, kind)
     if table:
         assert told[table]
-    assert main(["show", name, "--results", "nowhere", "--json"]) == 0
+    assert main(["show", name, "--results", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out).get(table) is None
 
 

@@ -35,7 +35,7 @@ def check_idx(path: Path, name: str, stem: str, content: bytes) -> None:
     if found:
         raise ValueError(f"{path} is {found[1]} of {found[0]}, not {stem} of {name}; put the right file there")
     if (name, stem) in CONTENT.values():
-        raise ValueError(f"{path} is not {stem} of {name} (its SHA-256 differs); get it anew")
+        raise ValueError(f"{path} is not {stem} of {name} (its SHA-256 differs); download it again")
     values = np.frombuffer(content, np.uint8, offset=8 if "labels" in stem else 16)
     _check_plausible(path, values, 10 if "labels" in stem else None)
 
@@ -46,7 +46,9 @@ def check_images(path: Path, name: str, part: str, image: np.ndarray, label: np.
     if CONTENT.get(digest) == (name, part):
         return
     if (name, part) in CONTENT.values():
-        raise ValueError(f"{path}: the {part} images are not those of {name} (their SHA-256 differs); get them anew")
+        raise ValueError(
+            f"{path}: the {part} images are not those of {name} (their SHA-256 differs); download them again"
+        )
     _check_plausible(path, label, classes)
     _check_plausible(path, image, None)
 
@@ -55,9 +57,9 @@ def _check_plausible(path: Path, values: np.ndarray, classes: int | None) -> Non
     """ValueError for labels that are not equally many in each class, and for images that are all one grey."""
     counts = np.bincount(values.ravel(), minlength=classes or 0) if classes else np.empty(0)
     if classes and (len(counts) > classes or (counts != len(values) // classes).any()):
-        raise ValueError(f"{path} does not hold as many labels of each of {classes} classes; get it anew")
+        raise ValueError(f"{path} does not hold as many labels of each of {classes} classes; download it again")
     if not classes and values.min() == values.max():
-        raise ValueError(f"{path} holds no images: every value in it is {values.flat[0]}; get it anew")
+        raise ValueError(f"{path} holds no images: every value in it is {values.flat[0]}; download it again")
     print(f"{path}: no checksum is published that it could be compared with; taken as it is", file=sys.stderr)
 
 

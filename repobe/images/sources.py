@@ -151,10 +151,12 @@ def _idx_content(path: Path, shape: tuple[int, ...]) -> bytes:
     try:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is cut or corrupt ({error}); get it anew") from None
+        raise ValueError(f"{path} is cut or corrupt ({error}); download it again") from None
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
     if content[: len(header)] != header or len(content) != len(header) + int(np.prod(shape)):
-        raise ValueError(f"{path} is not the IDX file of {'×'.join(map(str, shape))} bytes it should be; get it anew")
+        raise ValueError(
+            f"{path} is not the IDX file of {'×'.join(map(str, shape))} bytes it should be; download it again"
+        )
     return content
 
 
@@ -162,9 +164,9 @@ def _bytes(path: Path) -> bytes:
     """A file's bytes; ValueError where it is empty, or where a web page was saved in its place."""
     content = path.read_bytes()
     if not content:
-        raise ValueError(f"{path} is empty; get it anew")
+        raise ValueError(f"{path} is empty; download it again")
     if content.lstrip()[:1] == b"<":
-        raise ValueError(f"{path} is a web page, not the file that it is named after; get it anew")
+        raise ValueError(f"{path} is a web page, not the file that it is named after; download it again")
     return content
 
 
@@ -193,7 +195,7 @@ def _not_whole(name: str, folder: Path, kind) -> str:
     for file, md5 in kind.train_list + kind.test_list + [(kind.meta["filename"], kind.meta["md5"])]:
         if base.is_dir() and not check_integrity(base / file, md5):
             what = "is not what torchvision publishes (its MD5 differs)" if (base / file).exists() else "does not exist"
-            return f"{base / file} {what}; get {name} anew"
+            return f"{base / file} {what}; download {name} again"
     return (
         f"{name}: {folder} holds neither {name}/*.parquet nor {kind.base_folder}; data_dir (or REPOBE_DATA) must be "
         "the folder that holds one of them, or unset, to download"
@@ -219,13 +221,15 @@ def _parquet(name: str, folder: Path, part: str) -> Split:
             labels += table.column(column).to_pylist()
         except (OSError, ValueError, KeyError, TypeError, SyntaxError, pyarrow.ArrowException) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"{path} is cut or corrupt ({reason}); get it anew") from None
+            raise ValueError(f"{path} is cut or corrupt ({reason}); download it again") from None
     expected = 50_000 if part == "train" else 10_000
     if len(images) != expected or any(image.shape != (32, 32, 3) for image in images):
         raise ValueError(f"{folder}: {len(images)} {part} images where 32×32 {expected} should be; get all shards")
     classes = 100 if name == "cifar100" else 10
     image, label = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
     if label.min() < 0 or label.max() >= classes:
-        raise ValueError(f"{folder}: the {part} labels do not lie between 0 and {classes - 1}; get all shards anew")
+        raise ValueError(
+            f"{folder}: the {part} labels do not lie between 0 and {classes - 1}; download all shards again"
+        )
     check_images(folder, name, part, image.numpy(), label.byte().numpy(), classes)
     return image, label

@@ -11,7 +11,7 @@ from repobe.runs.console import tell
 
 
 def verify(o: Namespace) -> int:
-    """Whether the tables that are there follow from their raw rows: a line for each file, and whether all agree.
+    """Checks that the tables follow from their raw rows: prints a line for each file, and whether all agree.
 
     Exit code 1 if one does not.
     """
@@ -29,7 +29,7 @@ def verify(o: Namespace) -> int:
 
 
 def show(o: Namespace) -> None:
-    """All that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
+    """Shows all that is known of one printed number (n21), claim (c04), decision (D7) or contradiction (p01)."""
     from repobe.verdicts import records
     from repobe.verdicts import show as texts
 
@@ -37,12 +37,12 @@ def show(o: Namespace) -> None:
 
 
 def status(o: Namespace) -> None:
-    """The state of each run of a config: done, stale, running, interrupted, failed, waiting, not started."""
+    """Shows the state of each run of a config: done, stale, running, interrupted, failed, waiting, not started."""
     _print(_json(states.as_data(*o.configs)) if o.as_json else states.status(*o.configs))
 
 
 def zoo(o: Namespace) -> None:
-    """What the model zoo holds: its accuracy as printed, as measured by us, and under the best attack known."""
+    """Lists the models of the zoo: their accuracy as printed, as measured by us, and under the best attack known."""
     from repobe.report import zoo_table
 
     found = zoo_table.models(o.zoo)

@@ -32,7 +32,7 @@ class ResultCache:
         """The result of compute(), a dict of tensors, numbers, text and more dicts; read back where an earlier job
         kept it. Its tensors are on the CPU in both cases, so that kept and new results fit together.
 
-        settings: what this result depends on beside the sources, in plain values. A kept result counts only if it was
+        settings: what this result depends on besides the sources, in plain values. A kept result counts only if it was
         computed from the same sources and settings by the same code.
         """
         path = self.folder / f"{name}.pt"

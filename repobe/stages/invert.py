@@ -177,7 +177,7 @@ class Situation:
         return chosen
 
     def settings(self, name: str) -> dict:
-        """What an attack of `attacks` depends on beside the trained run: what it learns from, and which attackers."""
+        """What an attack of `attacks` depends on besides the trained run: what it learns from, and which attackers."""
         wanted = {*WITH_ENCODER} if name == "encoder" else {*WITHOUT_KEY, "same_key", "fresh_key"}
         asked = self.spec.inversion
         learned = {"epochs": asked.epochs, "images": asked.images, "known_messages": self.known_messages}

@@ -172,7 +172,7 @@ def _shuffles(folder: Path) -> bool:
 
 
 def _measuring(run: "Opened") -> str:
-    """What every measurement of a run depends on beside its weights: its training, its data, the channel, the code.
+    """What every measurement of a run depends on besides its weights: its training, its data, the channel, the code.
 
     And the kind of device, because a GPU draws other noise from the same seed.
     """

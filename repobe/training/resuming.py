@@ -56,7 +56,7 @@ def load(path: Path, student: Method, origin: str) -> State:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{path} is damaged ({reason}); delete it to train this run from its start") from None
     if kept.get("origin") != origin:
-        print(f"{path} was saved by another training or by other code: this one begins anew", file=sys.stderr)
+        print(f"{path} was saved by another training or by other code: starting again", file=sys.stderr)
         return State()
     student.load_state_dict(kept["method"])
     for owner, states in ((student.optimisers, "optimisers"), (student.schedulers, "schedulers")):

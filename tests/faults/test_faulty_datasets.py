@@ -74,7 +74,10 @@ def test_labels_of_zeros_are_found_where_no_checksum_is_published(tmp_path):
     raw = made_up("KMNIST", tmp_path)
     (raw / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(10_000, np.uint8)))
     line = refusal("kmnist", tmp_path)
-    assert line == f"{raw / 't10k-labels-idx1-ubyte'} does not hold as many labels of each of 10 classes; get it anew"
+    assert (
+        line
+        == f"{raw / 't10k-labels-idx1-ubyte'} does not hold as many labels of each of 10 classes; download it again"
+    )
 
 
 def test_unpacked_files_without_a_published_checksum_are_used_and_reported_as_unchecked(tmp_path, capsys):
@@ -115,7 +118,7 @@ def test_one_pixel_of_mnist_changed_is_refused_and_a_whole_copy_beside_it_is_tak
     packed.unlink()
     packed.write_bytes(gzip.compress(bytes(content), 1))
     assert refusal("mnist", tmp_path) == (
-        f"{packed} is not t10k-images-idx3-ubyte of mnist (its SHA-256 differs); get it anew"
+        f"{packed} is not t10k-images-idx3-ubyte of mnist (its SHA-256 differs); download it again"
     )
     (raw / "t10k-images-idx3-ubyte").write_bytes(whole)
     assert sources.idx("mnist", tmp_path)[1][0].shape == (10_000, 1, 28, 28)
@@ -124,7 +127,7 @@ def test_one_pixel_of_mnist_changed_is_refused_and_a_whole_copy_beside_it_is_tak
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty; get it anew"),
+        (b"", "is empty; download it again"),
         (b"\n<!DOCTYPE html><html><title>Sign in</title></html>", "is a web page, not the file that it is named after"),
         (gzip.compress(np.random.default_rng(0).bytes(5000), mtime=0)[:2000], "is cut or corrupt"),
     ],
@@ -151,9 +154,11 @@ def test_an_empty_folder_of_shards_does_not_hide_the_batches_beside_it(tmp_path)
     (tmp_path / "cifar10").mkdir()
     base = batches(tmp_path, data_batch_1=b"cut")
     line = refusal("cifar10", tmp_path)  # the batches were read: it is they that are found wanting
-    assert line == f"{base / 'data_batch_1'} is not what torchvision publishes (its MD5 differs); get cifar10 anew"
+    assert (
+        line == f"{base / 'data_batch_1'} is not what torchvision publishes (its MD5 differs); download cifar10 again"
+    )
     (base / "data_batch_1").unlink()
-    assert refusal("cifar10", tmp_path) == f"{base / 'data_batch_1'} does not exist; get cifar10 anew"
+    assert refusal("cifar10", tmp_path) == f"{base / 'data_batch_1'} does not exist; download cifar10 again"
 
 
 @needs_mnist

@@ -102,7 +102,7 @@ def test_other_code_does_not_go_on_with_what_earlier_code_began(run, finished, m
     shutil.copy(finished.parent / "resume.pt", run)
     monkeypatch.setattr("repobe.training.loop.code_digest.trained_by", lambda method: "other-code")
     assert main(["train", str(run / "spec.yaml"), "--device", "cpu"]) == 0
-    assert "was saved by another training or by other code: this one begins anew" in capsys.readouterr().err
+    assert "was saved by another training or by other code: starting again" in capsys.readouterr().err
 
 
 @pytest.fixture
