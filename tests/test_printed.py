@@ -14,7 +14,7 @@ CURVE = {"figure": "3a", "dataset": "mnist", "channel": "awgn", "method": "repob
 
 def number(name: str, snr: str, relation: str, paper: float, ours: float | None, verdict: str, **other) -> dict:
     row = {"id": name, "snr_db": snr, "relation": relation, "printed": paper, "ours": ours, "verdict": verdict}
-    return CURVE | row | {"scale": SCALE if ours else None} | other
+    return CURVE | row | {"scale": SCALE if ours else None, "competent": "yes" if ours else None} | other
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def folders(tmp_path):
     for name, rows in {"small": of_small, "large": of_large}.items():
         (tmp_path / name).mkdir()
         write_derived(pd.DataFrame(rows), tmp_path / name / "comparison.csv")
-        write_derived(pd.DataFrame(claims), tmp_path / name / "claims.csv")
+        write_derived(pd.DataFrame(claims).assign(competent="yes"), tmp_path / name / "claims.csv")
     return [tmp_path / "small", tmp_path / "large"]
 
 
