@@ -7,10 +7,13 @@ from repobe.tables import results, summaries
 
 
 def test_a_summary_has_one_row_a_key():
-    summary = summaries.summarise(evasion({"seed": 0, "value": 0.9}, {"seed": 1, "value": 0.8}), "evasion")
+    summary = summaries.summarise(
+        evasion({"seed": 0, "value": 0.9, "n": 100}, {"seed": 1, "value": 0.8, "n": 80}), "evasion"
+    )
     assert len(summary) == 1
     assert summary.loc[0, "mean"] == pytest.approx(0.85)
-    assert summary.loc[0, "seeds"] == 2
+    assert summary.loc[0, "sd"] == pytest.approx(0.05 * 2**0.5)  # of a sample of two
+    assert (summary.loc[0, "seeds"], summary.loc[0, "n"]) == (2, 80)  # the least: their tests share these images
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,7 @@ def test_a_mean_over_keys_has_students_interval_over_the_keys_and_wilsons_over_t
     assert (digits["low"], digits["high"]) == pytest.approx((0.17 - 0.05860, 0.17 + 0.06304), abs=1e-5)
     (older,) = summaries.summarise(pd.DataFrame([wrong | {"keys_sd": np.nan}]), "audit").to_dict("records")
     assert np.isnan(older["low"])
+    # Student's interval of 0.99 over two keys, 12.706·0.1/√2 on either side, ends at 0 and at 1.
+    few = wrong | {"value": 0.99, "n": 2}
+    (wide,) = summaries.summarise(pd.DataFrame([few]), "audit").to_dict("records")
+    assert (wide["low"], wide["high"]) == pytest.approx((0.99 - 0.8985, 1), abs=1e-3)

@@ -181,6 +181,22 @@ def test_the_pools_spread_counts_for_each_seed_and_without_a_pool_two_seeds_have
     assert alone.spread == "seeds"
 
 
+def test_an_unknown_uncertainty_excludes_nothing_and_none_at_all_decides():
+    """Three means of images without any spread: unknown, apart from the margin, and on it."""
+    unknown, apart, level = (
+        statistics.unpaired(np.array([gap]), np.array([variance]), 0.1, None).p
+        for gap, variance in ((0.3, np.nan), (0.3, 0.0), (0.1, 0.0))
+    )
+    assert (unknown, apart, level) == (1, 0, 1)
+
+
+def test_the_interval_of_a_proportion_over_seeds_ends_at_0_and_1():
+    """0.98 and 1: t(0.975, 1) = 12.706 times 0.01 reach far beyond. What is no proportion has no such end."""
+    assert statistics.interval(np.array([0.98, 1.0]), 100, True)[1] == 1
+    assert statistics.interval(np.array([0.0, 0.02]), 100, True)[0] == 0
+    assert statistics.interval(np.array([0.98, 1.0]), 100, False)[1] == pytest.approx(0.99 + 0.12706, abs=1e-4)
+
+
 def test_another_source_of_doubt_never_narrows_an_interval():
     each = np.zeros((50, 3))
     each[:20, 0], each[:30, 1], each[:25, 2] = 1, 1, 1
