@@ -184,6 +184,6 @@ def test_the_command_line_tells_of_all_its_commands(capsys, monkeypatch):
     assert {"train", "measure", "track"} < called
     listed = dict(re.findall(r"^    (\w+)\s+([A-Z].*)$", told(), re.MULTILINE))
     assert called <= listed.keys()
-    assert listed["summary"] == "Means and 95 % intervals over seeds."
-    assert "\nMeans and 95 % intervals over seeds.\n" in told("summary")
+    assert listed["summary"] == "Writes means and 95 % intervals over seeds."
+    assert "\nWrites means and 95 % intervals over seeds.\n" in told("summary")
     assert "--without WITHOUT" in told("merge")

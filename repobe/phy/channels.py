@@ -14,6 +14,7 @@ from torch import Tensor
 
 from repobe.phy.channel import Channel, Fading, complex_normal
 from repobe.runs import names, plugins
+from repobe.runs.devices import forked_random
 
 
 def noise_power(snr_db: float) -> float:
@@ -201,7 +202,7 @@ def _checked(channel: Channel, source: str) -> Channel:
     Their mean |h|² has a standard deviation of 0.7 % over Rayleigh fading, so 10 % are no chance, but a wrong SNR.
     """
     x = torch.ones(20_000, 4, dtype=torch.complex64)
-    with torch.random.fork_rng(devices=[]):  # a gain may draw from the global generator
+    with forked_random(x.device):  # a gain may draw from the global generator
         h = channel.gain(x, torch.Generator().manual_seed(0))
     if h is None:
         return channel

@@ -18,7 +18,6 @@ LAYER_NAMES = {
     nn.Sigmoid: "sigmoid",
     SqueezeExcitation: "squeeze and excitation",
 }
-SHOWN_NAMES: dict[type, str] = {ScaleToSymmetric: "Standardise"}  # as the committed tables have it
 
 
 def layers(image_size: int = 224, colours: int = 3, classes: int = 10) -> list[dict]:
@@ -59,8 +58,7 @@ def _recorder(part: str, module: nn.Module, rows: list[dict]):
         (given,) = inputs
         if isinstance(module, nn.Linear):  # the mean over places is a function, so no hook sees it
             rows.append(_row(part, "global average pool", given))
-        kind = type(module)
-        rows.append(_row(part, SHOWN_NAMES.get(kind, kind.__name__), output, module))
+        rows.append(_row(part, type(module).__name__, output, module))
 
     return record
 
