@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(
     ("label", "precision"),
-    [("repobe_adversarial", "bfloat16")]
+    [pytest.param("repobe_adversarial", "bfloat16", marks=pytest.mark.slow)]
     + [(label, "float32") for label in ("repobe", "repobe_adversarial", "repobe_reconstruction", "trades", "escst")],
 )
 def test_a_training_that_recomputes_is_bit_identical_running_statistics_included(label, precision, specs, digits):

@@ -179,8 +179,11 @@ def test_a_training_costs_its_updates_and_what_selects_and_finishes_it(label, tm
 @pytest.mark.parametrize(
     "label",
     [
-        *(pytest.param(label, marks=pytest.mark.slow) for label in ("repobe", "escst", "escst_reconstruction")),
-        *("per_message", "necst", "jpeg2000", "reconstruction"),
+        *(
+            pytest.param(label, marks=pytest.mark.slow)
+            for label in ("repobe", "per_message", "escst", "escst_reconstruction")
+        ),
+        *("necst", "jpeg2000", "reconstruction"),
     ],
 )
 def test_an_inversion_costs_its_messages_its_decoders_and_what_is_read_of_their_images(label, monkeypatch):

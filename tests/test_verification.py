@@ -214,7 +214,7 @@ def test_one_method_at_two_image_sizes_is_refused(made, tmp_path):
         results.refuse_two_sizes(pd.concat([cost, cost.assign(image_size=64)]), "one size only")
     reference = ROOT / "results" / "reference"
     with pytest.raises(ValueError, match=r"^mnist/awgn/\w+ has runs at 32×32 and 224×224 pixels; merge folders of one"):
-        merge(tmp_path / "both", [reference / "mnist32", reference / "mnist224"])
+        merge(tmp_path / "both", [reference / "attacks", reference / "security224"])
     assert not (tmp_path / "both").exists()
 
 

@@ -21,7 +21,7 @@ def _most_at_once(held) -> int:
     return most
 
 
-@pytest.mark.parametrize(("profile", "share"), [("profiles/gpu", 2), (None, 1)])
+@pytest.mark.parametrize(("profile", "share"), [("profiles/gpu", 2), pytest.param(None, 1, marks=pytest.mark.slow)])
 def test_as_many_trainings_run_as_share_the_gpus(profile, share, workflow, tmp_path):
     journal = tmp_path / "journal"
     environment = {"CUDA_VISIBLE_DEVICES": "4,6", "STANDIN_JOURNAL": str(journal), "STANDIN_SECONDS": "1.5"}
