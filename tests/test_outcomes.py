@@ -59,6 +59,10 @@ def test_runs_are_gathered_and_found_again_by_method_channel_and_snr(specs, tmp_
     [
         (lambda rows: rows.set_column(9, "correct", pa.array([9, 9, 9], pa.uint8())), "more correct draws than draws"),
         (lambda rows: pa.concat_tables([rows, rows]), "the same image appears twice"),
+        (
+            lambda rows: pa.concat_tables([rows, rows.set_column(9, "correct", pa.array([1, 1, 1], pa.uint8()))]),
+            "the same image appears twice",  # with other outcomes
+        ),
     ],
 )
 def test_faulty_outcomes_are_refused_by_name(spoil, fault, specs, tmp_path):

@@ -12,7 +12,7 @@ from repobe.runs import checksums
 from repobe.runs.config import ROOT
 from repobe.runs.grid import grid
 from repobe.runs.spec import Spec
-from repobe.tables import merging, outcomes, results, schema, summaries
+from repobe.tables import agreement, merging, outcomes, results, schema, summaries
 from repobe.tables.merging import merge
 from repobe.verdicts import claims, comparison, decisions, readings, verification
 from repobe.verdicts.collection import collect
@@ -363,6 +363,17 @@ def test_merge_says_that_a_run_trained_twice_has_the_same_tables(made, tmp_path)
     replaced, agreed = merge(tmp_path / "both", [first, second])
     assert replaced.endswith("replaces 1 runs of the folders before it: mnist/rayleigh/repobe/seed0")
     assert agreed == "1 of 1 runs that were trained twice have the same tables, seconds aside"
+    one, both = (len(outcomes.read(tmp_path / name / "tables" / "outcomes.parquet")) for name in ("b", "both"))
+    assert both == one > 0  # those of the first folder are gone
+
+
+def test_how_long_a_recovery_took_is_no_difference_of_a_run():
+    rows = pd.DataFrame({"quantity": ["recovery_seconds", "key_recovered"], "value": ["0.5", "0.9"]})
+    each = [
+        agreement.run_hashes(rows.assign(value=values), np.zeros(2, int), ["a"])
+        for values in (["0.5", "0.9"], ["7", "0.9"], ["0.5", "0.8"])
+    ]
+    assert each[0] == each[1] != each[2]
 
 
 def test_a_column_that_only_other_runs_fill_makes_no_difference(made, tmp_path):
