@@ -204,6 +204,14 @@ def test_a_claims_card_has_verdict_reason_size_figure_and_the_command_that_measu
     assert "100 test images, 1 seed" in card
 
 
+def test_claims_that_have_not_run_are_folded_below_the_others(page):
+    """On one's own dataset they are nearly all, and would stand before what was measured."""
+    shown, folded = page.read_text().split('<details id="unrun"><summary>Claims that have not run here (1)</summary>')
+    assert '<article class="claim reproduced" id="c01"' in shown
+    assert '<article class="claim not-run" id="c02"' in folded.partition("</details>")[0] + folded
+    assert 'id="c02"' not in shown
+
+
 def test_the_head_gives_no_verdict_without_the_size_it_was_measured_at(page):
     chips = re.findall(r'<a class="chip[^>]*>([^<]*)</a>', page.read_text())
     assert chips == ["✓ 1 reproduced, at 16×16", "– 1 not run", "✓ 1 agrees, at 32×32", "✗ 1 differs, at 64×64",
@@ -525,6 +533,20 @@ def test_a_table_filters_by_words_and_by_verdict(opened):
     opened.find_element("css selector", "header a[data-verdict=differs]").click()
     assert _column(opened, "numbers", 0) == ["n01"]
     assert opened.current_url.endswith("#numbers")
+
+
+@NEEDED
+def test_the_chip_of_what_has_not_run_opens_the_folded_claims_and_another_hides_them(opened):
+    folded = opened.find_element("id", "unrun")
+    unrun, reproduced = (
+        opened.find_element("css selector", f"#claim-tools button[data-verdict='{verdict}']")
+        for verdict in ("not run", "reproduced")
+    )
+    assert [click() or bool(folded.get_attribute("open")) for click in (unrun.click, unrun.click)] == [True, False]
+    reproduced.click()
+    assert not folded.is_displayed()
+    reproduced.click()
+    assert folded.is_displayed()
 
 
 @NEEDED

@@ -145,6 +145,8 @@ let claimVerdict = "";
 const chooseClaims = (wanted) => {
   claimVerdict = claimVerdict === wanted ? "" : wanted;
   for (const claim of claims) claim.hidden = Boolean(claimVerdict) && claim.dataset.verdict !== claimVerdict;
+  const unrun = document.getElementById("unrun"); // closed until somebody asks for it
+  if (unrun) [unrun.open, unrun.hidden] = [claimVerdict === "not run", Boolean(claimVerdict) && claimVerdict !== "not run"];
   for (const chip of claimChips) chip.setAttribute("aria-pressed", String(chip.dataset.verdict === claimVerdict));
 };
 for (const verdict of new Set(claims.map((claim) => claim.dataset.verdict))) {
