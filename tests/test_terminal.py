@@ -142,15 +142,20 @@ def test_jobs_that_a_cluster_groups_fail_one_by_one(tmp_path):
     assert stream.getvalue().startswith("failed: train digits/awgn/repobe/seed0")
 
 
-def test_what_a_job_says_of_its_progress_and_its_device_is_no_reason_for_its_end(tmp_path):
-    """A job that is killed says nothing more."""
-    log = tmp_path / "train.log"
-    log.write_text("repobe: --device auto takes cpu\n2026-11-24 17:48:04 train digits/awgn/repobe/seed0: 60 steps\n")
+def reasons_of_a_failure(log, tmp_path) -> list[str]:
+    """What the terminal says below the line that names a failed job."""
     stream = io.StringIO()
     _, logger = spoken(stream, tmp_path)
     begin(logger, 1, "train")
     error(logger, 1, "train", log)
-    (reason,) = stream.getvalue().splitlines()[1:]
+    return stream.getvalue().splitlines()[1:]
+
+
+def test_what_a_job_says_of_its_progress_and_its_device_is_no_reason_for_its_end(tmp_path):
+    """A job that is killed says nothing more."""
+    log = tmp_path / "train.log"
+    log.write_text("repobe: --device auto takes cpu\n2026-11-24 17:48:04 train digits/awgn/repobe/seed0: 60 steps\n")
+    (reason,) = reasons_of_a_failure(log, tmp_path)
     assert reason.startswith("    no error in its log: was the job killed")
 
 
@@ -160,11 +165,7 @@ def test_a_failure_without_a_reason_says_so(content, tmp_path):
     log = tmp_path / "train.log"
     if content is not None:
         log.write_text(content)
-    stream = io.StringIO()
-    _, logger = spoken(stream, tmp_path)
-    begin(logger, 1, "train")
-    error(logger, 1, "train", log)
-    assert stream.getvalue().splitlines()[1:] == ["    its log says nothing: is the disk full, or was the job killed?"]
+    assert reasons_of_a_failure(log, tmp_path) == ["    its log says nothing: is the disk full, or was the job killed?"]
 
 
 def test_ctrl_c_is_one_line(tmp_path):

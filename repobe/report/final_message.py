@@ -32,28 +32,22 @@ def lines(results: Path, figures: Path) -> list[str]:
         f"Found: of {len(rows)} claims and questions {found}.{_why(rows)}",
         f"Report: {report}; the figures are in {figures}/.",
     ]
+    # `python -m repobe` and `make` find the suite in its own folder alone.
+    home, suite = Path.cwd().resolve() == ROOT, shlex.quote(str(ROOT))
     runs = read_json(results / "summary" / "provenance.json")
     if {run["run"].split("/")[0] for run in runs} <= set(paper.STAND_INS.values()):
         said[0] += " Digits stand in for the paper's datasets, so they judge nothing that was measured on those."
-        make = "make tables" if _at_home() else f"make -C {shlex.quote(str(ROOT))} tables"
-        next_step = f"Next: `{make}` draws what was measured on MNIST and CIFAR-10; README.md says how to measure it."
-        return [*said, next_step]
+        what = "draws what was measured on MNIST and CIFAR-10; README.md says how to measure it."
+        return [*said, f"Next: `{'make tables' if home else f'make -C {suite} tables'}` {what}"]
     # A page of several folders (see `collect`) holds no raw tables; `show` reads those of the folder that judged.
     folder = source_folders(results).get(rows[0].get("set"), str(results))
     one = next((row["id"] for row in rows if plain(row["verdict"]) != "not run"), rows[0]["id"])
-    where = "" if folder == "results" and _at_home() else f" --results {shlex.quote(_from_home(folder))}"
-    command = f"python -m repobe show {one}{where}"
-    command = command if _at_home() else f"cd {shlex.quote(str(ROOT))} && {command}"
+    command = f"python -m repobe show {one}"
+    if not home:
+        command = f"cd {suite} && {command} --results {shlex.quote(str(Path(folder).resolve()))}"
+    elif folder != "results":
+        command += f" --results {shlex.quote(folder)}"
     return [*said, f"Next: `{command}` tells all that is known of one of them."]
-
-
-def _at_home() -> bool:
-    """Whether this is the suite's own folder, where `python -m repobe` finds it."""
-    return Path.cwd().resolve() == ROOT
-
-
-def _from_home(folder: str) -> str:
-    return folder if _at_home() else str(Path(folder).resolve())
 
 
 def _why(rows: list[dict]) -> str:

@@ -76,8 +76,8 @@ def as_data(*configs: Path) -> dict[str, Any]:
 def is_finished(spec: Spec, results: Path) -> bool:
     """Whether a run that this spec describes is trained and measured, by whatever code."""
     run = run_folder(results, spec.path)
-    made = ("spec.yaml", *(file for files in STAGES.values() for file in files))
-    return all((run / file).exists() for file in made) and text_of(run / "spec.yaml") == spec.dump()
+    made = [run / "spec.yaml", *_written(run)]
+    return all(file.exists() for file in made) and text_of(run / "spec.yaml") == spec.dump()
 
 
 def lost_files(spec: Spec, results: Path) -> list[str]:
@@ -86,8 +86,12 @@ def lost_files(spec: Spec, results: Path) -> list[str]:
     A folder that somebody deleted as a whole stays away, because the gathered tables hold its rows.
     """
     run = run_folder(results, spec.path)
-    files = [run / file for files in STAGES.values() for file in files]
-    return [str(file) for file in files if not file.exists()] if (run / "spec.yaml").exists() else []
+    return [str(file) for file in _written(run) if not file.exists()] if (run / "spec.yaml").exists() else []
+
+
+def _written(run: Path) -> list[Path]:
+    """All that the stages of a run write."""
+    return [run / file for files in STAGES.values() for file in files]
 
 
 def state_of(spec: Spec, results: Path) -> tuple[str, str]:

@@ -16,10 +16,15 @@ def of_runs(name):
     return [f"{RUNS}/{spec.path}/{name}" for spec in SPECS]
 
 
+def is_allowed(rule):
+    """Whether --allowed-rules, as in profiles/tables, leaves a rule in."""
+    allowed = workflow.dag_settings.allowed_rules
+    return not allowed or rule in allowed
+
+
 def lost_files(wildcards):
     """What lacks in the folders of the runs: without it, the report alone would not ask for a file that was deleted."""
-    allowed = workflow.dag_settings.allowed_rules
-    if allowed and "train" not in allowed:
+    if not is_allowed("train"):
         return []
     return [file for spec in SPECS for file in status.lost_files(spec, Path(RESULTS))]
 
@@ -126,8 +131,7 @@ def source_options(wildcards):
 
 def tracked_runs(wildcards):
     """Nothing where --allowed-rules leaves the tracking out, as in profiles/tables: there are no runs to track."""
-    allowed = workflow.dag_settings.allowed_rules
-    return [f"{RESULTS}/tracked.json"] if not allowed or "track" in allowed else []
+    return [f"{RESULTS}/tracked.json"] if is_allowed("track") else []
 
 
 def teacher_of(wildcards):
